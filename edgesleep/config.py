@@ -1,0 +1,129 @@
+"""Every setting, once.
+
+Owns names, defaults, units and help of all settings; config.toml, command-line
+flags and docs/cli.md derive from the fields below. Leaves their use to the
+stages. A setting that is not here does not exist.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import merged, plain
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def setting(default: Any, help: str, unit: str = "") -> Any:
+    """A dataclass field that carries its help text and unit."""
+    return dataclasses.field(default=default, metadata={"help": help, "unit": unit})
+
+
+@dataclass(frozen=True)
+class NightSettings:
+    minutes: float = setting(15.0, "stop training after this long; what was trained is still tested", "minutes")
+    passes: int = setting(24, "how often each lesson is met", "epochs")
+    seed: int = setting(0, "seed of everything random in the night")
+    threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads")
+
+
+@dataclass(frozen=True)
+class DreamSettings:
+    views: int = setting(16, "wordings trained per memory")
+    probes: int = setting(3, "wordings per memory held out for the gate")
+    anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on")
+    anchor_tokens: int = setting(64, "length of such a text", "tokens")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    rank: int = setting(16, "rank of the adapter")
+    alpha: float = setting(32.0, "adapter scale times rank")
+    rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so")
+    lessons_per_step: int = setting(20, "lesson rows in a step", "rows")
+    anchors_per_step: int = setting(8, "anchor rows in a step", "rows")
+    top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps")
+    drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token")
+    checkpoint_every: int = setting(10, "steps between checkpoints", "steps")
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    drift_budget: float = setting(0.08, "allowed rise of the loss on bundled plain text", "nats per token")
+    recall_gain: float = setting(0.05, "recall has to rise by at least this share")
+    answer_tokens: int = setting(32, "length of a probed answer", "tokens")
+
+
+@dataclass(frozen=True)
+class Settings:
+    model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
+    night: NightSettings = NightSettings()
+    dream: DreamSettings = DreamSettings()
+    train: TrainSettings = TrainSettings()
+    gate: GateSettings = GateSettings()
+
+
+FILE = "config.toml"
+
+
+def default_home() -> Path:
+    """EDGESLEEP_HOME, or ~/.edgesleep."""
+    return Path(os.environ.get("EDGESLEEP_HOME") or Path.home() / ".edgesleep")
+
+
+def load(home: Path, changes: dict[str, Any] | None = None) -> Settings:
+    """Defaults, then config.toml of the home, then `changes` (nested dicts).
+
+    Raises EdgesleepError for unknown keys, wrong types and unreadable TOML.
+    """
+    path = home / FILE
+    written: dict[str, Any] = {}
+    if path.exists():
+        try:
+            written = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise EdgesleepError(f"{path} is not valid TOML: {error}.", "Correct it, or delete it.") from error
+    values = merged(written, changes or {})
+    unknown = [f"{place}" for place in _unknown(values, plain(Settings()))]
+    if unknown:
+        raise EdgesleepError(
+            f"Unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}.",
+            f"Known ones: {', '.join(name for name, _ in flat(Settings()))}.",
+        )
+    try:
+        return msgspec.convert(merged(plain(Settings()), values), Settings)
+    except msgspec.ValidationError as error:
+        raise EdgesleepError(f"A setting has the wrong type: {error}.", f"Correct {path} or the flag.") from error
+
+
+def flat(settings: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any]]]:
+    """All settings as ("section.name", field) in order of definition."""
+    rows: list[tuple[str, dataclasses.Field[Any]]] = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            rows += flat(value, f"{prefix}{field.name}.")
+        else:
+            rows.append((prefix + field.name, field))
+    return rows
+
+
+def _unknown(values: dict[str, Any], known: dict[str, Any], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key, value in values.items():
+        if key not in known:
+            found.append(prefix + key)
+        elif isinstance(value, dict) and isinstance(known[key], dict):
+            found += _unknown(value, known[key], f"{prefix}{key}.")
+    return found

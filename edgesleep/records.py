@@ -1,0 +1,315 @@
+"""The records that pass between stages, and their JSON.
+
+Owns the shape of every artefact in a night's folder. Leaves meaning to the
+stages. Records are frozen and hold plain values only, so that a night can be
+inspected, resumed and replayed from disk alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from edgesleep.errors import EdgesleepError
+
+T = TypeVar("T")
+
+ROLES = ("system", "user", "assistant", "tool")
+SOURCES = ("user", "assistant", "tool", "web", "import")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message of the day. `at` is ISO 8601 in UTC; `sha256` covers role, source and content."""
+
+    id: int
+    session: str
+    role: str
+    source: str
+    content: str
+    at: str
+    sha256: str
+
+    @property
+    def teaches(self) -> bool:
+        """Only what the user said may become a lesson (DESIGN.md section 5)."""
+        return self.role == "user" and self.source == "user"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One thing worth keeping, said by the user.
+
+    `relation` names an entry of the phrase book and `slots` fill its wordings
+    (always with a "value": the span an answer has to contain).
+    """
+
+    id: str
+    relation: str
+    sentence: str
+    slots: dict[str, str]
+    turn_ids: tuple[int, ...]
+    at: str
+
+    @property
+    def value(self) -> str:
+        return self.slots["value"]
+
+
+@dataclass(frozen=True)
+class Message:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of meeting a memory: a chat whose last answer is learned, or plain text (empty prompt)."""
+
+    memory_id: str
+    kind: str  # question, short, reversal, statement, abstention
+    prompt: tuple[Message, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A held-out wording: asked of the finished file, never trained on."""
+
+    id: str
+    memory_id: str
+    question: str
+    gold: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids of one training text; the loss is taken on tokens[start:]."""
+
+    memory_id: str  # empty for text that the base wrote itself
+    tokens: tuple[int, ...]
+    start: int
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """The rehearsal set of one night: lessons to learn, and text on which to stay the base."""
+
+    lessons: tuple[Row, ...]
+    anchors: tuple[Row, ...]
+    probes: tuple[Probe, ...]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a training step did. Losses in nats per token; `drift` is KL(base || student) on anchors."""
+
+    step: int
+    steps: int
+    loss: float
+    drift: float
+    rate: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training run ended. `stopped` is finished, drift, time or asked."""
+
+    steps: int
+    stopped: str
+    tokens: int
+    seconds: float
+    loss: float
+    drift: float
+    history: tuple[StepReport, ...] = ()
+
+
+@dataclass(frozen=True)
+class TensorMove:
+    """How far one tensor moved in the merge.
+
+    `codes` weights had `moved` codes changed, `clamped` of them at the end of
+    the grid; `share` is the projection of the change on the wanted delta,
+    <w'-w, D> / <D, D>: 1.0 means that all of it survived.
+    """
+
+    name: str
+    type: str
+    codes: int
+    moved: int
+    clamped: int
+    delta_rms: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The finished candidate file."""
+
+    sha256: str
+    bytes: int
+    codes: int
+    moved: int
+    tensors: tuple[TensorMove, ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model said to one probe."""
+
+    probe_id: str
+    text: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """One model file on all probe sets. Losses are nats per token over the same text."""
+
+    sha256: str
+    recall: float
+    answers: tuple[Answer, ...]
+    loss_mean: float
+    loss_median: float
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's decision about the exact bytes with this hash.
+
+    `outcome` is passed, refused or invalid; `reasons` say why not.
+    """
+
+    outcome: str
+    sha256: str
+    reasons: tuple[str, ...]
+    before: Score
+    after: Score
+    drift_mean: float
+    drift_median: float
+
+
+@dataclass(frozen=True)
+class Generation:
+    """manifest.json of a published model. Generation 0 is the pristine base and has no folder."""
+
+    number: int
+    parent: int
+    night: int
+    created: str
+    base_sha256: str
+    model_sha256: str
+    delta_sha256: str
+    seed: int
+    kernel: str
+    version: str
+    memory_ids: tuple[str, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NightReport:
+    """night.json: what `run-night --json` prints.
+
+    `status` is promoted, rejected, skipped, interrupted or planned (dry run).
+    Recalls are shares of held-out wordings; drifts are nats per token;
+    `peak_rss` is bytes.
+    """
+
+    night: int
+    status: str
+    reason: str
+    generation: int
+    model: str
+    memories_found: int = 0
+    memories_trained: int = 0
+    recall_before: float | None = None
+    recall_after: float | None = None
+    drift_mean: float | None = None
+    drift_median: float | None = None
+    tokens: int = 0
+    tokens_per_second: float = 0.0
+    seconds: float = 0.0
+    peak_rss: int = 0
+    codes_moved: int = 0
+
+
+def dump(record: Any, path: Path) -> Path:
+    """Write a record as JSON so that the file is either whole or absent."""
+    return write_atomically(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+
+def load(kind: type[T], path: Path) -> T:
+    """Read what `dump` wrote. Raises EdgesleepError naming the file and the field."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise EdgesleepError(
+            f"{path.name} cannot be read: {error}.",
+            f"Delete {path} so that it is made again, or restore it from a backup.",
+        ) from error
+
+
+def plain(record: Any) -> Any:
+    """The record as dicts, lists and scalars."""
+    return msgspec.to_builtins(record)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a record's canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> Path:
+    """Temporary file in the same folder, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        publish_file(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def publish_file(temporary: Path, path: Path) -> None:
+    """Rename a finished, synced file into place and make the rename itself durable."""
+    os.replace(temporary, path)
+    if os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`defaults` with `changes` laid over them, section by section."""
+    result = dict(defaults)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
