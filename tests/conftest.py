@@ -1,0 +1,34 @@
+"""What every test may use: a throw-away home, and the real models where a test asks for one.
+
+The models come through the catalogue into the user's real cache, so that a
+machine downloads them once; tests that ask for one are marked slow, and fail
+where it cannot be had.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgesleep import catalog
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """EDGESLEEP_HOME of the test; no test touches the user's own."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("EDGESLEEP_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct in Q4_1 (architecture llama)."""
+    return catalog.resolve("smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def gemma3() -> Path:
+    """Gemma-3-270M in Q5_0, Q4_K, Q8_0 and Q6_K."""
+    return catalog.resolve("gemma3-270m")
