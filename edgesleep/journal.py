@@ -1,0 +1,442 @@
+"""journal.db: everything that was said, what was found worth keeping, and how each night went.
+
+Owns the tables, their migrations, and what may be written at all: `redact`
+runs before the write, so a secret never reaches the disk. Leaves finding
+memories to `curate` and model files to `store`. The only file that imports
+sqlite_utils. Turns are append-only, a write is all or nothing, and any number
+of processes may write at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import ROLES, SOURCES, Generation, Memory, NightReport, Turn, digest, plain
+
+FILE = "journal.db"
+MAX_TURN_BYTES = 1 << 20
+STATES = ("new", "learned", "weak", "replaced")
+SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "system": "import"}
+
+_APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
+_WAIT_SECONDS = 30.0
+
+MIGRATIONS = Migrations("edgesleep")
+
+
+@MIGRATIONS()
+def m001_lay_the_tables(db: Database) -> None:
+    # AUTOINCREMENT: the id of a deleted turn must not come back below the curation watermark.
+    db.executescript("""
+        CREATE TABLE sessions (id TEXT PRIMARY KEY, started TEXT NOT NULL);
+        CREATE TABLE turns (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL REFERENCES sessions(id),
+            role TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL, at TEXT NOT NULL, sha256 TEXT NOT NULL);
+        CREATE INDEX turns_by_content ON turns (sha256, session);
+        CREATE TRIGGER turns_are_append_only BEFORE UPDATE ON turns
+            BEGIN SELECT RAISE(ABORT, 'turns are append-only'); END;
+        CREATE TABLE memories (
+            id TEXT PRIMARY KEY, relation TEXT NOT NULL, sentence TEXT NOT NULL, slots TEXT NOT NULL, at TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
+        CREATE TABLE memory_turns (
+            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
+            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
+        CREATE TABLE watermarks (name TEXT PRIMARY KEY, turn INTEGER NOT NULL);
+        CREATE TABLE nights (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, status TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
+            report TEXT);
+        CREATE TABLE generations (
+            number INTEGER PRIMARY KEY, night INTEGER NOT NULL REFERENCES nights(number), parent INTEGER NOT NULL,
+            created TEXT NOT NULL, model_sha256 TEXT NOT NULL, status TEXT NOT NULL);
+    """)
+    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A turn that is yet to be written. Without a source it follows from the role; without `at` it is now."""
+
+    role: str
+    content: str
+    source: str | None = None
+    session: str = "default"
+    at: str | None = None
+
+
+class Journal:
+    """One open connection to HOME/journal.db; made by `Journal.open`, used by one thread, closed by `with`."""
+
+    def __init__(self, db: Database, path: Path) -> None:
+        self._db = db
+        self._path = path
+
+    @classmethod
+    def open(cls, home: Path) -> Journal:
+        """Open or create the journal and bring its tables up to date.
+
+        Raises EdgesleepError when the file is no journal, was written by a
+        newer edgesleep, or cannot be written.
+        """
+        path = home / FILE
+        with _explained(path):
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create_private(path)
+            connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            try:
+                db = Database(connection, execute_plugins=False)
+                _check_owner(db, path)
+                _use_wal(connection)
+                for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+                    connection.execute(f"PRAGMA {pragma}")
+                _migrate(db, path)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(db, path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- turns ---------------------------------------------------------------------------------------------------
+
+    def log(
+        self, role: str, content: str, *, source: str | None = None, session: str = "default", at: str | None = None
+    ) -> Turn:
+        """Write one turn and return it as stored. Raises EdgesleepError for what cannot be a turn."""
+        turn = checked(Entry(role, content, source, session, at))
+        with self._writing():
+            return self._insert(turn)
+
+    def log_many(self, entries: Iterable[Entry], *, once: bool = False) -> int:
+        """Write all entries or none; returns how many were new.
+
+        With `once`, an entry that the journal already holds (same session, role,
+        source and content, and same time where the entry has one) is left out, so
+        that a file can be imported again; equal entries are matched one to one.
+        """
+        turns = [(checked(entry), bool(entry.at)) for entry in entries]
+        with self._writing():
+            known = Counter[tuple[str, ...]]()
+            if once:
+                for turn, timed in {_key(turn, timed): (turn, timed) for turn, timed in turns}.values():
+                    known[_key(turn, timed)] = self._count_equal(turn, timed)
+            new = 0
+            for turn, timed in turns:
+                key = _key(turn, timed)
+                if known[key] > 0:
+                    known[key] -= 1
+                    continue
+                self._insert(turn)
+                new += 1
+        return new
+
+    def turns(self, after: int = 0) -> list[Turn]:
+        """Turns with an id above `after`, in the order they were written."""
+        rows = self._rows("SELECT * FROM turns WHERE id > ? ORDER BY id", after)
+        return [Turn(**row) for row in rows]
+
+    def _insert(self, turn: Turn) -> Turn:
+        self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", [turn.session, turn.at])
+        values = [turn.session, turn.role, turn.source, turn.content, turn.at, turn.sha256]
+        cursor = self._db.execute(
+            "INSERT INTO turns (session, role, source, content, at, sha256) VALUES (?, ?, ?, ?, ?, ?)", values
+        )
+        return replace(turn, id=cursor.lastrowid or 0)
+
+    def _count_equal(self, turn: Turn, timed: bool) -> int:
+        sql = "SELECT count(*) AS n FROM turns WHERE sha256 = ? AND session = ?" + (" AND at = ?" if timed else "")
+        return int(self._rows(sql, *_key(turn, timed))[0]["n"])
+
+    # -- memories ------------------------------------------------------------------------------------------------
+
+    def remember(self, memories: Sequence[Memory], through: int) -> int:
+        """Store memories and note that turns up to `through` have been curated; returns how many were new.
+
+        A memory that is there already keeps its state and gains the turns in which it was said again.
+        """
+        new = 0
+        with self._writing():
+            for memory in memories:
+                values = [memory.id, memory.relation, memory.sentence, json.dumps(memory.slots), memory.at]
+                new += self._db.execute(
+                    "INSERT OR IGNORE INTO memories (id, relation, sentence, slots, at) VALUES (?, ?, ?, ?, ?)", values
+                ).rowcount
+                for turn in memory.turn_ids:
+                    self._db.execute("INSERT OR IGNORE INTO memory_turns VALUES (?, ?)", [memory.id, turn])
+            self._db.execute(
+                "INSERT INTO watermarks VALUES ('curated', ?) "
+                "ON CONFLICT (name) DO UPDATE SET turn = max(turn, excluded.turn)",
+                [through],
+            )
+        return new
+
+    def curated_through(self) -> int:
+        """The highest turn id that curation has seen; 0 before the first."""
+        rows = self._rows("SELECT turn FROM watermarks WHERE name = 'curated'")
+        return int(rows[0]["turn"]) if rows else 0
+
+    def memories(self, state: str | None = None) -> list[Memory]:
+        """Memories in the order they were stored; `state` (one of STATES) narrows them."""
+        rows = self._rows(
+            "SELECT id, relation, sentence, slots, at, (SELECT json_group_array(turn) FROM "
+            "(SELECT turn FROM memory_turns WHERE memory = memories.id ORDER BY turn)) AS turn_ids "
+            "FROM memories WHERE ?1 IS NULL OR state = ?1 ORDER BY memories.rowid",
+            state if state is None else _one_of("state", state, STATES),
+        )
+        return [
+            Memory(**{**row, "slots": json.loads(row["slots"]), "turn_ids": tuple(json.loads(row["turn_ids"]))})
+            for row in rows
+        ]
+
+    def mark(self, memory_ids: Iterable[str], state: str, generation: int | None = None) -> None:
+        """Set the state of memories, and the generation that brought them there (None: no generation did)."""
+        _one_of("state", state, STATES)
+        with self._writing():
+            for memory_id in memory_ids:
+                values = [state, generation, memory_id]
+                if not self._db.execute("UPDATE memories SET state = ?, generation = ? WHERE id = ?", values).rowcount:
+                    raise EdgesleepError(f"The journal holds no memory {memory_id!r}.", "Was it forgotten meanwhile?")
+
+    # -- nights and generations ----------------------------------------------------------------------------------
+
+    def begin_night(self) -> int:
+        """Number a new night."""
+        with self._writing():
+            values = ["running", _now()]
+            return int(self._db.execute("INSERT INTO nights (status, started) VALUES (?, ?)", values).lastrowid or 0)
+
+    def open_night(self) -> int | None:
+        """The last night, when it has not come to its end: killed while running, or interrupted."""
+        rows = self._rows("SELECT number, status FROM nights ORDER BY number DESC LIMIT 1")
+        return int(rows[0]["number"]) if rows and rows[0]["status"] in ("running", "interrupted") else None
+
+    def end_night(self, report: NightReport) -> None:
+        """Store how a night ended. An interrupted night stays open and keeps its number."""
+        values = [report.status, _now(), msgspec.json.encode(report).decode(), report.night]
+        with self._writing():
+            if not self._db.execute(
+                "UPDATE nights SET status = ?, ended = ?, report = ? WHERE number = ?", values
+            ).rowcount:
+                raise EdgesleepError(f"The journal holds no night {report.night}.", "Begin it first.")
+
+    def nights(self) -> list[NightReport]:
+        """Reports of all nights that have one, oldest first."""
+        rows = self._rows("SELECT report FROM nights WHERE report IS NOT NULL ORDER BY number")
+        return [msgspec.json.decode(row["report"], type=NightReport) for row in rows]
+
+    def record_generation(self, generation: Generation, status: str = "published") -> None:
+        """Note what became of a generation; noting it again replaces the status."""
+        row = plain(generation)
+        values = [row[name] for name in ("number", "night", "parent", "created", "model_sha256")]
+        with self._writing():
+            self._db.execute(
+                "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (number) DO UPDATE SET status = excluded.status",
+                [*values, status],
+            )
+
+    def generation_states(self) -> dict[int, str]:
+        """Status by generation number."""
+        return {row["number"]: row["status"] for row in self._rows("SELECT number, status FROM generations")}
+
+    # -- the database --------------------------------------------------------------------------------------------
+
+    def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        with _explained(self._path):
+            return list(self._db.query(sql, values))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with _explained(self._path), _transaction(self._db):
+            yield
+
+
+def checked(entry: Entry) -> Turn:
+    """The entry as it would be stored (with id 0), cleaned and redacted. Raises EdgesleepError saying what is wrong."""
+    role = _one_of("role", entry.role, ROLES)
+    source = _one_of("source", entry.source or SOURCE_OF_ROLE[role], SOURCES)
+    content = redact(_clean(entry.content))
+    if not content.strip():
+        raise EdgesleepError("The content is empty.", "Leave the message out.")
+    if (size := len(content.encode())) > MAX_TURN_BYTES:
+        raise EdgesleepError(
+            f"The content has {size:,} bytes; a message may have {MAX_TURN_BYTES:,}.", "Shorten or split it."
+        )
+    session = _clean(entry.session).strip()
+    if not 0 < len(session) <= 200:
+        raise EdgesleepError("A session name has 1 to 200 characters.", "Give a shorter one, or none.")
+    at = _utc(entry.at) if entry.at else _now()
+    return Turn(0, session, role, source, content, at, digest([role, source, content]))
+
+
+# What must never reach the disk, however it got into a message. Order matters: a block is taken before its lines.
+_SECRETS = (
+    (
+        "private key",
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?"
+            r"(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+            re.DOTALL,
+        ),
+    ),
+    (
+        "api key",
+        re.compile(
+            r"\b(?:sk-[\w-]{20,}|[sr]k_live_\w{16,}|gh[opsur]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_\w{30,}"
+            r"|xox[abeprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{35})",
+            re.ASCII,
+        ),
+    ),
+)
+# 13 to 19 digits that stand alone; the first digit keeps times in milliseconds (1...) out.
+_CARD = re.compile(r"(?<![\d+])(?<!\d[ -])[2-6](?:[ -]?\d){12,18}(?![ -]?\d)", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def redact(text: str) -> str:
+    """`text` with private keys, API keys and payment card numbers (valid checksum) taken out."""
+    for kind, pattern in _SECRETS:
+        text = pattern.sub(f"[redacted: {kind}]", text)
+    return _CARD.sub(lambda found: "[redacted: card number]" if _luhn(found[0]) else found[0], text)
+
+
+def _luhn(number: str) -> bool:
+    """ISO/IEC 7812-1 annex B: every second digit from the right counts double, its own digits added."""
+    digits = [int(char) for char in reversed(number) if char.isdigit()]
+    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
+
+
+def _clean(text: str) -> str:
+    """Valid Unicode with "\\n" line ends and no control characters but tab and newline."""
+    # The trip through UTF-16 joins surrogate pairs and replaces lone surrogates, which no UTF-8 file can hold.
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _CONTROL.sub("", whole.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _utc(at: str) -> str:
+    """ISO 8601 in UTC, one width, so that times sort as text. A time without a zone is taken as UTC."""
+    try:
+        moment = datetime.fromisoformat(at[:-1] + "+00:00" if at[-1:] in "zZ" else at)
+        moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise EdgesleepError(f"{at!r} is not a time.", "Write it like 2026-03-01T21:30:00Z.") from error
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise EdgesleepError(f"{value!r} is not a {name}.", f"A {name} is one of {', '.join(allowed)}.")
+    return value
+
+
+def _key(turn: Turn, timed: bool) -> tuple[str, ...]:
+    return (turn.sha256, turn.session, turn.at) if timed else (turn.sha256, turn.session)
+
+
+def _create_private(path: Path) -> None:
+    # SQLite gives -wal and -shm the mode of the database. An existing database is never opened here:
+    # closing a second descriptor would drop the POSIX locks of another connection in this process.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _check_owner(db: Database, path: Path) -> None:
+    # One statement, so that a journal which another process is just creating is seen before or after, not between.
+    tables, owner = db.execute(
+        "SELECT (SELECT count(*) FROM sqlite_master), application_id FROM pragma_application_id"
+    ).fetchone()
+    if tables and owner != _APPLICATION_ID:
+        raise EdgesleepError(f"{path} belongs to another program.", "Choose another folder with --home.")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite's own waiting does not cover this switch: it fails at once while another process makes it.
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _migrate(db: Database, path: Path) -> None:
+    # The outer transaction makes a second process wait and then find nothing left to do.
+    with _transaction(db):
+        if newer := {migration.name for migration in MIGRATIONS.applied(db)} - _known_migrations():
+            raise EdgesleepError(
+                f"{path} was written by a newer edgesleep ({', '.join(sorted(newer))}).",
+                "Update edgesleep, or choose another folder with --home.",
+            )
+        if MIGRATIONS.pending(db):
+            MIGRATIONS.apply(db)
+
+
+def _known_migrations() -> set[str]:
+    # Against an empty database all are pending: the public way to list them.
+    with Database(memory=True, execute_plugins=False) as empty:
+        return {migration.name for migration in MIGRATIONS.pending(empty)}
+
+
+@contextmanager
+def _transaction(db: Database) -> Iterator[None]:
+    # IMMEDIATE takes the write lock first: upgrading a read later fails at once when two processes try it.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise EdgesleepError(
+            f"{path} cannot be used now: {error}.",
+            "Is another program holding it, the disk full or the folder read-only?",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise EdgesleepError(
+            f"{path} is damaged or no journal: {error}.",
+            "Restore it from a backup, or choose another folder with --home.",
+        ) from error
+    except OSError as error:
+        raise EdgesleepError(
+            f"{path} cannot be opened: {error.strerror or error}.", "Choose a folder you can write to with --home."
+        ) from error
