@@ -1,0 +1,414 @@
+// The quantized types of ggml as affine grids: w = step * code + offset.
+//
+// Owns the layout of every block (ggml's ggml-common.h and ggml-quants.c), the
+// conversions of 16-bit floats and the dither. Leaves what is done with codes to
+// the kernels. Must stay true: codes are centred (Q4_0: nibble - 8), so that
+// step * code has ggml's own sign of zero; step * code is exact in f32 for every
+// type, so dequantizing equals ggml bit for bit however its compiler contracts;
+// pack writes codes only, never a scale. All is in an unnamed namespace: each
+// file that includes this for its own processor must keep its own copy.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#include "kernel.h"
+
+namespace edgesleep {
+namespace {
+
+enum Type : int32_t {
+    F32 = 0,
+    F16 = 1,
+    Q4_0 = 2,
+    Q4_1 = 3,
+    Q5_0 = 6,
+    Q5_1 = 7,
+    Q8_0 = 8,
+    Q2_K = 10,
+    Q3_K = 11,
+    Q4_K = 12,
+    Q5_K = 13,
+    Q6_K = 14,
+    BF16 = 30,
+};
+
+// One strip of codes; step and offset for every 16 weights, the smallest group of any type.
+constexpr int kGroup = 16;
+struct Strip {
+    int8_t code[kStrip];
+    float step[kStrip / kGroup];
+    float offset[kStrip / kGroup];
+};
+
+// x + -0.0 is x for every x, +0.0 would turn -0.0 into 0.0.
+constexpr float kNoOffset = -0.0f;
+
+inline uint32_t bits(float value) {
+    uint32_t word;
+    memcpy(&word, &value, 4);
+    return word;
+}
+
+inline float from_bits(uint32_t word) {
+    float value;
+    memcpy(&value, &word, 4);
+    return value;
+}
+
+inline bool finite(float value) { return (bits(value) & 0x7f800000u) != 0x7f800000u; }
+
+inline float half(uint16_t h) {
+    const uint32_t shifted = (h & 0x7fffu) << 13, exponent = shifted & 0x0f800000u;
+    const float normal = from_bits(shifted + (exponent == 0x0f800000u ? 0x70000000u : 0x38000000u));
+    const float subnormal = from_bits(shifted + 0x38800000u) - from_bits(0x38800000u);
+    return from_bits(bits(exponent ? normal : subnormal) | (h & 0x8000u) << 16);
+}
+
+// To nearest even, for values that are not NaN.
+inline uint16_t to_half(float value) {
+    const uint32_t sign = bits(value) >> 16 & 0x8000u, word = bits(value) & 0x7fffffffu;
+    const uint32_t normal = (word + 0xc8000fffu + (word >> 13 & 1)) >> 13;
+    // Adding 0.5 lets the hardware round to the subnormal grid of 2^-24.
+    const uint32_t subnormal = bits(from_bits(word) + 0.5f) - 0x3f000000u;
+    const uint32_t magnitude = word >= 0x477ff000u ? 0x7c00u : word < 0x38800000u ? subnormal : normal;
+    return (uint16_t)(sign | magnitude);
+}
+
+inline uint16_t to_bf16(float value) {
+    const uint32_t word = bits(value);
+    return (uint16_t)((word + 0x7fffu + (word >> 16 & 1)) >> 16);
+}
+
+inline uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
+inline float read_half(const uint8_t *at) { return half(read16(at)); }
+
+constexpr uint32_t kColumn = 0x9E3779B9u;
+
+inline uint32_t row_key(uint64_t seed, int64_t row) {
+    uint64_t z = seed + ((uint64_t)row + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return (uint32_t)((z ^ z >> 31) >> 32);
+}
+
+inline float dither(uint32_t key, int64_t col) {
+    uint32_t x = key ^ (uint32_t)col * kColumn;
+    x = (x ^ x >> 16) * 0x7feb352du;
+    x = (x ^ x >> 15) * 0x846ca68bu;
+    x ^= x >> 16;
+    return ((float)(x >> 9) + 0.5f) * 0x1p-23f;
+}
+
+// Every affine type has: weights and bytes per block, the ends of its grid, and
+//   unpack(block, code, step, offset): false when a scale is not finite
+//   pack(code, block): the inverse, for the codes
+
+inline void fill(float *group, int count, float value) {
+    for (int i = 0; i < count; ++i) group[i] = value;
+}
+
+struct BlockQ4_0 {
+    static constexpr int weights = 32, bytes = 18, low = -8, high = 7;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block);
+        fill(step, 2, d);
+        fill(offset, 2, kNoOffset);
+        for (int j = 0; j < 16; ++j) {
+            code[j] = (int8_t)((block[2 + j] & 15) - 8);
+            code[j + 16] = (int8_t)((block[2 + j] >> 4) - 8);
+        }
+        return finite(d);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        for (int j = 0; j < 16; ++j) block[2 + j] = (uint8_t)((code[j] + 8) | (code[j + 16] + 8) << 4);
+    }
+};
+
+struct BlockQ4_1 {
+    static constexpr int weights = 32, bytes = 20, low = 0, high = 15;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block), m = read_half(block + 2);
+        fill(step, 2, d);
+        fill(offset, 2, m);
+        for (int j = 0; j < 16; ++j) {
+            code[j] = block[4 + j] & 15;
+            code[j + 16] = block[4 + j] >> 4;
+        }
+        return finite(d) && finite(m);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        for (int j = 0; j < 16; ++j) block[4 + j] = (uint8_t)(code[j] | code[j + 16] << 4);
+    }
+};
+
+// Q5_0 and Q5_1 keep four bits of each code in qs and the fifth in qh.
+inline void unpack_five(const uint8_t *qh, const uint8_t *qs, int zero, int8_t *code) {
+    const uint32_t fifth = (uint32_t)read16(qh) | (uint32_t)read16(qh + 2) << 16;
+    for (int j = 0; j < 16; ++j) {
+        code[j] = (int8_t)((int)((qs[j] & 15) | (fifth >> j & 1) << 4) - zero);
+        code[j + 16] = (int8_t)((int)(qs[j] >> 4 | (fifth >> (j + 16) & 1) << 4) - zero);
+    }
+}
+
+inline void pack_five(const int8_t *code, int zero, uint8_t *qh, uint8_t *qs) {
+    uint32_t fifth = 0;
+    for (int j = 0; j < 16; ++j) {
+        const uint32_t first = (uint32_t)(code[j] + zero), second = (uint32_t)(code[j + 16] + zero);
+        qs[j] = (uint8_t)((first & 15) | (second & 15) << 4);
+        fifth |= first >> 4 << j | second >> 4 << (j + 16);
+    }
+    for (int j = 0; j < 4; ++j) qh[j] = (uint8_t)(fifth >> (8 * j));
+}
+
+struct BlockQ5_0 {
+    static constexpr int weights = 32, bytes = 22, low = -16, high = 15;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block);
+        fill(step, 2, d);
+        fill(offset, 2, kNoOffset);
+        unpack_five(block + 2, block + 6, 16, code);
+        return finite(d);
+    }
+    static void pack(const int8_t *code, uint8_t *block) { pack_five(code, 16, block + 2, block + 6); }
+};
+
+struct BlockQ5_1 {
+    static constexpr int weights = 32, bytes = 24, low = 0, high = 31;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block), m = read_half(block + 2);
+        fill(step, 2, d);
+        fill(offset, 2, m);
+        unpack_five(block + 4, block + 8, 0, code);
+        return finite(d) && finite(m);
+    }
+    static void pack(const int8_t *code, uint8_t *block) { pack_five(code, 0, block + 4, block + 8); }
+};
+
+struct BlockQ8_0 {
+    static constexpr int weights = 32, bytes = 34, low = -128, high = 127;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block);
+        fill(step, 2, d);
+        fill(offset, 2, kNoOffset);
+        memcpy(code, block + 2, 32);
+        return finite(d);
+    }
+    static void pack(const int8_t *code, uint8_t *block) { memcpy(block + 2, code, 32); }
+};
+
+// Two bits of each code of Q2_K and Q3_K: byte l of each half holds weights l, l+32, l+64 and l+96.
+inline void unpack_two(const uint8_t *qs, int8_t *code) {
+    for (int half = 0; half < 2; ++half)
+        for (int j = 0; j < 4; ++j)
+            for (int l = 0; l < 32; ++l) code[half * 128 + j * 32 + l] = qs[half * 32 + l] >> (2 * j) & 3;
+}
+
+inline void pack_two(const uint8_t *low, uint8_t *qs) {
+    for (int half = 0; half < 2; ++half)
+        for (int l = 0; l < 32; ++l) {
+            const uint8_t *at = low + half * 128 + l;
+            qs[half * 32 + l] = (uint8_t)(at[0] | at[32] << 2 | at[64] << 4 | at[96] << 6);
+        }
+}
+
+struct BlockQ2_K {  // scales[16], qs[64], d, dmin
+    static constexpr int weights = 256, bytes = 84, low = 0, high = 3;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block + 80), dmin = read_half(block + 82);
+        for (int g = 0; g < 16; ++g) {
+            step[g] = d * (float)(block[g] & 15);
+            offset[g] = -(dmin * (float)(block[g] >> 4));
+        }
+        unpack_two(block + 16, code);
+        return finite(d) && finite(dmin);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        uint8_t low[256];
+        memcpy(low, code, 256);
+        pack_two(low, block + 16);
+    }
+};
+
+struct BlockQ3_K {  // hmask[32], qs[64], scales[12], d
+    static constexpr int weights = 256, bytes = 110, low = -4, high = 3;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block + 108);
+        const uint8_t *scales = block + 96;
+        for (int g = 0; g < 16; ++g) {
+            const int low4 = g < 8 ? scales[g] & 15 : scales[g - 8] >> 4;
+            const int high2 = scales[8 + g % 4] >> (2 * (g / 4)) & 3;
+            step[g] = d * (float)((low4 | high2 << 4) - 32);
+            offset[g] = kNoOffset;
+        }
+        unpack_two(block + 32, code);
+        for (int j = 0; j < 8; ++j)  // a set bit in hmask means: do not subtract 4
+            for (int l = 0; l < 32; ++l) code[j * 32 + l] = (int8_t)(code[j * 32 + l] + ((block[l] >> j & 1) << 2) - 4);
+        return finite(d);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        uint8_t low[256];
+        memset(block, 0, 32);
+        for (int j = 0; j < 8; ++j)
+            for (int l = 0; l < 32; ++l) {
+                const int q = code[j * 32 + l] + 4;
+                low[j * 32 + l] = (uint8_t)(q & 3);
+                block[l] = (uint8_t)(block[l] | q >> 2 << j);
+            }
+        pack_two(low, block + 32);
+    }
+};
+
+// The eight 6-bit scales and mins of Q4_K and Q5_K (get_scale_min_k4 in ggml-quants.c).
+inline bool unpack_six(const uint8_t *block, float *step, float *offset) {
+    const float d = read_half(block), dmin = read_half(block + 2);
+    const uint8_t *q = block + 4;
+    for (int j = 0; j < 8; ++j) {
+        const int scale = j < 4 ? q[j] & 63 : (q[j + 4] & 15) | q[j - 4] >> 6 << 4;
+        const int min = j < 4 ? q[j + 4] & 63 : q[j + 4] >> 4 | q[j] >> 6 << 4;
+        fill(step + 2 * j, 2, d * (float)scale);
+        fill(offset + 2 * j, 2, -(dmin * (float)min));
+    }
+    return finite(d) && finite(dmin);
+}
+
+struct BlockQ4_K {  // d, dmin, scales[12], qs[128]
+    static constexpr int weights = 256, bytes = 144, low = 0, high = 15;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        for (int c = 0; c < 4; ++c)
+            for (int l = 0; l < 32; ++l) {
+                code[c * 64 + l] = block[16 + c * 32 + l] & 15;
+                code[c * 64 + l + 32] = block[16 + c * 32 + l] >> 4;
+            }
+        return unpack_six(block, step, offset);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        for (int c = 0; c < 4; ++c)
+            for (int l = 0; l < 32; ++l)
+                block[16 + c * 32 + l] = (uint8_t)(code[c * 64 + l] | code[c * 64 + l + 32] << 4);
+    }
+};
+
+struct BlockQ5_K {  // d, dmin, scales[12], qh[32], qs[128]
+    static constexpr int weights = 256, bytes = 176, low = 0, high = 31;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const uint8_t *qh = block + 16, *qs = block + 48;
+        for (int c = 0; c < 4; ++c)
+            for (int l = 0; l < 32; ++l) {
+                code[c * 64 + l] = (int8_t)((qs[c * 32 + l] & 15) | (qh[l] >> (2 * c) & 1) << 4);
+                code[c * 64 + l + 32] = (int8_t)(qs[c * 32 + l] >> 4 | (qh[l] >> (2 * c + 1) & 1) << 4);
+            }
+        return unpack_six(block, step, offset);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        uint8_t *qh = block + 16, *qs = block + 48;
+        memset(qh, 0, 32);
+        for (int c = 0; c < 4; ++c)
+            for (int l = 0; l < 32; ++l) {
+                const int first = code[c * 64 + l], second = code[c * 64 + l + 32];
+                qs[c * 32 + l] = (uint8_t)((first & 15) | (second & 15) << 4);
+                qh[l] = (uint8_t)(qh[l] | first >> 4 << (2 * c) | second >> 4 << (2 * c + 1));
+            }
+    }
+};
+
+struct BlockQ6_K {  // ql[128], qh[64], scales[16], d
+    static constexpr int weights = 256, bytes = 210, low = -32, high = 31;
+    static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
+        const float d = read_half(block + 208);
+        for (int g = 0; g < 16; ++g) {
+            step[g] = d * (float)(int8_t)block[192 + g];
+            offset[g] = kNoOffset;
+        }
+        for (int half = 0; half < 2; ++half) {
+            const uint8_t *ql = block + 64 * half, *qh = block + 128 + 32 * half;
+            int8_t *out = code + 128 * half;
+            for (int l = 0; l < 32; ++l) {
+                out[l] = (int8_t)(((ql[l] & 15) | (qh[l] & 3) << 4) - 32);
+                out[l + 32] = (int8_t)(((ql[l + 32] & 15) | (qh[l] >> 2 & 3) << 4) - 32);
+                out[l + 64] = (int8_t)((ql[l] >> 4 | (qh[l] >> 4 & 3) << 4) - 32);
+                out[l + 96] = (int8_t)((ql[l + 32] >> 4 | (qh[l] >> 6 & 3) << 4) - 32);
+            }
+        }
+        return finite(d);
+    }
+    static void pack(const int8_t *code, uint8_t *block) {
+        for (int half = 0; half < 2; ++half) {
+            uint8_t *ql = block + 64 * half, *qh = block + 128 + 32 * half;
+            for (int l = 0; l < 32; ++l) {
+                int q[4];
+                for (int j = 0; j < 4; ++j) q[j] = code[128 * half + l + 32 * j] + 32;
+                ql[l] = (uint8_t)((q[0] & 15) | (q[2] & 15) << 4);
+                ql[l + 32] = (uint8_t)((q[1] & 15) | (q[3] & 15) << 4);
+                qh[l] = (uint8_t)(q[0] >> 4 | q[1] >> 4 << 2 | q[2] >> 4 << 4 | q[3] >> 4 << 6);
+            }
+        }
+    }
+};
+
+// Calls visit(Block{}) for an affine type; false for any other.
+template <class Visit>
+inline bool with_block(int32_t type, Visit visit) {
+    switch (type) {
+        case Q4_0: visit(BlockQ4_0{}); return true;
+        case Q4_1: visit(BlockQ4_1{}); return true;
+        case Q5_0: visit(BlockQ5_0{}); return true;
+        case Q5_1: visit(BlockQ5_1{}); return true;
+        case Q8_0: visit(BlockQ8_0{}); return true;
+        case Q2_K: visit(BlockQ2_K{}); return true;
+        case Q3_K: visit(BlockQ3_K{}); return true;
+        case Q4_K: visit(BlockQ4_K{}); return true;
+        case Q5_K: visit(BlockQ5_K{}); return true;
+        case Q6_K: visit(BlockQ6_K{}); return true;
+        default: return false;
+    }
+}
+
+// `cols` weights, a whole number of blocks, into one strip. False when a scale is not finite.
+template <class Block>
+inline bool unpack(Block, const uint8_t *source, int cols, Strip &strip) {
+    bool good = true;
+    for (int j = 0, g = 0; j < cols; j += Block::weights, g = j / kGroup, source += Block::bytes)
+        good &= Block::unpack(source, strip.code + j, strip.step + g, strip.offset + g);
+    return good;
+}
+
+// F32, F16 and BF16, one value at a time.
+inline float read_float(int32_t type, const uint8_t *source, int j) {
+    if (type == F16) return read_half(source + 2 * j);
+    if (type == BF16) return from_bits((uint32_t)read16(source + 2 * j) << 16);
+    float value;
+    memcpy(&value, source + 4 * j, 4);
+    return value;
+}
+
+inline void write_float(int32_t type, float value, uint8_t *target, int j) {
+    if (type == F32) {
+        memcpy(target + 4 * j, &value, 4);
+        return;
+    }
+    const uint16_t word = type == F16 ? to_half(value) : to_bf16(value);
+    target[2 * j] = (uint8_t)word;
+    target[2 * j + 1] = (uint8_t)(word >> 8);
+}
+
+inline float round_float(int32_t type, float value) {
+    if (type == F16) return half(to_half(value));
+    if (type == BF16) return from_bits((uint32_t)to_bf16(value) << 16);
+    return value;
+}
+
+// The float types of a strip job: every kernel shares this, they are not where the time goes.
+inline bool float_strip(const StripJob &job) {
+    bool good = true;
+    for (int j = 0; j < job.cols; ++j) {
+        float w = read_float(job.type, job.source, j);
+        if (job.delta && job.delta[j] != 0.0f) w = round_float(job.type, w + job.delta[j]);
+        job.weights[j] = w;
+        good &= finite(w);
+    }
+    return good;
+}
+
+}  // namespace
+}  // namespace edgesleep

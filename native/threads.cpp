@@ -1,0 +1,109 @@
+// A small pool of threads.
+//
+// Owns the workers and how a job's pieces are handed out. Leaves the cutting of
+// a job into pieces to ops.cpp. Must stay true: a piece owns its outputs, so the
+// result never depends on the number of threads; one job runs at a time; a
+// forked child, which has no workers, starts its own.
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "kernel.h"
+
+namespace edgesleep {
+namespace {
+
+std::atomic<int> limit{0};  // 0: as many as the processor has
+
+class Pool {
+public:
+    void run(int threads, int64_t count, void (*work)(void *, int64_t), void *context) {
+        std::lock_guard<std::mutex> one_job(job_);
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            grow(threads - 1);
+            work_ = work;
+            context_ = context;
+            count_ = count;
+            next_ = 0;
+            wanted_ = std::min(threads - 1, workers_);
+            busy_ = wanted_;
+            ++number_;
+        }
+        start_.notify_all();
+        pull();
+        std::unique_lock<std::mutex> lock(mutex_);
+        done_.wait(lock, [&] { return busy_ == 0; });
+    }
+
+private:
+    void grow(int workers) {
+        for (; workers_ < workers; ++workers_) {
+            try {
+                std::thread(&Pool::serve, this, workers_, number_).detach();
+            } catch (const std::system_error &) {
+                return;  // the system allows no more: the job runs on fewer
+            }
+        }
+    }
+
+    void serve(int id, uint64_t seen) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            start_.wait(lock, [&] { return number_ != seen; });
+            seen = number_;
+            if (id >= wanted_) continue;
+            lock.unlock();
+            pull();
+            lock.lock();
+            if (--busy_ == 0) done_.notify_one();
+        }
+    }
+
+    void pull() {
+        for (int64_t i; (i = next_.fetch_add(1)) < count_;) work_(context_, i);
+    }
+
+    std::mutex job_, mutex_;
+    std::condition_variable start_, done_;
+    std::atomic<int64_t> next_{0};
+    void (*work_)(void *, int64_t) = nullptr;
+    void *context_ = nullptr;
+    int64_t count_ = 0;
+    uint64_t number_ = 0;
+    int workers_ = 0, wanted_ = 0, busy_ = 0;
+};
+
+// Never destroyed: workers may still wait on it while the process ends.
+Pool &pool() {
+    static std::mutex mutex;
+    static Pool *current = nullptr;
+    static pid_t owner = 0;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (owner != getpid()) {
+        current = new Pool;
+        owner = getpid();
+    }
+    return *current;
+}
+
+}  // namespace
+
+void parallel(int64_t count, void (*work)(void *, int64_t), void *context) {
+    int threads = limit ? limit.load() : (int)std::thread::hardware_concurrency();
+    threads = (int)std::min<int64_t>(std::max(threads, 1), count);
+    if (threads <= 1) {
+        for (int64_t i = 0; i < count; ++i) work(context, i);
+        return;
+    }
+    pool().run(threads, count, work, context);
+}
+
+}  // namespace edgesleep
+
+extern "C" void es_set_threads(int32_t threads) { edgesleep::limit = std::max(threads, 0); }
