@@ -33,7 +33,7 @@ def setting(default: Any, help: str, unit: str = "") -> Any:
 @dataclass(frozen=True)
 class NightSettings:
     minutes: float = setting(15.0, "stop training after this long; what was trained is still tested", "minutes")
-    passes: int = setting(24, "how often each lesson is met", "epochs")
+    passes: int = setting(8, "how often each lesson is met", "epochs")
     seed: int = setting(0, "seed of everything random in the night")
     threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads")
 
@@ -53,6 +53,7 @@ class TrainSettings:
     rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so")
     lessons_per_step: int = setting(20, "lesson rows in a step", "rows")
     anchors_per_step: int = setting(8, "anchor rows in a step", "rows")
+    batch_tokens: int = setting(384, "tokens in one forward and backward pass; memory grows with it", "tokens")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps")
     drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token")
     checkpoint_every: int = setting(10, "steps between checkpoints", "steps")
@@ -62,6 +63,7 @@ class TrainSettings:
 class GateSettings:
     drift_budget: float = setting(0.08, "allowed rise of the loss on bundled plain text", "nats per token")
     recall_gain: float = setting(0.05, "recall has to rise by at least this share")
+    recall_loss: float = setting(0.1, "recall of older memories may fall by at most this share")
     answer_tokens: int = setting(32, "length of a probed answer", "tokens")
 
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,19 +91,21 @@ class Probe:
 
 @dataclass(frozen=True)
 class Row:
-    """Token ids of one training text; the loss is taken on tokens[start:]."""
+    """Token ids of one text; the loss is taken on the prediction of tokens[start:].
 
-    memory_id: str  # empty for text that the base wrote itself
+    A row without a memory is an anchor: text that the frozen base wrote itself.
+    """
+
+    memory_id: str
     tokens: tuple[int, ...]
     start: int
 
 
 @dataclass(frozen=True)
 class Dreams:
-    """The rehearsal set of one night: lessons to learn, and text on which to stay the base."""
+    """What one night rehearses, and the wordings it is asked afterwards."""
 
     lessons: tuple[Row, ...]
-    anchors: tuple[Row, ...]
     probes: tuple[Probe, ...]
 
 
@@ -243,9 +246,14 @@ class NightReport:
     codes_moved: int = 0
 
 
+def encode(record: Any) -> bytes:
+    """A record as indented JSON with a line end."""
+    return msgspec.json.format(msgspec.json.encode(record)) + b"\n"
+
+
 def dump(record: Any, path: Path) -> Path:
     """Write a record as JSON so that the file is either whole or absent."""
-    return write_atomically(path, msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+    return write_atomically(path, encode(record))
 
 
 def load(kind: type[T], path: Path) -> T:
@@ -257,6 +265,11 @@ def load(kind: type[T], path: Path) -> T:
             f"{path.name} cannot be read: {error}.",
             f"Delete {path} so that it is made again, or restore it from a backup.",
         ) from error
+
+
+def now() -> str:
+    """The time, ISO 8601 in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def plain(record: Any) -> Any:

@@ -1,0 +1,74 @@
+"""The adapter: the cumulative f32 delta that is kept beside every generation.
+
+Owns its in-memory form, its safetensors file and the seed of its dither.
+Leaves training to `night.train`, rounding to `kernel`, llama.cpp's file form to
+`gguf`. Invariant: a file holds every factor that was trained, at full
+precision, with the hash of the base that it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edgesleep.errors import EdgesleepError
+from edgesleep.kernel import Delta
+from edgesleep.records import write_atomically
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Factors by tensor name: `a` [rank, in], `b` [out, rank]. The delta is alpha / rank * b @ a."""
+
+    factors: dict[str, tuple[Floats, Floats]]
+    rank: int
+    alpha: float
+    seed: int
+    base_sha256: str
+
+    @classmethod
+    def fresh(cls, shapes: Mapping[str, tuple[int, int]], rank: int, alpha: float, seed: int, base: str) -> Adapter:
+        """`a` uniform in +-1/sqrt(in), `b` zero: the delta starts at nothing. `shapes` are (out, in)."""
+        random = np.random.default_rng(seed)
+        factors = {
+            name: (
+                random.uniform(-(cols**-0.5), cols**-0.5, (rank, cols)).astype(np.float32),
+                np.zeros((rows, rank), np.float32),
+            )
+            for name, (rows, cols) in shapes.items()
+        }
+        return cls(factors, rank, alpha, seed, base)
+
+    def delta(self, name: str) -> Delta:
+        a, b = self.factors[name]
+        return Delta(a, b, self.alpha / self.rank)
+
+    def save(self, path: Path) -> Path:
+        tensors = {
+            f"{name}.lora_{part}": array for name, pair in self.factors.items() for part, array in zip("ab", pair)
+        }
+        about = {"rank": self.rank, "alpha": self.alpha, "seed": self.seed, "base_sha256": self.base_sha256}
+        return write_atomically(path, save(tensors, {key: str(value) for key, value in about.items()}))
+
+    @classmethod
+    def load(cls, path: Path) -> Adapter:
+        try:
+            with safe_open(path, "numpy") as file:
+                about = file.metadata()
+                names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})
+                factors = {
+                    name: (file.get_tensor(f"{name}.lora_a"), file.get_tensor(f"{name}.lora_b")) for name in names
+                }
+            return cls(factors, int(about["rank"]), float(about["alpha"]), int(about["seed"]), about["base_sha256"])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise EdgesleepError(
+                f"{path} is not a complete adapter: {error}.", "Roll back to the generation before it."
+            ) from error

@@ -1,0 +1,332 @@
+"""llama.cpp: the one place that serves, asks and scores a GGUF.
+
+Owns loading, tokenizing (chat templates included), batched generation and
+token losses of the exact bytes in a file. Leaves what to ask, and what the
+answers mean, to the stages. Invariant: text that a person wrote never becomes
+a control token; only the model's own template may write those.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
+from numpy.typing import NDArray
+
+from edgesleep import machine
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import Message
+
+Floats = NDArray[np.float32]
+
+# A file without a chat template is asked in the one whose turn marker its vocabulary has.
+_FALLBACKS = {
+    "<start_of_turn>": (
+        "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
+        "{{ m['content'] }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+    ),
+    "<|im_start|>": (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+    "": (
+        "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] }}"
+        "{{ eos_token if m['role'] == 'assistant' else '\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+    ),
+}
+_SLOT = re.compile("\ue000(\\d+)\ue001")  # stands for a message's text while the template is rendered
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+def _silence(level: int, text: bytes, user: Any) -> None:
+    """llama.cpp's log is not for users; failures are raised from return values."""
+
+
+class Engine:
+    """One model file, loaded. Use it as a context manager.
+
+    `adapter` is a LoRA GGUF applied on top. `sequences` answers are written
+    side by side, each within `context` tokens. Raises EdgesleepError when
+    llama.cpp cannot load the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        adapter: Path | None = None,
+        threads: int = 0,
+        context: int = 512,
+        sequences: int = 1,
+        vocab_only: bool = False,
+    ) -> None:
+        llama_cpp.llama_log_set(_silence, ctypes.c_void_p())
+        llama_cpp.llama_backend_init()
+        self.path, self.context, self.sequences = path, context, sequences
+        self._context: Any = None
+        self._model = self._load(vocab_only)
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
+        self._formatter = self._template()
+        if not vocab_only:
+            self._context = self._start(machine.threads(threads))
+            self._memory = llama_cpp.llama_get_memory(self._context)
+            if adapter is not None:
+                self._apply(adapter)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._context:
+            llama_cpp.llama_free(self._context)
+        if self._model:
+            llama_cpp.llama_model_free(self._model)
+        self._context = self._model = None
+
+    # Loading
+
+    def _load(self, vocab_only: bool) -> Any:
+        params = llama_cpp.llama_model_default_params()
+        params.vocab_only = vocab_only
+        params.n_gpu_layers = 0
+        # llama.cpp's AMX buffers crash on Sapphire Rapids and later (ggml-org/llama.cpp issue 20824).
+        params.use_extra_bufts = not machine.has_amx()
+        model = llama_cpp.llama_model_load_from_file(str(self.path).encode(), params)
+        if not model:
+            raise EdgesleepError(
+                f"llama.cpp cannot load {self.path}.",
+                "Check that the file is a complete GGUF and that enough memory is free.",
+            )
+        return model
+
+    def _start(self, threads: int) -> Any:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = self.context * self.sequences
+        params.n_seq_max = self.sequences
+        params.n_batch = params.n_ubatch = min(512, self._batch_limit(), params.n_ctx)
+        params.n_threads = params.n_threads_batch = threads
+        context = llama_cpp.llama_init_from_model(self._model, params)
+        if not context:
+            raise EdgesleepError(
+                f"llama.cpp has no memory for a context of {params.n_ctx} tokens on {self.path.name}.",
+                "Close other programs.",
+            )
+        self._batch_size = int(params.n_batch)
+        return context
+
+    def _batch_limit(self) -> int:
+        """Logits of one batch stay under 128 MiB (gemma3 has 262,144 tokens)."""
+        return max(32, (128 << 20) // (4 * self.vocab_size))
+
+    def _apply(self, adapter: Path) -> None:
+        handle = llama_cpp.llama_adapter_lora_init(self._model, str(adapter).encode())
+        if not handle:
+            raise EdgesleepError(
+                f"llama.cpp refuses the adapter {adapter.name} on {self.path.name}.",
+                "It belongs to another model, or the file is damaged.",
+            )
+        handles = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(handle)
+        llama_cpp.llama_set_adapters_lora(self._context, handles, 1, (ctypes.c_float * 1)(1.0))
+
+    def _template(self) -> Jinja2ChatFormatter:
+        raw = llama_cpp.llama_model_chat_template(self._model, None)
+        if raw:
+            template = raw.decode()
+        else:
+            single = (marker for marker in _FALLBACKS if len(self.tokenize(marker, control=True)) <= 1)
+            template = _FALLBACKS[next(single)]
+        bos, eos = llama_cpp.llama_vocab_bos(self._vocab), llama_cpp.llama_vocab_eos(self._vocab)
+        return Jinja2ChatFormatter(template=template, bos_token=self._name(bos), eos_token=self._name(eos))
+
+    def _name(self, token: int) -> str:
+        """A control token as the template spells it; empty where the model has none."""
+        return (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode() if token >= 0 else ""
+
+    # Text and tokens
+
+    def tokenize(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]:
+        """Token ids of `text`; `begin` adds what the model wants at the start, `control` lets control tokens be."""
+        data = text.encode()
+        room = len(data) + 8
+        buffer = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, begin, control)
+        if count < 0:
+            raise EdgesleepError("A text could not be tokenized.", "Report the text if it is not private.")
+        return list(buffer[:count])
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The tokens as text, control tokens left out."""
+        ids = (llama_cpp.llama_token * len(tokens))(*tokens)
+        room = 16 * len(tokens) + 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            size = llama_cpp.llama_detokenize(self._vocab, ids, len(tokens), buffer, room, True, False)
+            if size >= 0:
+                return buffer.raw[:size].decode(errors="replace")
+            room = -size
+
+    def ends(self, token: int) -> bool:
+        """Whether the token ends a turn."""
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
+
+    def opening(self) -> list[int]:
+        """The tokens before a user's first words in the chat template."""
+        return self._begin(self._render([Message("user", "")], reply=False, until=0))
+
+    def chat(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt up to where the assistant's answer begins, in the model's own template."""
+        return self._begin(self._render(messages, reply=True))
+
+    def exchange(self, messages: Sequence[Message], answer: str) -> tuple[list[int], int]:
+        """A chat with its answer and the token that ends the turn; the second value is where the answer begins."""
+        prompt = self.chat(messages)
+        whole = [*messages, Message("assistant", answer)]
+        closing: list[int] = []
+        for token in self._render(whole, reply=False, since=len(messages)):
+            closing.append(token)
+            if self.ends(token):
+                break
+        return prompt + closing, len(prompt)
+
+    def _render(
+        self, messages: Sequence[Message], *, reply: bool, since: int | None = None, until: int | None = None
+    ) -> list[int]:
+        """Template and texts tokenized apart, so that "<|im_end|>" in a text stays text.
+
+        `since` starts with that message's text, `until` stops before it.
+        """
+        slots = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)]
+        self._formatter.add_generation_prompt = reply
+        try:
+            rendered = self._formatter(messages=slots).prompt  # type: ignore[arg-type]
+        except Exception as error:
+            raise EdgesleepError(
+                f"The chat template of {self.path.name} refuses this chat: {error}.",
+                "Start the chat with a user message and let the roles take turns.",
+            ) from error
+        tokens: list[int] = []
+        wanted = since is None
+        for place, piece in enumerate(_SLOT.split(rendered)):
+            if place % 2 == 0:
+                text = piece
+            elif int(piece) == until:
+                break
+            else:
+                wanted = wanted or int(piece) == since
+                text = messages[int(piece)].content.strip()
+            if wanted and text:
+                tokens += self.tokenize(text, control=place % 2 == 0)
+        return tokens
+
+    def _begin(self, tokens: list[int]) -> list[int]:
+        bos = llama_cpp.llama_vocab_bos(self._vocab)
+        if llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [bos]:
+            return [bos, *tokens]
+        return tokens
+
+    # Running the model
+
+    def logits(self, tokens: Sequence[int]) -> Iterator[Floats]:
+        """Next-token logits for each position, [<= batch, vocab] at a time. Views: copy what is kept."""
+        llama_cpp.llama_memory_clear(self._memory, True)
+        for start in range(0, len(tokens), self._batch_size):
+            part = tokens[start : start + self._batch_size]
+            yield self._decode([(token, start + i, 0, True) for i, token in enumerate(part)])
+
+    def losses(self, tokens: Sequence[int]) -> Floats:
+        """-log p(tokens[i+1] | tokens[..i]) in nats, [len(tokens) - 1]."""
+        tokens = list(tokens)[: self.context]
+        found: list[Floats] = []
+        start = 0
+        for logits in self.logits(tokens):
+            targets = tokens[start + 1 : start + 1 + len(logits)]
+            rows = logits[: len(targets)]
+            top = rows.max(axis=1)
+            norm = np.log(np.exp(rows - top[:, None]).sum(axis=1)) + top
+            found.append(norm - rows[np.arange(len(targets)), targets])
+            start += len(logits)
+        return np.concatenate(found)
+
+    def complete(
+        self, prompts: Sequence[Sequence[int]], limit: int, *, temperature: float = 0.0, seed: int = 0
+    ) -> list[list[int]]:
+        """Continue each prompt by at most `limit` tokens, until it ends its turn (that token is left out).
+
+        Greedy at temperature 0. `sequences` prompts run side by side, in order of length.
+        """
+        rng = np.random.default_rng(seed)
+        answers: list[list[int]] = [[] for _ in prompts]
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+        for first in range(0, len(order), self.sequences):
+            group = order[first : first + self.sequences]
+            for index, answer in zip(group, self._together([prompts[i] for i in group], limit, temperature, rng)):
+                answers[index] = answer
+        return answers
+
+    def _together(
+        self, prompts: list[Sequence[int]], limit: int, temperature: float, rng: np.random.Generator
+    ) -> list[list[int]]:
+        llama_cpp.llama_memory_clear(self._memory, True)
+        room = self.context - limit
+        prompts = [prompt[-room:] for prompt in prompts]
+        answers: list[list[int]] = [[] for _ in prompts]
+        active = list(range(len(prompts)))
+        rows = np.stack([self._prefill(prompt, seq) for seq, prompt in enumerate(prompts)])
+        for step in range(limit):
+            if temperature > 0:
+                # Gumbel-max: adding this noise makes the largest logit a draw from the softmax.
+                noise = -np.log(-np.log(rng.random(rows.shape, dtype=np.float32) * (1 - 1e-7) + 1e-10))
+                rows = rows / temperature + noise
+            chosen = rows.argmax(axis=1)
+            going = [(seq, int(token)) for seq, token in zip(active, chosen) if not self.ends(int(token))]
+            for seq, token in going:
+                answers[seq].append(token)
+            active = [seq for seq, _ in going]
+            if not active or step == limit - 1:
+                break
+            rows = self._decode([(token, len(prompts[seq]) + step, seq, True) for seq, token in going])
+        return answers
+
+    def _prefill(self, prompt: Sequence[int], seq: int) -> Floats:
+        """Feed a prompt; the logits after its last token."""
+        for start in range(0, len(prompt), self._batch_size):
+            part = prompt[start : start + self._batch_size]
+            last = len(prompt) - 1
+            rows = self._decode([(token, start + i, seq, start + i == last) for i, token in enumerate(part)])
+        return rows[-1].copy()
+
+    def _decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> Floats:
+        """Run (token, position, sequence, wants logits) entries; the wanted logits in order."""
+        batch = llama_cpp.llama_batch_init(len(entries), 0, 1)
+        try:
+            batch.n_tokens = len(entries)
+            for i, (token, position, seq, wanted) in enumerate(entries):
+                batch.token[i], batch.pos[i] = token, position
+                batch.n_seq_id[i], batch.seq_id[i][0] = 1, seq
+                batch.logits[i] = wanted
+            status = llama_cpp.llama_decode(self._context, batch)
+        finally:
+            llama_cpp.llama_batch_free(batch)
+        if status != 0:
+            raise EdgesleepError(
+                f"llama.cpp could not evaluate {len(entries)} tokens of {self.path.name} (status {status}).",
+                "The text is longer than the context, or memory ran out.",
+            )
+        count = sum(entry[3] for entry in entries)
+        if count == 0:
+            return np.empty((0, self.vocab_size), np.float32)
+        raw = llama_cpp.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(raw, shape=(count, self.vocab_size))

@@ -1,0 +1,385 @@
+"""The trainable model: a frozen GGUF with one adapter, rounded as it will be served.
+
+Owns the forward pass of the architectures llama, qwen2, qwen3 and gemma3 in
+torch, straight from the mapped file, and the gradient with respect to the
+adapter. Leaves the rounding to `kernel`, data and optimiser to `train`.
+Invariant: every adapted matrix is used as `kernel.merge` would write it, so
+what is trained is what is served (DESIGN.md section 2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from edgesleep import kernel
+from edgesleep.adapter import Adapter
+from edgesleep.errors import EdgesleepError, GgufError
+from edgesleep.gguf import Gguf
+from edgesleep.kernel import Delta, Quantized
+
+ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
+FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
+_HEAD_TILE = 8192  # vocabulary rows at a time: gemma3's 262,144 logits a position are never all in memory
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers of an architecture, under llama.cpp's metadata keys."""
+
+    architecture: str
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    epsilon: float
+    rope_base: float
+    rope_base_local: float
+    rope_width: int
+    rope_scale: float
+    window: int  # 0: every layer sees everything
+    local_every: int  # one layer in this many is global, the others see `window` tokens
+
+    @classmethod
+    def read(cls, file: Gguf) -> Shape:
+        arch = file.architecture
+        number = lambda key, default=None: _number(file, f"{arch}.{key}", default)  # noqa: E731
+        heads, width = int(number("attention.head_count")), int(number("embedding_length"))
+        head_width = int(number("attention.key_length", width // heads))
+        gemma = arch == "gemma3"
+        return cls(
+            architecture=arch,
+            layers=int(number("block_count")),
+            width=width,
+            heads=heads,
+            kv_heads=int(number("attention.head_count_kv", heads)),
+            head_width=head_width,
+            epsilon=number("attention.layer_norm_rms_epsilon"),
+            rope_base=number("rope.freq_base", 10000.0),
+            rope_base_local=number("rope.freq_base_swa", 10000.0),
+            rope_width=int(number("rope.dimension_count", head_width)),
+            rope_scale=_rope_scale(file),
+            window=int(number("attention.sliding_window", 0)) if gemma else 0,
+            local_every=int(number("attention.sliding_window_pattern", 6)) if gemma else 1,
+        )
+
+    def is_local(self, layer: int) -> bool:
+        """Whether the layer has a sliding window (llama.cpp: five of six in gemma3)."""
+        return self.window > 0 and layer % self.local_every < self.local_every - 1
+
+    @property
+    def attention_scale(self) -> float:
+        # Gemma-3-27B, and only it, scales by the width per head instead of the head's own width.
+        per_head = self.width // self.heads if self.architecture == "gemma3" and self.layers == 62 else self.head_width
+        return per_head**-0.5
+
+
+def _number(file: Gguf, key: str, default: float | None) -> float:
+    value = file.require(key) if default is None else file.get(key, default)
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return value
+    raise GgufError(f"{file.path.name}: {key} is {value!r}, not one number.", "Use a model with equal layers.")
+
+
+def _rope_scale(file: Gguf) -> float:
+    kind = file.get(f"{file.architecture}.rope.scaling.type", "none")
+    if kind == "linear":
+        return 1.0 / _number(file, f"{file.architecture}.rope.scaling.factor", 1.0)
+    if kind == "none":
+        return 1.0
+    raise GgufError(
+        f"{file.path.name}: rope scaling of type {kind!r} cannot be trained.",
+        "Models with linear or llama3 scaling, or none, can.",
+    )
+
+
+class DitheredLinear(torch.autograd.Function):
+    """y = x W'^T with W' = dither(W + scale b a); straight-through gradient to a and b (arXiv:1308.3432).
+
+    dW is never formed: dB = scale dY^T (X A^T), dA = scale (dY B)^T X.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, weight: Quantized, scale: float) -> Tensor:
+        ctx.save_for_backward(x, a, b)
+        ctx.weight, ctx.scale = weight, scale
+        return x @ _effective(weight, a, b, scale).T
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (dy,) = grads
+        x, a, b = ctx.saved_tensors
+        db = ctx.scale * (dy.T @ (x @ a.T))
+        da = ctx.scale * ((dy @ b).T @ x)
+        dx = dy @ _effective(ctx.weight, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
+        return dx, da, db, None, None
+
+
+def _effective(weight: Quantized, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    return torch.from_numpy(kernel.effective(weight, Delta(a.detach().numpy(), b.detach().numpy(), scale)))
+
+
+class HeadLoss(torch.autograd.Function):
+    """Cross-entropy of tied or separate output rows against sparse targets, tile by tile.
+
+    hidden [n, width]; `ids` [n, k] with probabilities `probs` [n, k]; what they
+    leave of 1 is the mass of all other tokens together. Per position, in nats,
+    L = -sum_k p_k log q_k - p_t log q_t (t: the tail). With k = 1, p = 1 this
+    is the usual loss; less the targets' entropy it is the KL to the target.
+    dL/dz_j = q_j - p_j for the listed tokens, q_j (1 - p_t/q_t) for the rest.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, ids: Tensor, probs: Tensor, head: Quantized) -> Tensor:
+        norm, chosen = _head_statistics(hidden, ids, head)
+        logq = chosen - norm[:, None]
+        tail = (1 - probs.sum(1)).clamp(min=0)
+        tail = torch.where(tail < 1e-6, torch.zeros_like(tail), tail)
+        logq_tail = torch.log1p(-logq.exp().sum(1).clamp(max=1 - 1e-6))
+        ctx.save_for_backward(hidden, ids, probs, norm, tail / logq_tail.exp())
+        ctx.head = head
+        return -(probs * logq).sum(1) - tail * logq_tail
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        hidden, ids, probs, norm, ratio = ctx.saved_tensors
+        dhidden = torch.zeros_like(hidden)
+        for first, rows in _head_tiles(ctx.head):
+            q = (hidden @ rows.T - norm[:, None]).exp_()
+            dz = q * (1 - ratio)[:, None]
+            inside, place = _inside(ids, first, len(rows))
+            # A listed token's gradient q - p replaces the tail's q (1 - ratio).
+            dz.scatter_add_(1, place, torch.where(inside, q.gather(1, place) * ratio[:, None] - probs, 0.0))
+            dhidden += dz @ rows
+        return dhidden * grad[:, None], None, None, None
+
+
+def _head_tiles(head: Quantized) -> Iterator[tuple[int, Tensor]]:
+    for first in range(0, head.rows, _HEAD_TILE):
+        last = min(first + _HEAD_TILE, head.rows)
+        yield first, torch.from_numpy(kernel.dequantize(head, first, last))
+
+
+def _inside(ids: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
+    """Which ids fall into a tile, and where (0 for those that do not)."""
+    inside = (ids >= first) & (ids < first + count)
+    return inside, torch.where(inside, ids - first, torch.zeros_like(ids))
+
+
+def _head_statistics(hidden: Tensor, ids: Tensor, head: Quantized) -> tuple[Tensor, Tensor]:
+    """log sum exp of all logits [n], and the logits of `ids` [n, k]."""
+    norm = torch.full((len(hidden),), -torch.inf)
+    chosen = torch.zeros(ids.shape)
+    for first, rows in _head_tiles(head):
+        logits = hidden @ rows.T
+        norm = torch.logaddexp(norm, logits.logsumexp(1))
+        inside, place = _inside(ids, first, len(rows))
+        chosen = torch.where(inside, logits.gather(1, place), chosen)
+    return norm, chosen
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows of unequal length laid end to end: no padding in the matrix products.
+
+    tokens [n], positions [n]; `grid` [rows, longest] gives each row's places
+    in the pack (0 where `there` is False).
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    grid: Tensor
+    there: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> Packed:
+        lengths = torch.tensor([len(row) for row in rows])
+        starts = lengths.cumsum(0) - lengths
+        column = torch.arange(int(lengths.max()))
+        there = column[None] < lengths[:, None]
+        return cls(
+            tokens=torch.tensor([token for row in rows for token in row]),
+            positions=torch.cat([column[:length] for length in lengths.tolist()]),
+            grid=torch.where(there, starts[:, None] + column[None], 0),
+            there=there,
+        )
+
+
+class Network:
+    """The model of one GGUF file with an adapter on every linear layer.
+
+    `seed` fixes the dither. Before `attach` every matrix is the base's own.
+    """
+
+    def __init__(self, file: Gguf, seed: int) -> None:
+        self.shape = Shape.read(file)
+        self._file = file
+        self._seed = seed
+        self.factors: dict[str, tuple[Tensor, Tensor]] = {}
+        self._scale = 0.0
+        self.names = tuple(
+            f"blk.{layer}.{part}.weight" for layer in range(self.shape.layers) for part in (*ATTENTION, *FEED_FORWARD)
+        )
+        self._weights = {name: self._quantized(name) for name in self.names}
+        self._embedding = self._quantized("token_embd.weight")
+        self._head = self._quantized("output.weight") if "output.weight" in file.tensors else self._embedding
+        self._vectors = {
+            name: torch.from_numpy(_floats(file, name))
+            for name, tensor in file.tensors.items()
+            if len(tensor.shape) == 1
+        }
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """(out, in) of every matrix that learns."""
+        return {name: (weight.rows, weight.cols) for name, weight in self._weights.items()}
+
+    def attach(self, adapter: Adapter) -> None:
+        """Put the adapter on its matrices; training changes its factors in place."""
+        if set(adapter.factors) != set(self._weights) or adapter.seed != self._seed:
+            raise EdgesleepError(
+                "The adapter was made for other tensors or another dither seed.",
+                "It belongs to another base model: start from generation 0.",
+            )
+        self._scale = adapter.alpha / adapter.rank
+        for name, (a, b) in adapter.factors.items():
+            self.factors[name] = (torch.from_numpy(a).requires_grad_(), torch.from_numpy(b).requires_grad_())
+
+    def parameters(self) -> list[Tensor]:
+        return [factor for pair in self.factors.values() for factor in pair]
+
+    def hidden(self, pack: Packed) -> Tensor:
+        """Final normed states of all packed tokens, [n, width]."""
+        shape = self.shape
+        x = torch.from_numpy(kernel.rows(self._embedding, pack.tokens.numpy()))
+        if shape.architecture == "gemma3":
+            x = x * math.sqrt(shape.width)
+        turns = {local: self._rope(pack.positions, local) for local in {shape.is_local(i) for i in range(shape.layers)}}
+        masks = {local: _mask(pack, shape.window if local else 0) for local in turns}
+        for layer in range(shape.layers):
+            local = shape.is_local(layer)
+            x = x + self._attention(layer, x, pack, turns[local], masks[local])
+            x = x + self._feed_forward(layer, x)
+        return self._norm(x, "output_norm.weight")
+
+    def loss(self, hidden: Tensor, ids: Tensor, probs: Tensor) -> Tensor:
+        """Sparse cross-entropy per position [n]; see HeadLoss."""
+        loss: Tensor = HeadLoss.apply(hidden, ids, probs, self._head)  # type: ignore[no-untyped-call]
+        return loss
+
+    @torch.no_grad()
+    def top(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """The `count` likeliest next tokens per position and their probabilities, both [n, count]."""
+        norm = torch.full((len(hidden),), -torch.inf)
+        best, ids = torch.empty(len(hidden), 0), torch.empty(len(hidden), 0, dtype=torch.long)
+        for first, rows in _head_tiles(self._head):
+            logits = hidden @ rows.T
+            norm = torch.logaddexp(norm, logits.logsumexp(1))
+            values, places = logits.topk(min(count, len(rows)), dim=1)
+            best, order = torch.cat([best, values], 1).topk(min(count, best.shape[1] + values.shape[1]), dim=1)
+            ids = torch.cat([ids, places + first], 1).gather(1, order)
+        return ids, (best - norm[:, None]).exp()
+
+    @torch.no_grad()
+    def logits(self, tokens: Sequence[int]) -> Tensor:
+        """All logits of one text, [n, vocabulary]: for tests and comparisons."""
+        hidden = self.hidden(Packed.of([tokens]))
+        return torch.cat([hidden @ rows.T for _, rows in _head_tiles(self._head)], 1)
+
+    # Layers
+
+    def _attention(self, layer: int, x: Tensor, pack: Packed, turn: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        shape, prefix = self.shape, f"blk.{layer}."
+        x = self._norm(x, prefix + "attn_norm.weight")
+        q = self._linear(prefix + "attn_q", x).view(-1, shape.heads, shape.head_width)
+        k = self._linear(prefix + "attn_k", x).view(-1, shape.kv_heads, shape.head_width)
+        v = self._linear(prefix + "attn_v", x).view(-1, shape.kv_heads, shape.head_width)
+        q = self._turn(self._norm(q, prefix + "attn_q_norm.weight", optional=True), turn)
+        k = self._turn(self._norm(k, prefix + "attn_k_norm.weight", optional=True), turn)
+        rows = [part[pack.grid].transpose(1, 2) for part in (q, k, v)]  # [rows, heads, longest, head_width]
+        mixed = F.scaled_dot_product_attention(
+            *rows, attn_mask=mask, scale=shape.attention_scale, enable_gqa=shape.heads != shape.kv_heads
+        )
+        flat = mixed.transpose(1, 2)[pack.there].reshape(len(x), shape.heads * shape.head_width)
+        return self._norm(
+            self._linear(prefix + "attn_output", flat), prefix + "post_attention_norm.weight", optional=True
+        )
+
+    def _feed_forward(self, layer: int, x: Tensor) -> Tensor:
+        prefix = f"blk.{layer}."
+        x = self._norm(x, prefix + "ffn_norm.weight")
+        gate = self._linear(prefix + "ffn_gate", x)
+        gate = F.gelu(gate, approximate="tanh") if self.shape.architecture == "gemma3" else F.silu(gate)
+        down = self._linear(prefix + "ffn_down", gate * self._linear(prefix + "ffn_up", x))
+        return self._norm(down, prefix + "post_ffw_norm.weight", optional=True)
+
+    def _linear(self, name: str, x: Tensor) -> Tensor:
+        weight = self._weights[name + ".weight"]
+        factors = self.factors.get(name + ".weight")
+        if factors is None:
+            y = x @ torch.from_numpy(kernel.dequantize(weight)).T
+        else:
+            y = DitheredLinear.apply(x, *factors, weight, self._scale)  # type: ignore[no-untyped-call]
+        bias = self._vectors.get(name + ".bias")
+        return y if bias is None else y + bias
+
+    def _norm(self, x: Tensor, name: str, optional: bool = False) -> Tensor:
+        weight = self._vectors.get(name)
+        if weight is None:
+            if optional:
+                return x
+            raise EdgesleepError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
+        return F.rms_norm(x, (x.shape[-1],), weight, self.shape.epsilon)
+
+    def _rope(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
+        """cos and sin [n, 1, rope_width / 2] as llama.cpp turns them (arXiv:2104.09864)."""
+        shape = self.shape
+        base, scale = (shape.rope_base_local, 1.0) if local else (shape.rope_base, shape.rope_scale)
+        exponent = torch.arange(0, shape.rope_width, 2, dtype=torch.float64) / shape.rope_width
+        frequency = scale * base**-exponent
+        if not local and "rope_freqs.weight" in self._vectors:
+            frequency = frequency / self._vectors["rope_freqs.weight"].double()  # llama3: slow turns are slowed further
+        angle = positions[:, None, None].double() * frequency
+        return angle.cos().float(), angle.sin().float()
+
+    def _turn(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotate pairs: neighbours in llama files (their Q and K are stored permuted), halves in the others."""
+        cos, sin = turn
+        wide = self.shape.rope_width
+        if self.shape.architecture == "llama":
+            even, odd = x[..., 0:wide:2], x[..., 1:wide:2]
+            turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
+        else:
+            low, high = x[..., : wide // 2], x[..., wide // 2 : wide]
+            turned = torch.cat([low * cos - high * sin, low * sin + high * cos], -1)
+        return turned if wide == x.shape[-1] else torch.cat([turned, x[..., wide:]], -1)
+
+    def _quantized(self, name: str) -> Quantized:
+        tensor = self._file.tensors.get(name)
+        if tensor is None:
+            raise GgufError(f"{self._file.path.name} has no tensor {name}.", "Use a dense model that is complete.")
+        rows, cols = tensor.shape
+        return Quantized(tensor.type, rows, cols, tensor.data, kernel.tensor_seed(self._seed, name))
+
+
+def _floats(file: Gguf, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    tensor = file.tensors[name]
+    return kernel.dequantize(Quantized(tensor.type, 1, tensor.shape[0], tensor.data)).reshape(-1)
+
+
+def _mask(pack: Packed, window: int) -> Tensor:
+    """Who sees whom, [rows, 1, longest, longest]: the past, its last `window` tokens where one is given."""
+    longest = pack.grid.shape[1]
+    age = torch.arange(longest)[:, None] - torch.arange(longest)[None]
+    seen = (age >= 0) & (age < window) if window else age >= 0
+    # A padded query sees itself only, so that no row of the softmax is empty.
+    return (seen & pack.there[:, None, :] | torch.eye(longest, dtype=torch.bool))[:, None]

@@ -1,0 +1,113 @@
+"""Gate: the exact bytes to be served are asked before they are served.
+
+Owns the probes' scores and the verdict. Leaves loading to `engine`, publishing
+to `store`. Invariants: regression is checked before gain; a missing probe set
+makes the verdict invalid, never passed; a verdict names the hash of its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgesleep.config import GateSettings
+from edgesleep.engine import Engine
+from edgesleep.night.phrases import right
+from edgesleep.records import Answer, Message, Probe, Score, Verdict, file_digest
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What every file is asked: held-out wordings, and plain text that no night trains on."""
+
+    probes: tuple[Probe, ...]
+    text: str
+    settings: GateSettings
+    threads: int
+
+
+def plain_text() -> str:
+    """The bundled English prose on which drift is measured."""
+    return (files("edgesleep") / "data" / "plain_text.txt").read_text("utf-8")
+
+
+def judge(base: Path, parent: Path, candidate: Path, exam: Exam, known: frozenset[str]) -> Verdict:
+    """Score the candidate against its parent (recall) and the pristine base (drift).
+
+    `known` holds the ids of memories that the parent had learned: their recall
+    may not fall. Drift is taken against the base, so that it cannot creep from
+    night to night. Both drifts are nats per token.
+    """
+    before, parent_losses = score(parent, exam)
+    after, losses = score(candidate, exam)
+    base_losses = parent_losses if base == parent else text_losses(base, exam)
+    drift = losses - base_losses
+    mean = float(drift.mean()) if drift.size else 0.0
+    median = float(np.median(losses) - np.median(base_losses)) if drift.size else 0.0
+    missing = [name for name, probes in (("probes", exam.probes), ("plain text", drift)) if len(probes) == 0]
+    reasons = [f"There is no {name} to ask." for name in missing] or _reasons(before, after, mean, median, exam, known)
+    outcome = "invalid" if missing else "refused" if reasons else "passed"
+    return Verdict(outcome, after.sha256, tuple(reasons), before, after, mean, median)
+
+
+def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam, known: frozenset[str]) -> list[str]:
+    """Why the candidate may not be served; regression first, and gain only when there is none."""
+    budget = exam.settings.drift_budget
+    reasons = [
+        f"The {name} loss on plain text rose by {value:.3f} nats per token; {budget:.3f} are allowed."
+        for name, value in (("mean", mean), ("median", median))
+        if not value <= budget
+    ]
+    old = {probe.id for probe in exam.probes if probe.memory_id in known}
+    lost = _share(before, old) - _share(after, old)
+    if old and lost > exam.settings.recall_loss:
+        reasons.append(f"Recall of older memories fell by {lost:.2f}; {exam.settings.recall_loss:.2f} are allowed.")
+    if reasons:
+        return reasons
+    new = {probe.id for probe in exam.probes} - old
+    gain = _share(after, new) - _share(before, new)
+    if new and gain < exam.settings.recall_gain:
+        reasons.append(f"Recall of new memories rose by {gain:.2f}; {exam.settings.recall_gain:.2f} are wanted.")
+    return reasons
+
+
+def _share(score: Score, probes: set[str]) -> float:
+    answers = [answer.right for answer in score.answers if answer.probe_id in probes]
+    return sum(answers) / len(answers) if answers else 0.0
+
+
+def score(path: Path, exam: Exam) -> tuple[Score, NDArray[np.float32]]:
+    """Ask a file everything; its score, and the loss of every token of the plain text."""
+    with _engine(path, exam) as engine:
+        answers = ask(engine, exam.probes, exam.settings.answer_tokens)
+        losses = _text_losses(engine, exam.text)
+    recall = sum(answer.right for answer in answers) / len(answers) if answers else 0.0
+    mean, median = (float(losses.mean()), float(np.median(losses))) if losses.size else (0.0, 0.0)
+    return Score(file_digest(path), recall, answers, mean, median, losses.size), losses
+
+
+def text_losses(path: Path, exam: Exam) -> NDArray[np.float32]:
+    with _engine(path, exam) as engine:
+        return _text_losses(engine, exam.text)
+
+
+def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ...]:
+    """Greedy answers in the chat template, with nothing in context but the question."""
+    prompts = [engine.chat([Message("user", probe.question)]) for probe in probes]
+    texts = [engine.text(tokens).strip() for tokens in engine.complete(prompts, limit)]
+    return tuple(Answer(probe.id, text, right(text, probe.gold)) for probe, text in zip(probes, texts))
+
+
+def _text_losses(engine: Engine, text: str) -> NDArray[np.float32]:
+    """Loss per token, paragraph by paragraph."""
+    parts = [engine.losses(engine.tokenize(part, begin=True)) for part in text.split("\n\n") if part.strip()]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def _engine(path: Path, exam: Exam) -> Engine:
+    return Engine(path, threads=exam.threads, context=256, sequences=16)
