@@ -70,7 +70,7 @@ class Gguf:
         if model.get("split.count", 0) not in (0, 1):
             raise GgufError(f"{path.name} is one part of a split model.", "Join them with llama-gguf-split --merge.")
         if (kind := model.get("general.type", "model")) != "model":
-            raise GgufError(f"{path.name} holds a {kind}, not a model.", USE_MODEL)
+            raise GgufError(f"{path.name} is no model, but of the type {kind}.", USE_MODEL)
         if model.architecture not in SUPPORTED_ARCHITECTURES:
             raise GgufError(f"{path.name} has the unsupported architecture {model.architecture}.", USE_MODEL)
         if not model.tensors:
@@ -122,8 +122,8 @@ def write_copy(
                 if left < 0:
                     break
             if left:
-                amount = "fewer" if left > 0 else "more"
-                raise GgufError(f"{amount.capitalize()} than the {tensor.nbytes} bytes of {tensor.name} were given.")
+                amount = "Fewer" if left > 0 else "More"
+                raise GgufError(f"{amount} than the {tensor.nbytes} bytes of {tensor.name} were given.")
             position = tensor.offset + tensor.nbytes
         for piece in _chunks(source.content[position:]):
             put(piece)
@@ -182,9 +182,10 @@ def _parse(path: Path) -> _Reader:
         return _Reader(path)
     except OSError as error:
         raise GgufError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
-    # The library meets damage with any of these; memory it cannot ask for, as MAX_FIELD bounds every field.
+    # The library meets damage with any of these.
     except (ValueError, KeyError, IndexError, OverflowError, TypeError, struct.error) as error:
-        raise GgufError(f"{path.name} is damaged: {str(error).strip(chr(39))}.", FETCH_AGAIN) from error
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise GgufError(f"{path.name} is damaged: {reason}.", FETCH_AGAIN) from error
 
 
 class _Reader(ggufpy.GGUFReader):
@@ -211,8 +212,8 @@ class _Reader(ggufpy.GGUFReader):
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[Any]]:
         """Lists stay one span of the file, to be decoded when asked for; everything else is left to the library."""
         if raw_type != ggufpy.GGUFValueType.ARRAY:
-            return super()._get_field_parts(orig_offs, raw_type)
-        kind = ggufpy.GGUFValueType(self._get(orig_offs, np.uint32)[0])
+            return super()._get_field_parts(orig_offs, int(raw_type))
+        kind = ggufpy.GGUFValueType(int(self._get(orig_offs, np.uint32)[0]))
         count = int(self._get(orig_offs + 4, np.uint64)[0])
         start = orig_offs + 12
         if kind == ggufpy.GGUFValueType.STRING:
@@ -232,7 +233,7 @@ class _Reader(ggufpy.GGUFReader):
         for field in fields:
             _, _, _, dims, raw_type, offset = field.parts
             name, shape = field.name, tuple(reversed(dims.tolist()))
-            kind = ggufpy.GGMLQuantizationType(raw_type[0])
+            kind = ggufpy.GGMLQuantizationType(int(raw_type[0]))
             block, block_bytes = ggufpy.GGML_QUANT_SIZES[kind]
             if name in names:
                 raise ValueError(f"it has two tensors named {name}")
