@@ -184,8 +184,7 @@ def _parse(path: Path) -> _Reader:
         raise GgufError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     # The library meets damage with any of these.
     except (ValueError, KeyError, IndexError, OverflowError, TypeError, struct.error) as error:
-        reason = error.args[0] if isinstance(error, KeyError) else error
-        raise GgufError(f"{path.name} is damaged: {reason}.", FETCH_AGAIN) from error
+        raise GgufError(f"{path.name} is damaged: {error}.", FETCH_AGAIN) from error
 
 
 class _Reader(ggufpy.GGUFReader):
@@ -208,6 +207,11 @@ class _Reader(ggufpy.GGUFReader):
         if offset + size > len(self.data):
             raise ValueError(f"it ends at byte {len(self.data)}, within a field")
         return super()._get(offset, dtype, count, override_order)
+
+    def _push_field(self, field: Any, skip_sum: bool = False) -> int:
+        if field.name in self.fields:
+            raise ValueError(f"it has two values of {field.name}")
+        return super()._push_field(field, skip_sum)
 
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], list[int], list[Any]]:
         """Lists stay one span of the file, to be decoded when asked for; everything else is left to the library."""
