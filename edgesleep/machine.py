@@ -1,0 +1,85 @@
+"""What this machine can do right now: processors, memory, disk, and its name for reports.
+
+Owns the differences between Linux, macOS and Windows in asking. Leaves
+deciding what to do with the answers to its callers. Imports nothing heavy;
+psutil is loaded where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def threads(wanted: int = 0) -> int:
+    """How many threads to run: `wanted`, but no more than the processors this process may use; 0 takes all of them."""
+    # Affinity (taskset, containers) can allow fewer processors than the machine has.
+    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(wanted, allowed) if wanted > 0 else allowed
+
+
+def has_amx() -> bool:
+    """Whether the processor has Intel's AMX tiles, whose llama.cpp buffers crash; only Linux can tell, and only x86."""
+    return "amx_tile" in _cpuinfo("flags").split()
+
+
+def peak_rss() -> int:
+    """The most memory this process has held so far, in bytes."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+
+
+def free_memory() -> int:
+    """Bytes that can be taken without swapping, on the whole machine (a container's own limit is not seen)."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def free_disk(path: Path) -> int:
+    """Free bytes on the file system that holds `path`, or will hold it once it is made."""
+    existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free
+
+
+def describe() -> dict[str, str | int]:
+    """Processor, threads, memory (bytes), system and Python, for reports."""
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "threads": threads(),
+        "memory": int(psutil.virtual_memory().total),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    name = _cpuinfo("model name")
+    if sys.platform == "darwin":
+        asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return name or platform.processor() or platform.machine()
+
+
+def _cpuinfo(field: str) -> str:
+    """The first value of a field of Linux's /proc/cpuinfo; empty where there is none."""
+    try:
+        lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == field), "")
