@@ -106,7 +106,7 @@ class Moves:
 
 def name() -> str:
     """The kernel in use. Raises KernelError when the one in EDGESLEEP_KERNEL cannot run here."""
-    chosen: str | None = _native.selected()
+    chosen = _native.selected()
     if chosen is None:
         raise _forced_error()
     return chosen
@@ -178,9 +178,9 @@ def merge(w: Quantized, delta: Delta | None, row0: int = 0, row1: int | None = N
     row1 = _last(w, row0, row1)
     block = MERGEABLE[w.type]
     out = np.empty((row1 - row0) * w.cols // block.weights * block.bytes, np.uint8)
-    error, *moves = _native.merge(_matrix(w), _adapter(w, delta), row0, row1, out)
+    error, codes, moved, clamped, squares, dot = _native.merge(_matrix(w), _adapter(w, delta), row0, row1, out)
     _done(error)
-    return out, Moves(*moves)
+    return out, Moves(codes, moved, clamped, squares, dot)
 
 
 def linear(w: Quantized, delta: Delta | None, x: Floats) -> Floats:
@@ -199,11 +199,11 @@ def linear_grad(w: Quantized, delta: Delta | None, dy: Floats) -> Floats:
     return dx
 
 
-def _matrix(w: Quantized) -> Any:
+def _matrix(w: Quantized) -> _native.Matrix:
     return _native.Matrix(_TYPES[w.type], w.rows, w.cols, w.data, w.seed)
 
 
-def _adapter(w: Quantized, delta: Delta | None) -> Any:
+def _adapter(w: Quantized, delta: Delta | None) -> _native.Adapter | None:
     if delta is None:
         return None
     rank = len(delta.a)

@@ -5,7 +5,7 @@
 // the kernels. Must stay true: codes are centred (Q4_0: nibble - 8), so that
 // step * code has ggml's own sign of zero; step * code is exact in f32 for every
 // type, so dequantizing equals ggml bit for bit however its compiler contracts;
-// pack writes codes only, never a scale. All is in an unnamed namespace: each
+// pack writes codes only, never a scale; the host is little-endian, as a GGUF is. All is in an unnamed namespace: each
 // file that includes this for its own processor must keep its own copy.
 #pragma once
 
@@ -80,7 +80,12 @@ inline uint16_t to_bf16(float value) {
     return (uint16_t)((word + 0x7fffu + (word >> 16 & 1)) >> 16);
 }
 
-inline uint16_t read16(const uint8_t *at) { return (uint16_t)(at[0] | at[1] << 8); }
+inline uint16_t read16(const uint8_t *at) {
+    uint16_t value;
+    memcpy(&value, at, 2);
+    return value;
+}
+inline void write16(uint16_t value, uint8_t *at) { memcpy(at, &value, 2); }
 inline float read_half(const uint8_t *at) { return half(read16(at)); }
 
 constexpr uint32_t kColumn = 0x9E3779B9u;
@@ -100,6 +105,8 @@ inline float dither(uint32_t key, int64_t col) {
     return ((float)(x >> 9) + 0.5f) * 0x1p-23f;
 }
 
+static_assert(((float)(0xffffffffu >> 9) + 0.5f) * 0x1p-23f < 1.0f, "the largest u must stay below 1");
+
 // Every affine type has: weights and bytes per block, the ends of its grid, and
 //   unpack(block, code, step, offset): false when a scale is not finite
 //   pack(code, block): the inverse, for the codes
@@ -108,16 +115,25 @@ inline void fill(float *group, int count, float value) {
     for (int i = 0; i < count; ++i) group[i] = value;
 }
 
+// Half a block of 32 codes; compilers do not find these vectors in a loop by themselves.
+typedef uint8_t Sixteen __attribute__((vector_size(16)));
+
+// Byte j holds code j in its low and code j + 16 in its high four bits.
+inline void unpack_four(const uint8_t *qs, uint8_t zero, int8_t *code) {
+    Sixteen pairs;
+    memcpy(&pairs, qs, 16);
+    const Sixteen low = (pairs & 15) - zero, high = (pairs >> 4) - zero;
+    memcpy(code, &low, 16);
+    memcpy(code + 16, &high, 16);
+}
+
 struct BlockQ4_0 {
     static constexpr int weights = 32, bytes = 18, low = -8, high = 7;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
         fill(offset, 2, kNoOffset);
-        for (int j = 0; j < 16; ++j) {
-            code[j] = (int8_t)((block[2 + j] & 15) - 8);
-            code[j + 16] = (int8_t)((block[2 + j] >> 4) - 8);
-        }
+        unpack_four(block + 2, 8, code);
         return finite(d);
     }
     static void pack(const int8_t *code, uint8_t *block) {
@@ -131,10 +147,7 @@ struct BlockQ4_1 {
         const float d = read_half(block), m = read_half(block + 2);
         fill(step, 2, d);
         fill(offset, 2, m);
-        for (int j = 0; j < 16; ++j) {
-            code[j] = block[4 + j] & 15;
-            code[j + 16] = block[4 + j] >> 4;
-        }
+        unpack_four(block + 4, 0, code);
         return finite(d) && finite(m);
     }
     static void pack(const int8_t *code, uint8_t *block) {
@@ -143,12 +156,19 @@ struct BlockQ4_1 {
 };
 
 // Q5_0 and Q5_1 keep four bits of each code in qs and the fifth in qh.
-inline void unpack_five(const uint8_t *qh, const uint8_t *qs, int zero, int8_t *code) {
-    const uint32_t fifth = (uint32_t)read16(qh) | (uint32_t)read16(qh + 2) << 16;
-    for (int j = 0; j < 16; ++j) {
-        code[j] = (int8_t)((int)((qs[j] & 15) | (fifth >> j & 1) << 4) - zero);
-        code[j + 16] = (int8_t)((int)(qs[j] >> 4 | (fifth >> (j + 16) & 1) << 4) - zero);
-    }
+inline Sixteen fifth_bits(const uint8_t *qh) {
+    const uint8_t a = qh[0], b = qh[1];
+    const Sixteen spread = {a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b};
+    const Sixteen bit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    return (Sixteen)((spread & bit) != 0) & 16;
+}
+
+inline void unpack_five(const uint8_t *qh, const uint8_t *qs, uint8_t zero, int8_t *code) {
+    Sixteen pairs;
+    memcpy(&pairs, qs, 16);
+    const Sixteen low = ((pairs & 15) | fifth_bits(qh)) - zero, high = (pairs >> 4 | fifth_bits(qh + 2)) - zero;
+    memcpy(code, &low, 16);
+    memcpy(code + 16, &high, 16);
 }
 
 inline void pack_five(const int8_t *code, int zero, uint8_t *qh, uint8_t *qs) {
@@ -373,41 +393,54 @@ inline bool unpack(Block, const uint8_t *source, int cols, Strip &strip) {
     return good;
 }
 
-// F32, F16 and BF16, one value at a time.
-inline float read_float(int32_t type, const uint8_t *source, int j) {
-    if (type == F16) return read_half(source + 2 * j);
-    if (type == BF16) return from_bits((uint32_t)read16(source + 2 * j) << 16);
-    float value;
-    memcpy(&value, source + 4 * j, 4);
-    return value;
-}
-
-inline void write_float(int32_t type, float value, uint8_t *target, int j) {
-    if (type == F32) {
-        memcpy(target + 4 * j, &value, 4);
-        return;
+// The float types as if each weight were a block of its own.
+struct FloatF32 {
+    static constexpr int bytes = 4;
+    static float read(const uint8_t *at) {
+        float value;
+        memcpy(&value, at, 4);
+        return value;
     }
-    const uint16_t word = type == F16 ? to_half(value) : to_bf16(value);
-    target[2 * j] = (uint8_t)word;
-    target[2 * j + 1] = (uint8_t)(word >> 8);
-}
+    static void write(float value, uint8_t *at) { memcpy(at, &value, 4); }
+    static float round(float value) { return value; }
+};
 
-inline float round_float(int32_t type, float value) {
-    if (type == F16) return half(to_half(value));
-    if (type == BF16) return from_bits((uint32_t)to_bf16(value) << 16);
-    return value;
-}
+struct FloatF16 {
+    static constexpr int bytes = 2;
+    static float read(const uint8_t *at) { return read_half(at); }
+    static void write(float value, uint8_t *at) { write16(to_half(value), at); }
+    static float round(float value) { return half(to_half(value)); }
+};
 
-// The float types of a strip job: every kernel shares this, they are not where the time goes.
-inline bool float_strip(const StripJob &job) {
-    bool good = true;
-    for (int j = 0; j < job.cols; ++j) {
-        float w = read_float(job.type, job.source, j);
-        if (job.delta && job.delta[j] != 0.0f) w = round_float(job.type, w + job.delta[j]);
-        job.weights[j] = w;
-        good &= finite(w);
+struct FloatBF16 {
+    static constexpr int bytes = 2;
+    static float read(const uint8_t *at) { return from_bits((uint32_t)read16(at) << 16); }
+    static void write(float value, uint8_t *at) { write16(to_bf16(value), at); }
+    static float round(float value) { return from_bits((uint32_t)to_bf16(value) << 16); }
+};
+
+// Calls visit(Float{}) for a float type; false for any other.
+template <class Visit>
+inline bool with_float(int32_t type, Visit visit) {
+    switch (type) {
+        case F32: visit(FloatF32{}); return true;
+        case F16: visit(FloatF16{}); return true;
+        case BF16: visit(FloatBF16{}); return true;
+        default: return false;
     }
-    return good;
+}
+
+// The float types of a strip job, plain enough for a compiler to make vectors of; every kernel shares it.
+template <class Float>
+inline bool float_strip(Float, const StripJob &job) {
+    for (int j = 0; j < job.cols; ++j) job.weights[j] = Float::read(job.source + j * Float::bytes);
+    for (int j = 0; j < job.cols && job.delta; ++j) {
+        const float moved = Float::round(job.weights[j] + job.delta[j]);
+        job.weights[j] = job.delta[j] == 0.0f ? job.weights[j] : moved;
+    }
+    uint32_t top = 0;
+    for (int j = 0; j < job.cols; ++j) top |= (bits(job.weights[j]) & 0x7f800000u) == 0x7f800000u;
+    return !top;
 }
 
 }  // namespace

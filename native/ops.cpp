@@ -20,9 +20,8 @@ struct Layout {
 };
 
 Layout layout(int32_t type) {
-    if (type == F32) return {1, 4};
-    if (type == F16 || type == BF16) return {1, 2};
     Layout found;
+    with_float(type, [&](auto value) { found = {1, value.bytes}; });
     with_block(type, [&](auto block) { found = {block.weights, block.bytes}; });
     return found;
 }
@@ -48,7 +47,7 @@ float largest(const float *values, int64_t count) {
 }
 
 int check_matrix(const es_matrix *w, int64_t row0, int64_t row1) {
-    if (!w || !w->data || w->rows < 0 || w->cols < 0) return ES_SHAPE;
+    if (!w || w->rows < 0 || w->cols < 0 || (!w->data && w->rows)) return ES_SHAPE;
     const Layout block = layout(w->type);
     if (!block.weights) return ES_TYPE;
     return w->cols % block.weights || row0 < 0 || row0 > row1 || row1 > w->rows ? ES_SHAPE : ES_OK;
@@ -113,31 +112,49 @@ void each_piece(const es_matrix &w, int64_t row0, int64_t row1, Work work) {
 
 int64_t offset(const Call &call, int64_t row, int64_t row0, int64_t col) { return (row - row0) * call.w.cols + col; }
 
+// Packs new codes over a copy of the blocks, and counts.
+template <class Block>
+void merge_codes(Block block, const StripJob &job, uint8_t *out, es_moves &moves) {
+    Strip old;
+    unpack(block, job.source, job.cols, old);
+    for (int j = 0; j < job.cols; j += Block::weights)
+        block.pack(job.codes + j, out + j / Block::weights * Block::bytes);
+    for (int j = 0; j < job.cols; ++j) {
+        const int code = job.codes[j];
+        moves.moved += code != old.code[j];
+        const float step = old.step[j / kGroup];
+        if (step == 0.0f || (code != Block::low && code != Block::high)) continue;
+        const float wanted =
+            old.code[j] + std::floor(std::fmaf(job.delta[j], 1.0f / step, dither(job.key, job.col + j)));
+        moves.clamped += wanted < Block::low || wanted > Block::high;
+    }
+}
+
+// Where D = 0 the bytes stay, whatever they are.
+template <class Float>
+void merge_floats(Float type, const StripJob &job, uint8_t *out, es_moves &moves) {
+    for (int j = 0; j < job.cols; ++j) {
+        uint8_t *at = out + j * Float::bytes;
+        if (job.delta[j] != 0.0f) type.write(job.weights[j], at);
+        moves.moved += memcmp(at, job.source + j * Float::bytes, Float::bytes) != 0;
+    }
+}
+
 // One strip of the merge: packed bytes, and what moved.
 bool merge_strip(const Call &call, int64_t row, int64_t col, int cols, const float *delta, uint8_t *out,
                  es_moves &moves) {
-    const uint8_t *source = call.at(row, col);
-    const uint32_t key = row_key(call.w.seed, row);
     float before[kStrip], after[kStrip];
     int8_t codes[kStrip];
-    call.kernel.strip({call.w.type, source, col, cols, key, nullptr, before, nullptr});
-    const bool good = call.kernel.strip({call.w.type, source, col, cols, key, delta, after, codes});
-    memcpy(out, source, (size_t)(cols / call.block.weights) * call.block.bytes);
-    const bool affine = with_block(call.w.type, [&](auto block) {
-        Strip old;
-        unpack(block, source, cols, old);
-        for (int j = 0; j < cols; j += block.weights) block.pack(codes + j, out + j / block.weights * block.bytes);
-        for (int j = 0; j < cols; ++j) {
-            moves.moved += codes[j] != old.code[j];
-            const float step = old.step[j / kGroup];
-            if (step == 0.0f || (codes[j] != block.low && codes[j] != block.high)) continue;
-            const float wanted = old.code[j] + std::floor(std::fmaf(delta[j], 1.0f / step, dither(key, col + j)));
-            moves.clamped += wanted < block.low || wanted > block.high;
-        }
-    });
+    StripJob job{call.w.type, call.at(row, col), col, cols, row_key(call.w.seed, row), nullptr, before, nullptr};
+    call.kernel.strip(job);
+    job.delta = delta;
+    job.weights = after;
+    job.codes = codes;
+    const bool good = call.kernel.strip(job);
+    memcpy(out, job.source, (size_t)(cols / call.block.weights) * call.block.bytes);
+    with_block(job.type, [&](auto block) { merge_codes(block, job, out, moves); });
+    with_float(job.type, [&](auto type) { merge_floats(type, job, out, moves); });
     for (int j = 0; j < cols; ++j) {
-        if (!affine && delta[j] != 0.0f) write_float(call.w.type, after[j], out, j);
-        if (!affine) moves.moved += after[j] != before[j];
         moves.delta_squares += (double)delta[j] * delta[j];
         moves.change_dot += ((double)after[j] - before[j]) * delta[j];
     }

@@ -44,7 +44,8 @@ bool affine_strip(Block block, const StripJob &job) {
 bool strip(const StripJob &job) {
     bool good = true;
     const auto affine = [&](auto block) { good = affine_strip(block, job); };
-    return with_block(job.type, affine) ? good : float_strip(job);
+    if (!with_block(job.type, affine)) with_float(job.type, [&](auto type) { good = float_strip(type, job); });
+    return good;
 }
 
 void product(const ProductJob &job) {

@@ -98,7 +98,8 @@ template <class V>
 bool strip(const StripJob &job) {
     bool good = true;
     const auto affine = [&](auto block) { good = affine_strip<V>(block, job); };
-    return with_block(job.type, affine) ? good : float_strip(job);
+    if (!with_block(job.type, affine)) with_float(job.type, [&](auto type) { good = float_strip(type, job); });
+    return good;
 }
 
 // `rows` x V::columns vectors of c stay in registers while k runs.
