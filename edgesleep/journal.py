@@ -393,14 +393,14 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 
 def _migrate(db: Database, path: Path) -> None:
-    # The outer transaction makes a second process wait and then find nothing left to do.
-    with _transaction(db):
-        if newer := {migration.name for migration in MIGRATIONS.applied(db)} - _known_migrations():
-            raise EdgesleepError(
-                f"{path} was written by a newer edgesleep ({', '.join(sorted(newer))}).",
-                "Update edgesleep, or choose another folder with --home.",
-            )
-        if MIGRATIONS.pending(db):
+    if newer := {migration.name for migration in MIGRATIONS.applied(db)} - _known_migrations():
+        raise EdgesleepError(
+            f"{path} was written by a newer edgesleep ({', '.join(sorted(newer))}).",
+            "Update edgesleep, or choose another folder with --home.",
+        )
+    if MIGRATIONS.pending(db):
+        # The outer transaction makes a second process wait and then find nothing left to do.
+        with _transaction(db):
             MIGRATIONS.apply(db)
 
 

@@ -1,0 +1,382 @@
+"""The journal: nothing is lost, nothing is rewritten, no secret is stored, and every error can be acted on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlite_utils import Database, Migrations
+
+from edgesleep import journal as module
+from edgesleep.errors import EdgesleepError
+from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked, redact
+from edgesleep.records import Generation, Memory, NightReport, digest
+
+MEMORY = Memory("m1", "city", "I live in Bergen.", {"value": "Bergen"}, (1, 2), "2026-03-01T20:00:00.000+00:00")
+REPORT = NightReport(night=1, status="promoted", reason="", generation=1, model="model.gguf", recall_after=0.75)
+
+
+@pytest.fixture
+def journal(home: Path) -> Iterator[Journal]:
+    with Journal.open(home) as opened:
+        yield opened
+
+
+# -- turns -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_comes_back_as_it_was_logged_after_reopening(home: Path) -> None:
+    with Journal.open(home) as journal:
+        turn = journal.log("user", "I live in Bergen.\n\tNorway 🏔", session="evening", at="2026-03-01T21:30:00+01:30")
+    assert turn.at == "2026-03-01T20:00:00.000+00:00"
+    assert turn.sha256 == digest(["user", "user", "I live in Bergen.\n\tNorway 🏔"])
+    with Journal.open(home) as journal:
+        assert journal.turns() == [turn]
+
+
+def test_the_source_follows_from_the_role_and_only_the_user_teaches(journal: Journal) -> None:
+    for role in ("user", "assistant", "tool", "system"):
+        journal.log(role, "text")
+    journal.log("user", "pasted from a page", source="web")
+    assert [turn.source for turn in journal.turns()] == ["user", "assistant", "tool", "import", "web"]
+    assert [turn.teaches for turn in journal.turns()] == [True, False, False, False, False]
+
+
+def test_turns_after_an_id(journal: Journal) -> None:
+    assert journal.log_many(Entry("user", f"text {n}") for n in range(5)) == 5
+    assert [turn.content for turn in journal.turns(after=3)] == ["text 3", "text 4"]
+    assert journal.turns(after=5) == []
+
+
+def test_log_many_writes_all_or_none(journal: Journal) -> None:
+    with pytest.raises(EdgesleepError, match="'pope' is not a role"):
+        journal.log_many([Entry("user", "good"), Entry("pope", "bad")])
+    assert journal.turns() == []
+
+
+def test_once_matches_equal_entries_one_to_one(journal: Journal) -> None:
+    yes = Entry("user", "yes")
+    assert journal.log_many([yes, yes], once=True) == 2
+    assert journal.log_many([yes, yes, yes], once=True) == 1
+    assert journal.log_many([replace(yes, session="other")], once=True) == 1
+    timed = replace(yes, at="2026-03-01T20:00:00Z")
+    assert journal.log_many([timed], once=True) == 1
+    assert journal.log_many([replace(timed, at="2026-03-01T21:00:00+01:00")], once=True) == 0
+
+
+def test_turns_cannot_be_rewritten(journal: Journal, home: Path) -> None:
+    journal.log("user", "as it was said")
+    with sqlite3.connect(home / "journal.db") as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        other.execute("UPDATE turns SET content = 'otherwise'")
+    other.close()
+
+
+def test_the_id_of_a_deleted_turn_does_not_come_back(journal: Journal, home: Path) -> None:
+    last = journal.log("user", "to be deleted").id
+    with sqlite3.connect(home / "journal.db") as other:
+        other.execute("DELETE FROM turns")
+    other.close()
+    assert journal.log("user", "new").id > last
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (Entry("user", " \n\x00"), "empty"),
+        (Entry("user", "x", source="rumour"), "'rumour' is not a source"),
+        (Entry("user", "x", session=" "), "session name"),
+        (Entry("user", "x", session="s" * 201), "session name"),
+        (Entry("user", "x", at="yesterday"), "'yesterday' is not a time"),
+        (Entry("user", "x", at="0001-01-01T00:00:00+14:00"), "is not a time"),
+        (Entry("user", "é" * (MAX_TURN_BYTES // 2) + "x"), "1,048,577 bytes"),
+    ],
+)
+def test_what_cannot_be_a_turn_is_refused(entry: Entry, complaint: str) -> None:
+    with pytest.raises(EdgesleepError, match=complaint):
+        checked(entry)
+
+
+def test_the_largest_turn_is_stored(journal: Journal) -> None:
+    assert len(journal.log("user", "é" * (MAX_TURN_BYTES // 2)).content.encode()) == MAX_TURN_BYTES
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_becomes_storable_and_stays_as_it_then_is(text: str) -> None:
+    try:
+        content = checked(Entry("user", text)).content
+    except EdgesleepError as error:
+        assert "empty" in error.message
+        return
+    assert content.encode("utf-8").decode("utf-8") == content
+    assert not {c for c in content if ord(c) < 32 or 127 <= ord(c) < 160} - {"\n", "\t"}
+    assert checked(Entry("user", content)).content == content
+
+
+def test_line_ends_surrogates_and_control_characters_are_cleaned() -> None:
+    assert checked(Entry("user", "a\r\nb\rc\x07\x7f\x85 \ud83d\ude00 \ud83d!")).content == "a\nb\nc 😀 \ufffd!"
+
+
+# -- redaction -------------------------------------------------------------------------------------------------------
+
+KEY_BLOCK = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/x==\n-----END RSA PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (f"mine: {KEY_BLOCK} ok", "mine: [redacted: private key] ok"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNza", "[redacted: private key]"),
+        ("use sk-proj-" + "a1B2" * 8 + ".", "use [redacted: api key]."),
+        ("ghp_" + "a1B2" * 9, "[redacted: api key]"),
+        ("AKIA" + "IOSFODNN7EXAMPLE is it", "[redacted: api key] is it"),
+        ("my card 4111 1111 1111 1111!", "my card [redacted: card number]!"),
+        ("378282246310005", "[redacted: card number]"),
+        ("5555-5555-5555-4444", "[redacted: card number]"),
+    ],
+)
+def test_secrets_are_taken_out(text: str, kept: str) -> None:
+    assert redact(text) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111 1111 1111 1112",  # checksum wrong
+        "the id 41111111111111110000000 is longer than any card",
+        "at 1772395200000 ms",
+        "call +49 170 1234567 or 0049 170 1234567",
+        "risk-averse people ask about the task-scheduler-of-the-operating-system",
+        "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----",
+    ],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_secret_never_reaches_the_disk(home: Path) -> None:
+    secret = "ghp_" + "q7W8" * 9
+    with Journal.open(home) as journal:
+        journal.log("user", f"my token is {secret}")
+        assert not [file.name for file in home.iterdir() if secret.encode() in file.read_bytes()]
+
+
+# -- memories --------------------------------------------------------------------------------------------------------
+
+
+def test_memories_keep_their_turns_and_the_watermark_moves_with_them(journal: Journal) -> None:
+    journal.log_many([Entry("user", "I live in Bergen."), Entry("user", "Bergen it is."), Entry("user", "Bergen!")])
+    assert journal.curated_through() == 0
+    assert journal.remember([MEMORY, replace(MEMORY, id="m0")], through=2) == 2
+    assert journal.memories() == [MEMORY, replace(MEMORY, id="m0")]
+    journal.mark(["m1"], "learned", 1)
+    assert journal.remember([replace(MEMORY, turn_ids=(3,), sentence="another wording")], through=3) == 0
+    assert journal.memories("learned") == [replace(MEMORY, turn_ids=(1, 2, 3))]
+    assert journal.memories("new") == [replace(MEMORY, id="m0")]
+    assert journal.curated_through() == 3
+    journal.remember([], through=1)
+    assert journal.curated_through() == 3, "the watermark went back"
+
+
+def test_a_memory_of_a_turn_that_does_not_exist_leaves_nothing(journal: Journal) -> None:
+    with pytest.raises(EdgesleepError, match="FOREIGN KEY"):
+        journal.remember([MEMORY], through=2)
+    assert journal.memories() == []
+    assert journal.curated_through() == 0
+
+
+def test_marking_is_all_or_none_and_knows_its_states(journal: Journal) -> None:
+    journal.log_many([Entry("user", "a"), Entry("user", "b")])
+    journal.remember([MEMORY], through=2)
+    with pytest.raises(EdgesleepError, match="no memory 'm2'"):
+        journal.mark(["m1", "m2"], "weak", 1)
+    with pytest.raises(EdgesleepError, match="'forgotten' is not a state"):
+        journal.mark(["m1"], "forgotten")
+    assert journal.memories("new") == [MEMORY]
+
+
+# -- nights ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_unfinished_night_keeps_its_number(home: Path) -> None:
+    with Journal.open(home) as journal:
+        assert journal.open_night() is None
+        assert journal.begin_night() == 1
+    with Journal.open(home) as journal:
+        assert journal.open_night() == 1
+        journal.end_night(replace(REPORT, status="interrupted"))
+        assert journal.open_night() == 1
+        journal.end_night(REPORT)
+        assert journal.open_night() is None
+        assert journal.nights() == [REPORT]
+        assert journal.begin_night() == 2
+
+
+def test_a_night_that_never_began_cannot_end(journal: Journal) -> None:
+    with pytest.raises(EdgesleepError, match="no night 1"):
+        journal.end_night(REPORT)
+
+
+def test_generations_are_noted_with_their_latest_status(journal: Journal) -> None:
+    journal.begin_night()
+    generation = Generation(1, 0, 1, MEMORY.at, "b", "m", "d", 0, "ref", "0.1.0", ("m1",))
+    journal.record_generation(generation)
+    assert journal.generation_states() == {1: "published"}
+    journal.record_generation(generation, "rolled back")
+    assert journal.generation_states() == {1: "rolled back"}
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
+def test_only_the_owner_can_read_it_whatever_the_umask(home: Path) -> None:
+    old = os.umask(0)
+    try:
+        with Journal.open(home) as journal:
+            journal.log("user", "private")
+            modes = {path.name: path.stat().st_mode & 0o777 for path in [home, *home.iterdir()]}
+    finally:
+        os.umask(old)
+    assert modes == {"home": 0o700, "journal.db": 0o600, "journal.db-wal": 0o600, "journal.db-shm": 0o600}
+    (home / "journal.db").chmod(0o644)
+    Journal.open(home).close()
+    assert (home / "journal.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_connection_is_durable_and_strict(journal: Journal) -> None:
+    asked = ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
+    values = [journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+    assert values == ["wal", 2, 1, 1, 30000]
+
+
+def write_rows(home: Path, writer: int, rows: int, start: multiprocessing.synchronize.Event) -> None:
+    start.wait()
+    with Journal.open(home) as journal:
+        for row in range(rows):
+            journal.log("user", f"writer {writer} row {row}", session=f"s{row % 3}")
+
+
+def test_processes_writing_at_once_lose_nothing(home: Path) -> None:
+    """They also create the file at the same moment."""
+    context = multiprocessing.get_context("spawn")
+    start = context.Event()
+    writers = [context.Process(target=write_rows, args=(home, n, 300, start)) for n in range(2)]
+    for process in writers:
+        process.start()
+    start.set()
+    for process in writers:
+        process.join(60)
+    assert [process.exitcode for process in writers] == [0, 0]
+    with Journal.open(home) as journal:
+        written = [turn.content for turn in journal.turns()]
+    for n in range(2):
+        assert [text for text in written if text.startswith(f"writer {n}")] == [
+            f"writer {n} row {r}" for r in range(300)
+        ]
+
+
+def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Journal.open(home) as journal:
+        journal.log("user", "before")
+        schema = journal._db.schema
+    broken = Migrations("edgesleep")
+    broken()(module.m001_lay_the_tables)
+
+    @broken()
+    def m002_half_done(db: Database) -> None:
+        db.execute("CREATE TABLE half (id INTEGER)")
+        db.execute("DELETE FROM turns")
+        db.execute("INSERT INTO no_such_table VALUES (1)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MIGRATIONS", broken)
+        with pytest.raises(EdgesleepError, match="no_such_table"):
+            Journal.open(home)
+    with Journal.open(home) as journal:
+        assert journal._db.schema == schema
+        assert [turn.content for turn in journal.turns()] == ["before"]
+
+
+def test_a_failing_first_migration_leaves_an_empty_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(db: Database) -> None:
+        module.m001_lay_the_tables(db)
+        raise EdgesleepError("cut short")
+
+    broken = Migrations("edgesleep")
+    broken(name="m001_lay_the_tables")(fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MIGRATIONS", broken)
+        with pytest.raises(EdgesleepError, match="cut short"):
+            Journal.open(home)
+    with Journal.open(home) as journal:
+        assert journal.log("user", "works").id == 1
+
+
+def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = Migrations("edgesleep")
+    newer()(module.m001_lay_the_tables)
+    newer(name="m002_from_the_future")(lambda db: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MIGRATIONS", newer)
+        Journal.open(home).close()
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m002_from_the_future\)"):
+        Journal.open(home)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(home: Path) -> None:
+    home.mkdir()
+    (home / "journal.db").write_bytes(b"Dear diary, " * 100)
+    with pytest.raises(EdgesleepError, match="no journal"):
+        Journal.open(home)
+    assert (home / "journal.db").read_bytes() == b"Dear diary, " * 100
+
+
+def test_the_database_of_another_program_is_refused_and_left_alone(home: Path) -> None:
+    home.mkdir()
+    other = sqlite3.connect(home / "journal.db")
+    other.execute("CREATE TABLE recipes (id)")
+    other.close()
+    before = (home / "journal.db").read_bytes()
+    with pytest.raises(EdgesleepError, match="belongs to another program"):
+        Journal.open(home)
+    assert (home / "journal.db").read_bytes() == before
+
+
+def test_a_journal_cut_in_half_is_refused(home: Path) -> None:
+    with Journal.open(home) as journal:
+        journal.log_many(Entry("user", f"text {n} " * 50) for n in range(200))
+    whole = (home / "journal.db").read_bytes()
+    (home / "journal.db").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(EdgesleepError, match="damaged"), Journal.open(home) as journal:
+        journal.turns()
+
+
+def test_a_place_that_cannot_be_written_is_named(home: Path) -> None:
+    home.parent.joinpath("file").write_text("in the way")
+    with pytest.raises(EdgesleepError, match="cannot be opened"):
+        Journal.open(home.parent / "file" / "home")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that even root cannot write to: Linux's /proc")
+def test_a_read_only_place_is_named() -> None:
+    with pytest.raises(EdgesleepError, match="cannot be opened") as caught:
+        Journal.open(Path("/proc/self"))
+    assert "--home" in caught.value.hint
+
+
+def test_a_journal_that_is_locked_too_long_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal.open(home).close()
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+    other = sqlite3.connect(home / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(EdgesleepError, match="database is locked"), Journal.open(home) as journal:
+        journal.log("user", "too late")
+    other.close()
