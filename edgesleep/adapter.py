@@ -53,7 +53,9 @@ class Adapter:
 
     def save(self, path: Path) -> Path:
         tensors = {
-            f"{name}.lora_{part}": array for name, pair in self.factors.items() for part, array in zip("ab", pair)
+            f"{name}.lora_{part}": array
+            for name, pair in self.factors.items()
+            for part, array in zip("ab", pair, strict=True)
         }
         about = {"rank": self.rank, "alpha": self.alpha, "seed": self.seed, "base_sha256": self.base_sha256}
         return write_atomically(path, save(tensors, {key: str(value) for key, value in about.items()}))
@@ -63,7 +65,7 @@ class Adapter:
         try:
             with safe_open(path, "numpy") as file:
                 about = file.metadata()
-                names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})
+                names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})  # noqa: SIM118
                 factors = {
                     name: (file.get_tensor(f"{name}.lora_a"), file.get_tensor(f"{name}.lora_b")) for name in names
                 }

@@ -29,8 +29,9 @@ Floats = NDArray[np.float32]
 # A file without a chat template is asked in the one whose turn marker its vocabulary has.
 _FALLBACKS = {
     "<start_of_turn>": (
-        "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n"
-        "{{ m['content'] }}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+        "{{ bos_token }}{% for m in messages %}<start_of_turn>"
+        "{{ 'model' if m['role'] == 'assistant' else m['role'] }}\n{{ m['content'] }}<end_of_turn>\n{% endfor %}"
+        "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
     ),
     "<|im_start|>": (
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -38,15 +39,15 @@ _FALLBACKS = {
     ),
     "": (
         "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] }}"
-        "{{ eos_token if m['role'] == 'assistant' else '\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+        "{{ eos_token if m['role'] == 'assistant' else '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}Assistant:{% endif %}"
     ),
 }
 _SLOT = re.compile("\ue000(\\d+)\ue001")  # stands for a message's text while the template is rendered
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
-def _silence(level: int, text: bytes, user: Any) -> None:
-    """llama.cpp's log is not for users; failures are raised from return values."""
+# llama.cpp's log is not for users; failures are raised from return values.
+_SILENCE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda level, text, user: None)
 
 
 class Engine:
@@ -67,7 +68,7 @@ class Engine:
         sequences: int = 1,
         vocab_only: bool = False,
     ) -> None:
-        llama_cpp.llama_log_set(_silence, ctypes.c_void_p())
+        llama_cpp.llama_log_set(_SILENCE, ctypes.c_void_p())
         llama_cpp.llama_backend_init()
         self.path, self.context, self.sequences = path, context, sequences
         self._context: Any = None
@@ -272,7 +273,8 @@ class Engine:
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         for first in range(0, len(order), self.sequences):
             group = order[first : first + self.sequences]
-            for index, answer in zip(group, self._together([prompts[i] for i in group], limit, temperature, rng)):
+            written = self._together([prompts[i] for i in group], limit, temperature, rng)
+            for index, answer in zip(group, written, strict=True):
                 answers[index] = answer
         return answers
 
@@ -291,7 +293,7 @@ class Engine:
                 noise = -np.log(-np.log(rng.random(rows.shape, dtype=np.float32) * (1 - 1e-7) + 1e-10))
                 rows = rows / temperature + noise
             chosen = rows.argmax(axis=1)
-            going = [(seq, int(token)) for seq, token in zip(active, chosen) if not self.ends(int(token))]
+            going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not self.ends(int(token))]
             for seq, token in going:
                 answers[seq].append(token)
             active = [seq for seq, _ in going]
@@ -306,7 +308,7 @@ class Engine:
             part = prompt[start : start + self._batch_size]
             last = len(prompt) - 1
             rows = self._decode([(token, start + i, seq, start + i == last) for i, token in enumerate(part)])
-        return rows[-1].copy()
+        return np.array(rows[-1])
 
     def _decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> Floats:
         """Run (token, position, sequence, wants logits) entries; the wanted logits in order."""

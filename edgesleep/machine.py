@@ -29,6 +29,11 @@ def has_amx() -> bool:
     return "amx_tile" in _cpuinfo("flags").split()
 
 
+def has_bf16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AVX-512 BF16 or AMX)."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_cpuinfo("flags").split())
+
+
 def peak_rss() -> int:
     """The most memory this process has held so far, in bytes."""
     if sys.platform == "win32":

@@ -10,7 +10,7 @@ what is trained is what is served (DESIGN.md section 2).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgesleep import kernel
+from edgesleep import kernel, machine
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError, GgufError
 from edgesleep.gguf import Gguf
@@ -27,7 +27,7 @@ from edgesleep.kernel import Delta, Quantized
 
 ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
 FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
-_HEAD_TILE = 8192  # vocabulary rows at a time: gemma3's 262,144 logits a position are never all in memory
+_LOGIT_BYTES = 64 << 20  # logits in memory at a time: gemma3 has 262,144 of them a position
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class Shape:
     @classmethod
     def read(cls, file: Gguf) -> Shape:
         arch = file.architecture
-        number = lambda key, default=None: _number(file, f"{arch}.{key}", default)  # noqa: E731
+
+        def number(key: str, default: float | None = None) -> float:
+            return _number(file, f"{arch}.{key}", default)
+
         heads, width = int(number("attention.head_count")), int(number("embedding_length"))
         head_width = int(number("attention.key_length", width // heads))
         gemma = arch == "gemma3"
@@ -85,7 +88,7 @@ class Shape:
 def _number(file: Gguf, key: str, default: float | None) -> float:
     value = file.require(key) if default is None else file.get(key, default)
     if isinstance(value, (int, float)) and math.isfinite(value):
-        return value
+        return float(value)
     raise GgufError(f"{file.path.name}: {key} is {value!r}, not one number.", "Use a model with equal layers.")
 
 
@@ -111,80 +114,72 @@ class DitheredLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, weight: Quantized, scale: float) -> Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.weight, ctx.scale = weight, scale
-        return x @ _effective(weight, a, b, scale).T
+        return _product(x, weight, Delta(a.detach().numpy(), b.detach().numpy(), scale))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (dy,) = grads
         x, a, b = ctx.saved_tensors
-        db = ctx.scale * (dy.T @ (x @ a.T))
-        da = ctx.scale * ((dy @ b).T @ x)
-        dx = dy @ _effective(ctx.weight, a, b, ctx.scale) if ctx.needs_input_grad[0] else None
+        dy = grads[0].contiguous()
+        db = ctx.scale * (dy.T @ (x @ a.to(x.dtype).T)).float()
+        da = ctx.scale * ((dy @ b.to(x.dtype)).T @ x).float()
+        delta = Delta(a.detach().numpy(), b.detach().numpy(), ctx.scale)
+        if x.dtype == torch.bfloat16:
+            dx = dy @ _half(ctx.weight, delta)
+        else:
+            dx = torch.from_numpy(kernel.linear_grad(ctx.weight, delta, dy.numpy()))
         return dx, da, db, None, None
 
 
-def _effective(weight: Quantized, a: Tensor, b: Tensor, scale: float) -> Tensor:
-    return torch.from_numpy(kernel.effective(weight, Delta(a.detach().numpy(), b.detach().numpy(), scale)))
+def _product(x: Tensor, weight: Quantized, delta: Delta | None) -> Tensor:
+    """x W'^T [n, rows] in x's own dtype."""
+    if x.dtype == torch.bfloat16:
+        return x @ _half(weight, delta).T
+    return torch.from_numpy(kernel.linear(weight, delta, x.detach().contiguous().numpy()))
+
+
+def _half(weight: Quantized, delta: Delta | None) -> Tensor:
+    return torch.from_numpy(kernel.effective_bf16(weight, delta)).view(torch.bfloat16)
 
 
 class HeadLoss(torch.autograd.Function):
-    """Cross-entropy of tied or separate output rows against sparse targets, tile by tile.
+    """Cross-entropy of the output rows against sparse targets, some positions at a time.
 
     hidden [n, width]; `ids` [n, k] with probabilities `probs` [n, k]; what they
     leave of 1 is the mass of all other tokens together. Per position, in nats,
     L = -sum_k p_k log q_k - p_t log q_t (t: the tail). With k = 1, p = 1 this
     is the usual loss; less the targets' entropy it is the KL to the target.
-    dL/dz_j = q_j - p_j for the listed tokens, q_j (1 - p_t/q_t) for the rest.
+    dL/dz_j = q_j - p_j for the listed tokens, q_j (1 - p_t/q_t) for the rest;
+    it is taken at once, so that logits live for one chunk only.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, ids: Tensor, probs: Tensor, head: Quantized) -> Tensor:
-        norm, chosen = _head_statistics(hidden, ids, head)
-        logq = chosen - norm[:, None]
-        tail = (1 - probs.sum(1)).clamp(min=0)
-        tail = torch.where(tail < 1e-6, torch.zeros_like(tail), tail)
-        logq_tail = torch.log1p(-logq.exp().sum(1).clamp(max=1 - 1e-6))
-        ctx.save_for_backward(hidden, ids, probs, norm, tail / logq_tail.exp())
-        ctx.head = head
-        return -(probs * logq).sum(1) - tail * logq_tail
+        losses, grads = [], []
+        for part, id_part, p in zip(_chunks(hidden, head), _chunks(ids, head), _chunks(probs, head), strict=True):
+            q = _logits(part, head).softmax(1)
+            listed = q.gather(1, id_part)
+            p_tail = 1 - p.sum(1)
+            p_tail = p_tail.where(p_tail > 1e-6, 0.0)
+            q_tail = (1 - listed.sum(1)).clamp(min=1e-6)
+            losses.append(-(p * listed.clamp(min=1e-30).log()).sum(1) - p_tail * q_tail.log())
+            ratio = (p_tail / q_tail)[:, None]
+            dz = q.mul_(1 - ratio).scatter_add_(1, id_part, listed * ratio - p)
+            grads.append(torch.from_numpy(kernel.linear_grad(head, None, dz.numpy())))
+        ctx.save_for_backward(torch.cat(grads))
+        return torch.cat(losses)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        hidden, ids, probs, norm, ratio = ctx.saved_tensors
-        dhidden = torch.zeros_like(hidden)
-        for first, rows in _head_tiles(ctx.head):
-            q = (hidden @ rows.T - norm[:, None]).exp_()
-            dz = q * (1 - ratio)[:, None]
-            inside, place = _inside(ids, first, len(rows))
-            # A listed token's gradient q - p replaces the tail's q (1 - ratio).
-            dz.scatter_add_(1, place, torch.where(inside, q.gather(1, place) * ratio[:, None] - probs, 0.0))
-            dhidden += dz @ rows
-        return dhidden * grad[:, None], None, None, None
+        (dhidden,) = ctx.saved_tensors
+        return dhidden * grads[0][:, None], None, None, None
 
 
-def _head_tiles(head: Quantized) -> Iterator[tuple[int, Tensor]]:
-    for first in range(0, head.rows, _HEAD_TILE):
-        last = min(first + _HEAD_TILE, head.rows)
-        yield first, torch.from_numpy(kernel.dequantize(head, first, last))
+def _chunks(x: Tensor, head: Quantized) -> tuple[Tensor, ...]:
+    return torch.split(x, max(1, _LOGIT_BYTES // (4 * head.rows)))
 
 
-def _inside(ids: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
-    """Which ids fall into a tile, and where (0 for those that do not)."""
-    inside = (ids >= first) & (ids < first + count)
-    return inside, torch.where(inside, ids - first, torch.zeros_like(ids))
-
-
-def _head_statistics(hidden: Tensor, ids: Tensor, head: Quantized) -> tuple[Tensor, Tensor]:
-    """log sum exp of all logits [n], and the logits of `ids` [n, k]."""
-    norm = torch.full((len(hidden),), -torch.inf)
-    chosen = torch.zeros(ids.shape)
-    for first, rows in _head_tiles(head):
-        logits = hidden @ rows.T
-        norm = torch.logaddexp(norm, logits.logsumexp(1))
-        inside, place = _inside(ids, first, len(rows))
-        chosen = torch.where(inside, logits.gather(1, place), chosen)
-    return norm, chosen
+def _logits(hidden: Tensor, head: Quantized) -> Tensor:
+    return torch.from_numpy(kernel.linear(head, None, hidden.detach().contiguous().numpy()))
 
 
 @dataclass(frozen=True)
@@ -220,7 +215,9 @@ class Network:
     `seed` fixes the dither. Before `attach` every matrix is the base's own.
     """
 
-    def __init__(self, file: Gguf, seed: int) -> None:
+    def __init__(self, file: Gguf, seed: int, precision: torch.dtype | None = None) -> None:
+        # bf16 where the processor multiplies it (more than twice as fast); the residual stream stays f32.
+        self.precision = precision or (torch.bfloat16 if machine.has_bf16() else torch.float32)
         self.shape = Shape.read(file)
         self._file = file
         self._seed = seed
@@ -267,56 +264,49 @@ class Network:
         masks = {local: _mask(pack, shape.window if local else 0) for local in turns}
         for layer in range(shape.layers):
             local = shape.is_local(layer)
-            x = x + self._attention(layer, x, pack, turns[local], masks[local])
-            x = x + self._feed_forward(layer, x)
+            x = x + self._attention(layer, x, pack, turns[local], masks[local]).float()
+            x = x + self._feed_forward(layer, x).float()
         return self._norm(x, "output_norm.weight")
 
     def loss(self, hidden: Tensor, ids: Tensor, probs: Tensor) -> Tensor:
         """Sparse cross-entropy per position [n]; see HeadLoss."""
-        loss: Tensor = HeadLoss.apply(hidden, ids, probs, self._head)  # type: ignore[no-untyped-call]
+        loss: Tensor = HeadLoss.apply(hidden, ids, probs, self._head)
         return loss
 
     @torch.no_grad()
     def top(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
         """The `count` likeliest next tokens per position and their probabilities, both [n, count]."""
-        norm = torch.full((len(hidden),), -torch.inf)
-        best, ids = torch.empty(len(hidden), 0), torch.empty(len(hidden), 0, dtype=torch.long)
-        for first, rows in _head_tiles(self._head):
-            logits = hidden @ rows.T
-            norm = torch.logaddexp(norm, logits.logsumexp(1))
-            values, places = logits.topk(min(count, len(rows)), dim=1)
-            best, order = torch.cat([best, values], 1).topk(min(count, best.shape[1] + values.shape[1]), dim=1)
-            ids = torch.cat([ids, places + first], 1).gather(1, order)
-        return ids, (best - norm[:, None]).exp()
+        found = [_logits(part, self._head).softmax(1).topk(count, dim=1) for part in _chunks(hidden, self._head)]
+        return torch.cat([f.indices for f in found]), torch.cat([f.values for f in found])
 
     @torch.no_grad()
     def logits(self, tokens: Sequence[int]) -> Tensor:
         """All logits of one text, [n, vocabulary]: for tests and comparisons."""
-        hidden = self.hidden(Packed.of([tokens]))
-        return torch.cat([hidden @ rows.T for _, rows in _head_tiles(self._head)], 1)
+        return _logits(self.hidden(Packed.of([tokens])), self._head)
 
     # Layers
 
     def _attention(self, layer: int, x: Tensor, pack: Packed, turn: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
         shape, prefix = self.shape, f"blk.{layer}."
-        x = self._norm(x, prefix + "attn_norm.weight")
+        x = self._norm(x, prefix + "attn_norm.weight").to(self.precision)
         q = self._linear(prefix + "attn_q", x).view(-1, shape.heads, shape.head_width)
         k = self._linear(prefix + "attn_k", x).view(-1, shape.kv_heads, shape.head_width)
         v = self._linear(prefix + "attn_v", x).view(-1, shape.kv_heads, shape.head_width)
         q = self._turn(self._norm(q, prefix + "attn_q_norm.weight", optional=True), turn)
         k = self._turn(self._norm(k, prefix + "attn_k_norm.weight", optional=True), turn)
-        rows = [part[pack.grid].transpose(1, 2) for part in (q, k, v)]  # [rows, heads, longest, head_width]
+        # f32: torch's bf16 attention is slower here. [rows, heads, longest, head_width]
+        q, k, v = (part.float()[pack.grid].transpose(1, 2) for part in (q, k, v))
         mixed = F.scaled_dot_product_attention(
-            *rows, attn_mask=mask, scale=shape.attention_scale, enable_gqa=shape.heads != shape.kv_heads
+            q, k, v, attn_mask=mask, scale=shape.attention_scale, enable_gqa=shape.heads != shape.kv_heads
         )
-        flat = mixed.transpose(1, 2)[pack.there].reshape(len(x), shape.heads * shape.head_width)
+        flat = mixed.transpose(1, 2)[pack.there].reshape(len(x), shape.heads * shape.head_width).to(self.precision)
         return self._norm(
             self._linear(prefix + "attn_output", flat), prefix + "post_attention_norm.weight", optional=True
         )
 
     def _feed_forward(self, layer: int, x: Tensor) -> Tensor:
         prefix = f"blk.{layer}."
-        x = self._norm(x, prefix + "ffn_norm.weight")
+        x = self._norm(x, prefix + "ffn_norm.weight").to(self.precision)
         gate = self._linear(prefix + "ffn_gate", x)
         gate = F.gelu(gate, approximate="tanh") if self.shape.architecture == "gemma3" else F.silu(gate)
         down = self._linear(prefix + "ffn_down", gate * self._linear(prefix + "ffn_up", x))
@@ -325,12 +315,9 @@ class Network:
     def _linear(self, name: str, x: Tensor) -> Tensor:
         weight = self._weights[name + ".weight"]
         factors = self.factors.get(name + ".weight")
-        if factors is None:
-            y = x @ torch.from_numpy(kernel.dequantize(weight)).T
-        else:
-            y = DitheredLinear.apply(x, *factors, weight, self._scale)  # type: ignore[no-untyped-call]
         bias = self._vectors.get(name + ".bias")
-        return y if bias is None else y + bias
+        y = DitheredLinear.apply(x, *factors, weight, self._scale) if factors else _product(x, weight, None)
+        return y if bias is None else y + bias.to(y.dtype)
 
     def _norm(self, x: Tensor, name: str, optional: bool = False) -> Tensor:
         weight = self._vectors.get(name)
@@ -338,7 +325,7 @@ class Network:
             if optional:
                 return x
             raise EdgesleepError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
-        return F.rms_norm(x, (x.shape[-1],), weight, self.shape.epsilon)
+        return F.rms_norm(x.float(), (x.shape[-1],), weight, self.shape.epsilon)
 
     def _rope(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
         """cos and sin [n, 1, rope_width / 2] as llama.cpp turns them (arXiv:2104.09864)."""
@@ -369,6 +356,12 @@ class Network:
             raise GgufError(f"{self._file.path.name} has no tensor {name}.", "Use a dense model that is complete.")
         rows, cols = tensor.shape
         return Quantized(tensor.type, rows, cols, tensor.data, kernel.tensor_seed(self._seed, name))
+
+
+def set_threads(count: int) -> None:
+    """Processor threads of everything that a network computes."""
+    torch.set_num_threads(count)
+    kernel.set_threads(count)
 
 
 def _floats(file: Gguf, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -308,7 +308,7 @@ def write_atomically(path: Path, data: bytes) -> Path:
 
 def publish_file(temporary: Path, path: Path) -> None:
     """Rename a finished, synced file into place and make the rename itself durable."""
-    os.replace(temporary, path)
+    temporary.replace(path)
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:

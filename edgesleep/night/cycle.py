@@ -18,12 +18,11 @@ from edgesleep import __version__, kernel, machine
 from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
 from edgesleep.engine import Engine
-from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
+from edgesleep.network import Network, set_threads
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
-from edgesleep.network import Network
 from edgesleep.records import (
     Dreams,
     Generation,
@@ -47,6 +46,7 @@ from edgesleep.store import Store
 T = TypeVar("T")
 
 LEARNED, NEW, WEAK = "learned", "new", "weak"
+LESSONS = "memories.json"
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,13 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     """
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
-        lessons = gather(journal, force)
+        number = journal.open_night()
+        lessons = _left_over(home, number) or gather(journal, force)
         if not lessons.memories:
             return _nothing(store)
-        number = journal.open_night() or journal.begin_night()
-        night = Night(home / "nights" / f"{number:04d}", number, store, settings, watch or Watch())
+        number = number or journal.begin_night()
+        night = Night(_folder(home, number), number, store, settings, watch or Watch())
+        dump(lessons, night.folder / LESSONS)
         result = night.run(journal, lessons)
         if result.status != "interrupted":
             journal.end_night(result)
@@ -126,6 +128,16 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     return Lessons(tuple(chosen), frozenset(m.id for m in known), len(waiting), through)
 
 
+def _folder(home: Path, number: int) -> Path:
+    return home / "nights" / f"{number:04d}"
+
+
+def _left_over(home: Path, number: int | None) -> Lessons | None:
+    """What an interrupted night was about: it is finished first, and newer turns wait for the next one."""
+    path = _folder(home, number) / LESSONS if number else None
+    return load(Lessons, path) if path and path.exists() else None
+
+
 def _nothing(store: Store) -> NightReport:
     number = store.current()
     return NightReport(0, "skipped", "There is nothing new to learn.", number, str(store.model_path(number)))
@@ -142,70 +154,70 @@ class Night:
     watch: Watch
     began: float = field(default_factory=time.monotonic)
 
-    def run(self, journal: Journal, lessons: Lessons) -> NightReport:
-        parent = self.store.current()
-        draft = NightReport(
-            self.number,
-            "interrupted",
-            "The night was asked to stop; run it again to go on.",
-            parent,
-            str(self.store.model_path(parent)),
-            memories_found=lessons.found,
-            memories_trained=len(lessons.memories),
-        )
-        kernel.set_threads(machine.threads(self.settings.night.threads))
-        try:
-            training, merged, verdict, generation = self._stages(journal, lessons, parent)
-        except Interrupted:
-            return self._finish(draft)
-        passed = verdict.outcome == "passed"
-        result = replace(
-            draft,
-            status="promoted" if passed else "rejected",
-            reason=" ".join(verdict.reasons) or f"{len(lessons.memories)} memories rehearsed.",
-            generation=generation,
-            model=str(self.store.model_path(generation)),
-            recall_before=verdict.before.recall,
-            recall_after=verdict.after.recall,
-            drift_mean=verdict.drift_mean,
-            drift_median=verdict.drift_median,
-            tokens=training.tokens,
-            tokens_per_second=training.tokens / training.seconds if training.seconds else 0.0,
-            codes_moved=merged.moved,
-        )
-        finished = self._finish(result)
-        page = report.text(finished, lessons.memories, verdict, merged)
-        write_atomically(self.folder / "report.txt", page.encode())
-        return finished
+    @property
+    def _seed(self) -> int:
+        """Wordings and order differ from night to night, so that a refused night is not tried again as it was."""
+        return self.settings.night.seed + self.number
 
-    def _stages(self, journal: Journal, lessons: Lessons, parent: int) -> tuple[Training, Merge, Verdict, int]:
-        settings, seed, base = self.settings, self.settings.night.seed, self.store.model_path(0)
-        threads = machine.threads(settings.night.threads)
-        base_hash = self.store.base_sha256()
-        memories = self._stage("memories.json", [plain(lessons)], lambda path: dump(lessons, path))
-        anchors = self._stage(
-            f"../../cache/anchors-{digest([base_hash, settings.dream, seed])[:16]}.json",
-            [base_hash, settings.dream, seed],
-            lambda path: dump(self._dream_anchors(base, threads), path),
-            name="dream: the base writes",
-        )
+    def run(self, journal: Journal, lessons: Lessons) -> NightReport:
+        """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
+        try:
+            if not self._published():
+                self._stages(lessons)
+        except Interrupted:
+            current = self.store.current()
+            stopped = NightReport(
+                self.number,
+                "interrupted",
+                "The night was asked to stop; the next run goes on from here.",
+                current,
+                str(self.store.model_path(current)),
+                memories_found=lessons.found,
+                memories_trained=len(lessons.memories),
+            )
+            return self._finish(stopped)
+        verdict = load(Verdict, self.folder / "verdict.json")
+        if verdict.outcome == "passed":
+            self._publish(journal, lessons, verdict)
+        result = self._finish(self._outcome(lessons, verdict))
+        dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, self.folder / "merge.json")
+        page = report.text(result, lessons.memories, dreams, verdict, moves)
+        write_atomically(self.folder / "report.txt", page.encode())
+        self._tidy()
+        return result
+
+    def _stages(self, lessons: Lessons) -> None:
+        settings, seed = self.settings, self.settings.night.seed
+        base, base_hash = self.store.model_path(0), self.store.base().sha256
+        parent = self.store.current()
+        own = [base_hash, settings.dream, seed]
+        anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
-            [file_digest(memories), settings.dream, seed, base_hash],
+            [lessons, *own],
             lambda path: dump(self._dream(lessons.memories, base), path),
-            name="dream: lessons",
         )
         inputs = [file_digest(dreams), file_digest(anchors), settings.train, settings.night, base_hash, parent]
-        self._stage("adapter.safetensors", inputs, lambda path: self._train(path, dreams, anchors, digest(inputs)))
-        adapter, training = self.folder / "adapter.safetensors", load(Training, self.folder / "training.json")
+        adapter = self._stage(
+            "adapter.safetensors",
+            inputs,
+            lambda path: self._train(path, parent, dreams, anchors, digest(inputs)),
+            "train",
+        )
         merged = self._stage("merge.json", [file_digest(adapter), base_hash], lambda path: self._merge(path, base))
         judged = [merged.read_text(), settings.gate, file_digest(dreams), parent]
-        verdict_path = self._stage(
-            "verdict.json", judged, lambda path: dump(self._judge(base, parent, dreams, lessons.known), path)
+        self._stage(
+            "verdict.json", judged, lambda path: dump(self._judge(base, parent, dreams, lessons.known), path), "gate"
         )
-        verdict, moves = load(Verdict, verdict_path), load(Merge, merged)
-        generation = self._publish(journal, lessons, parent, verdict) if verdict.outcome == "passed" else parent
-        return training, moves, verdict, generation
+
+    def _published(self) -> bool:
+        """Whether this night's model is already current: it was killed between publishing and taking note."""
+        current = self.store.current()
+        return current > 0 and self.store.generation(current).night == self.number
+
+    def _anchors(self, own: Sequence[Any]) -> str:
+        """Anchors depend on the base alone, so all nights share them."""
+        return f"../../cache/anchors-{digest(own)[:16]}.json"
 
     def _stage(self, file: str, inputs: Sequence[Any], make: Callable[[Path], Any], name: str = "") -> Path:
         """Run `make` unless its artefact is there for the same inputs; the artefact's path."""
@@ -222,42 +234,40 @@ class Night:
         write_atomically(mark, wanted.encode())
         return path
 
-    def _dream_anchors(self, base: Path, threads: int) -> tuple[Row, ...]:
+    def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         length = 2 * self.settings.dream.anchor_tokens + 64
-        with Engine(base, threads=threads, context=length, sequences=16) as engine:
+        with Engine(base, threads=self.settings.night.threads, context=length, sequences=16) as engine:
             return dream.anchors(engine, self.settings.dream, self.settings.night.seed)
 
     def _dream(self, memories: Sequence[Memory], base: Path) -> Dreams:
         with Engine(base, vocab_only=True) as engine:
-            return dream.dream(memories, engine, self.settings.dream, self.settings.night.seed)
+            return dream.dream(memories, engine, self.settings.dream, self._seed)
 
-    def _train(self, path: Path, dreams: Path, anchors: Path, inputs: str) -> None:
-        night = self.settings.night
+    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, inputs: str) -> None:
+        night, settings = self.settings.night, self.settings.train
         plan = train.Plan(
             lessons=load(Dreams, dreams).lessons,
             anchors=load(tuple[Row, ...], anchors),
-            settings=self.settings.train,
+            settings=settings,
             passes=night.passes,
             minutes=night.minutes,
-            seed=night.seed,
+            seed=self._seed,
         )
-        network = Network(Gguf.open(self.store.model_path(0)), night.seed)
-        adapter = self._inherited() or Adapter.fresh(
-            network.shapes, self.settings.train.rank, self.settings.train.alpha, night.seed, self.store.base_sha256()
+        base = self.store.base()
+        set_threads(machine.threads(night.threads))
+        network = Network(Gguf.open(Path(base.path)), night.seed)
+        inherited = self.store.delta_path(parent)
+        adapter = (
+            Adapter.load(inherited)
+            if inherited
+            else Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         )
         checkpoint = self.folder / f"checkpoint-{inputs[:16]}.safetensors"
-        watch = train.Watch(self.watch.step, self.watch.should_stop)
-        training = train.train(network, adapter, plan, checkpoint, machine.threads(night.threads), watch)
+        training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))
         if training.stopped == "asked":
             raise Interrupted
         dump(training, self.folder / "training.json")
         adapter.save(path)
-        checkpoint.unlink(missing_ok=True)
-
-    def _inherited(self) -> Adapter | None:
-        """The cumulative adapter of the current generation; None on the base."""
-        path = self.store.delta_path()
-        return Adapter.load(path) if path else None
 
     def _merge(self, path: Path, base: Path) -> None:
         adapter = Adapter.load(self.folder / "adapter.safetensors")
@@ -267,48 +277,71 @@ class Night:
         dump(result, path)
 
     def _judge(self, base: Path, parent: int, dreams: Path, known: frozenset[str]) -> Verdict:
-        settings = self.settings
-        exam = gate.Exam(
-            load(Dreams, dreams).probes, gate.plain_text(), settings.gate, machine.threads(settings.night.threads)
-        )
+        probes = load(Dreams, dreams).probes
+        exam = gate.Exam(probes, gate.plain_text(), self.settings.gate, self.settings.night.threads)
         return gate.judge(base, self.store.model_path(parent), self.folder / "candidate.gguf", exam, known)
 
-    def _publish(self, journal: Journal, lessons: Lessons, parent: int, verdict: Verdict) -> int:
-        """Hand the passed candidate to the store, once, then note what it learned."""
+    def _publish(self, journal: Journal, lessons: Lessons, verdict: Verdict) -> None:
+        """Hand the passed candidate to the store, then note what it learned; each at most once."""
+        if not self._published():
+            self.store.publish(
+                self.folder / "candidate.gguf",
+                self.folder / "adapter.safetensors",
+                self.folder / "adapter.gguf",
+                self._manifest(lessons, verdict),
+                verdict,
+            )
+        manifest = self.store.generation(self.store.current())
         right = {answer.probe_id for answer in verdict.after.answers if answer.right}
         probes = load(Dreams, self.folder / "dreams.json").probes
         learned = {probe.memory_id for probe in probes if probe.id in right}
-        ids = tuple(memory.id for memory in lessons.memories)
-        manifest = Generation(
+        journal.record_generation(manifest)
+        journal.mark(learned, LEARNED, manifest.number)
+        journal.mark(set(manifest.memory_ids) - learned, WEAK, manifest.number)
+
+    def _manifest(self, lessons: Lessons, verdict: Verdict) -> Generation:
+        return Generation(
             number=self.store.next_number(),
-            parent=parent,
+            parent=self.store.current(),
             night=self.number,
             created=now(),
-            base_sha256=self.store.base_sha256(),
+            base_sha256=self.store.base().sha256,
             model_sha256=verdict.sha256,
             delta_sha256=file_digest(self.folder / "adapter.safetensors"),
             seed=self.settings.night.seed,
             kernel=kernel.name(),
             version=__version__,
-            memory_ids=ids,
+            memory_ids=tuple(memory.id for memory in lessons.memories),
             settings=plain(self.settings),
         )
-        self.store.publish(
-            self.folder / "candidate.gguf",
-            self.folder / "adapter.safetensors",
-            self.folder / "adapter.gguf",
-            manifest,
-            verdict,
+
+    def _outcome(self, lessons: Lessons, verdict: Verdict) -> NightReport:
+        training, moves = load(Training, self.folder / "training.json"), load(Merge, self.folder / "merge.json")
+        current = self.store.current()
+        return NightReport(
+            self.number,
+            "promoted" if verdict.outcome == "passed" else "rejected",
+            " ".join(verdict.reasons) or f"{len(lessons.memories)} memories rehearsed.",
+            current,
+            str(self.store.model_path(current)),
+            memories_found=lessons.found,
+            memories_trained=len(lessons.memories),
+            recall_before=verdict.before.recall,
+            recall_after=verdict.after.recall,
+            drift_mean=verdict.drift_mean,
+            drift_median=verdict.drift_median,
+            tokens=training.tokens,
+            tokens_per_second=training.tokens / training.seconds if training.seconds else 0.0,
+            codes_moved=moves.moved,
         )
-        journal.record_generation(manifest)
-        journal.mark(learned, LEARNED, manifest.number)
-        journal.mark(set(ids) - learned, WEAK, manifest.number)
-        return manifest.number
 
     def _finish(self, result: NightReport) -> NightReport:
         result = replace(result, seconds=round(time.monotonic() - self.began, 1), peak_rss=machine.peak_rss())
         dump(result, self.folder / "night.json")
         return result
 
-
-__all__ = ["EdgesleepError", "Interrupted", "Lessons", "Night", "Watch", "gather", "plan_night", "run_night"]
+    def _tidy(self) -> None:
+        """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
+        for pattern in ("checkpoint-*", "candidate.gguf", "adapter.gguf", "adapter.safetensors"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)

@@ -54,7 +54,7 @@ def _chats(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
     requests = engine.complete([opening] * count, length // 2, temperature=1.0, seed=seed)
     prompts = [engine.chat([Message("user", engine.text(request))]) for request in requests]
     answers = engine.complete(prompts, length, temperature=1.0, seed=seed)
-    return [Row("", (*prompt, *answer), len(opening)) for prompt, answer in zip(prompts, answers)]
+    return [Row("", (*prompt, *answer), len(opening)) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
 def _prose(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
@@ -62,4 +62,4 @@ def _prose(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
     start = engine.tokenize("", begin=True)
     prompts = [[*start, int(token)] for token in random.integers(0, engine.vocab_size, count)]
     texts = engine.complete(prompts, length, temperature=1.0, seed=seed)
-    return [Row("", (*prompt, *text), len(prompt)) for prompt, text in zip(prompts, texts)]
+    return [Row("", (*prompt, *text), len(prompt)) for prompt, text in zip(prompts, texts, strict=True)]

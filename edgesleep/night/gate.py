@@ -100,7 +100,7 @@ def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ..
     """Greedy answers in the chat template, with nothing in context but the question."""
     prompts = [engine.chat([Message("user", probe.question)]) for probe in probes]
     texts = [engine.text(tokens).strip() for tokens in engine.complete(prompts, limit)]
-    return tuple(Answer(probe.id, text, right(text, probe.gold)) for probe, text in zip(probes, texts))
+    return tuple(Answer(probe.id, text, right(text, probe.gold)) for probe, text in zip(probes, texts, strict=True))
 
 
 def _text_losses(engine: Engine, text: str) -> NDArray[np.float32]:

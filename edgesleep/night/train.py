@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def train(network: Network, adapter: Adapter, plan: Plan, checkpoint: Path, watc
     """
     if not plan.lessons or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
-    anchors = [anchor_target(network, row, plan.settings.top_tokens) for row in plan.anchors]
+    anchors = list(anchor_targets(network, plan.anchors, plan.settings))
     network.attach(adapter)
     run = Run(network, adapter, plan, anchors)
     if checkpoint.exists():
@@ -83,13 +84,17 @@ def train(network: Network, adapter: Adapter, plan: Plan, checkpoint: Path, watc
 
 
 @torch.no_grad()
-def anchor_target(network: Network, row: Row, top: int) -> Target:
-    """The base's likeliest next tokens at every place of an anchor; to be asked before an adapter is attached."""
-    places = torch.arange(max(row.start - 1, 0), len(row.tokens))
-    ids, probs = network.top(network.hidden(Packed.of([row.tokens]))[places], top)
-    tail = (1 - probs.sum(1)).clamp(min=1e-9)
-    entropy = -(probs * probs.clamp(min=1e-9).log()).sum(1) - tail * tail.log()
-    return Target(row, places, ids, probs, entropy)
+def anchor_targets(network: Network, rows: Sequence[Row], settings: TrainSettings) -> Iterator[Target]:
+    """The base's likeliest next tokens at every place of the anchors; to be asked before an adapter is attached."""
+    for batch in _batches(rows, settings.batch_tokens):
+        pack = Packed.of([row.tokens for row in batch])
+        hidden = network.hidden(pack)
+        for row, grid in zip(batch, pack.grid, strict=True):
+            places = torch.arange(max(row.start - 1, 0), len(row.tokens))
+            ids, probs = network.top(hidden[grid[places]], settings.top_tokens)
+            tail = (1 - probs.sum(1)).clamp(min=1e-9)
+            entropy = -(probs * probs.clamp(min=1e-9).log()).sum(1) - tail * tail.log()
+            yield Target(row, places, ids, probs, entropy)
 
 
 def lesson_target(row: Row, top: int) -> Target:
@@ -164,8 +169,10 @@ class Run:
         """Add the gradient of weight * mean loss over all places; the mean, less the targets' entropy."""
         places = sum(len(target.places) for target in targets)
         total = 0.0
-        for batch in _batches(targets, self.plan.settings.batch_tokens):
-            pack = Packed.of([target.row.tokens for target in batch])
+        rest = iter(targets)
+        for rows in _batches([target.row for target in targets], self.plan.settings.batch_tokens):
+            batch = list(islice(rest, len(rows)))
+            pack = Packed.of([row.tokens for row in rows])
             chosen = torch.cat([pack.grid[i, target.places] for i, target in enumerate(batch)])
             hidden = self.network.hidden(pack)[chosen]
             ids, probs = torch.cat([t.ids for t in batch]), torch.cat([t.probs for t in batch])
@@ -232,18 +239,18 @@ class Run:
 
     def _named(self) -> Iterator[tuple[tuple[str, str], Tensor]]:
         for name, pair in self.network.factors.items():
-            yield from (((name, part), factor) for part, factor in zip("ab", pair))
+            yield from (((name, part), factor) for part, factor in zip("ab", pair, strict=True))
 
 
-def _batches(targets: Sequence[Target], limit: int) -> Iterator[list[Target]]:
+def _batches(rows: Sequence[Row], limit: int) -> Iterator[list[Row]]:
     """Groups of at most `limit` tokens (or one row): what is alive between forward and backward."""
-    batch: list[Target] = []
+    batch: list[Row] = []
     size = 0
-    for target in targets:
-        if batch and size + len(target.row.tokens) > limit:
+    for row in rows:
+        if batch and size + len(row.tokens) > limit:
             yield batch
             batch, size = [], 0
-        batch.append(target)
-        size += len(target.row.tokens)
+        batch.append(row)
+        size += len(row.tokens)
     if batch:
         yield batch

@@ -1,0 +1,46 @@
+"""Report: what a night did, for the person whose model it is.
+
+Owns the text of a finished night. Leaves the numbers to the stages that
+measured them; nothing here is computed that is not on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgesleep.records import Dreams, Memory, Merge, NightReport, Verdict
+
+
+def text(result: NightReport, memories: Sequence[Memory], dreams: Dreams, verdict: Verdict, moves: Merge) -> str:
+    """The page of one night, plain text."""
+    return "\n".join(_lines(result, memories, dreams, verdict, moves)) + "\n"
+
+
+def _lines(
+    result: NightReport, memories: Sequence[Memory], dreams: Dreams, verdict: Verdict, moves: Merge
+) -> Iterator[str]:
+    yield f"Night {result.night}: {result.status}. {result.reason}"
+    yield f"Serving generation {result.generation}: {result.model}"
+    yield ""
+    yield f"recall of held-out wordings   {verdict.before.recall:.2f} -> {verdict.after.recall:.2f}"
+    yield f"loss on plain text, mean      {verdict.drift_mean:+.3f} nats per token against the base"
+    yield f"loss on plain text, median    {verdict.drift_median:+.3f}"
+    yield f"codes moved                   {moves.moved:,} of {moves.codes:,} ({moves.moved / max(moves.codes, 1):.1%})"
+    yield f"trained                       {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
+    yield f"time and peak memory          {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB"
+    yield ""
+    before = {answer.probe_id: answer for answer in verdict.before.answers}
+    after = {answer.probe_id: answer for answer in verdict.after.answers}
+    for memory in memories:
+        probes = [probe for probe in dreams.probes if probe.memory_id == memory.id]
+        right = sum(after[probe.id].right for probe in probes)
+        yield f"[{right}/{len(probes)}] {memory.sentence}"
+        for probe in probes[:1]:
+            yield f"      asked:  {probe.question}"
+            yield f"      before: {_one_line(before[probe.id].text)}"
+            yield f"      after:  {_one_line(after[probe.id].text)}"
+
+
+def _one_line(answer: str, width: int = 90) -> str:
+    flat = " ".join(answer.split())
+    return flat if len(flat) <= width else flat[: width - 3] + "..."
