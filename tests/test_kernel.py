@@ -218,21 +218,24 @@ def test_clamped_counts_codes_that_wanted_to_leave_the_grid() -> None:
     assert kernel.merge(w, huge)[0][2:].view(np.int8).tolist() == [-128] * 32
 
 
-def dither(seed: int, row: int, cols: int) -> np.ndarray:
-    """The dither as native/edgesleep.h words it, in Python's own integers."""
+def dither_key(seed: int, row: int) -> int:
+    """The row's key as native/edgesleep.h words it, in Python's own integers."""
     mask = 2**64 - 1
     z = (seed + (row + 1) * 0x9E3779B97F4A7C15) & mask
     z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & mask
     z = ((z ^ z >> 27) * 0x94D049BB133111EB) & mask
-    key = (z ^ z >> 31) >> 32
-    out = []
-    for column in range(cols):
-        x = key ^ (column * 0x9E3779B9 & 0xFFFFFFFF)
-        x = (x ^ x >> 16) * 0x7FEB352D & 0xFFFFFFFF
-        x = (x ^ x >> 15) * 0x846CA68B & 0xFFFFFFFF
-        x ^= x >> 16
-        out.append(((x >> 9) + 0.5) * 2.0**-23)
-    return np.array(out)
+    return (z ^ z >> 31) >> 32
+
+
+def hashes(key: int, cols: np.ndarray) -> np.ndarray:
+    x = np.uint32(key) ^ cols * np.uint32(0x9E3779B9)
+    x = (x ^ x >> 16) * np.uint32(0x7FEB352D)
+    x = (x ^ x >> 15) * np.uint32(0x846CA68B)
+    return x ^ x >> 16
+
+
+def dither(seed: int, row: int, cols: int) -> np.ndarray:
+    return ((hashes(dither_key(seed, row), np.arange(cols, dtype=np.uint32)) >> 9) + 0.5) * 2.0**-23
 
 
 @pytest.mark.parametrize("name", kernel.supported())
@@ -249,6 +252,22 @@ def test_dither_is_the_documented_hash(name: str) -> None:
         # The dither belongs to the place in the tensor, not to the range asked for.
         assert same(kernel.effective(w, delta, 3, 6), kernel.effective(w, delta)[3:6])
         assert same(kernel.merge(w, delta, 3, 6)[0], kernel.merge(w, delta)[0].reshape(rows, -1)[3:6].reshape(-1))
+
+
+@pytest.mark.parametrize("name", kernel.supported())
+def test_the_largest_dither_stays_below_one(name: str) -> None:
+    """One hash in 2^23 gives the largest u; were it 1, a weight would move without a delta."""
+    use(name)
+    keys = [(seed, dither_key(seed, 0)) for seed in range(6000)]
+    cols = np.arange(4096, dtype=np.uint32)
+    seed, col = next((seed, int(j)) for seed, key in keys for j in np.flatnonzero(hashes(key, cols) >> 9 == 2**23 - 1))
+    blocks = np.zeros((128, 34), np.uint8)
+    blocks[:, :2] = np.array([1.0], np.float16).view(np.uint8)
+    w = Quantized("Q8_0", 1, 4096, blocks.reshape(-1), seed)
+    nothing = Delta(np.zeros((1, 4096), np.float32), np.ones((1, 1), np.float32), 1.0)
+    assert not kernel.effective(w, nothing).any()
+    least = Delta(np.full((1, 4096), 2.0**-23, np.float32), np.ones((1, 1), np.float32), 1.0)
+    assert kernel.effective(w, least)[0, col] == 1.0
 
 
 def test_rounding_is_unbiased_over_seeds() -> None:
