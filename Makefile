@@ -1,0 +1,45 @@
+# Set-up and the five jobs of the project, on a machine with only Python (3.10 or newer), make and a C++ compiler.
+#
+# Owns the virtual environment in .venv, which is made again whenever what it was made from has changed. Everything
+# is installed by pip, with the reader's own pip settings; where pip finds a CPU build of torch, that is enough.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
+
+.PHONY: help setup demo test lint bench docs clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and build everything in it
+
+$(READY): pyproject.toml constraints.txt CMakeLists.txt models/catalog.toml $(NATIVE)
+	@echo "Setting up .venv. The first time takes about five minutes on two cores: llama.cpp is built from source."
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "edgesleep needs Python 3.10 or newer.")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## ask five questions, sleep one night, ask again
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## the whole test suite, with real models
+	$(BIN)/pytest
+
+lint: $(READY) ## style, types and the lay-out of the native code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
+
+bench: $(READY) ## measure, and print the machine with the numbers
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(READY) ## write docs/cli.md from the command line itself
+	$(BIN)/python docs/make_cli.py
+
+clean: ## remove what can be made again (not the models in the user's cache)
+	rm -rf .venv build dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
