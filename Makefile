@@ -1,4 +1,4 @@
-# Set-up and the five jobs of the project, on a machine with only Python (3.10 or newer), make and a C++ compiler.
+# Set-up and the jobs of the project, on a machine with only Python (3.10 or newer), make and a C++ compiler.
 #
 # Owns the virtual environment in .venv, which is made again whenever what it was made from has changed. Everything
 # is installed by pip, with the reader's own pip settings; where pip finds a CPU build of torch, that is enough.
@@ -11,7 +11,7 @@ NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
 .PHONY: help setup demo test lint bench docs clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and build everything in it
 

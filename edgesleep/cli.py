@@ -1,0 +1,481 @@
+"""The command line: what a person can ask of edgesleep, and how it answers.
+
+Owns the commands, the one place where an error becomes `Error:` and `Try:`,
+and the exit codes. Leaves the work to the modules and a night's progress to
+`progress`. The only file that imports click. Results go to stdout, all else to
+stderr; nothing heavy is imported before the command that needs it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+import msgspec
+
+from edgesleep import __version__, config, errors, records
+from edgesleep.config import NightSettings, Settings
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import NightReport
+
+if TYPE_CHECKING:
+    from edgesleep.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+CONTEXT, ANSWER = 2048, 256  # tokens of a question with its answer, and of the answer alone
+SESSION = "ask"  # where questions asked on the command line are kept
+
+EXIT_CODES = {
+    "promoted": errors.DONE,
+    "planned": errors.DONE,
+    "rejected": errors.REFUSED,
+    "interrupted": errors.ERROR,
+    "skipped": errors.SKIPPED,
+}
+
+
+class Main(click.Group):
+    """The group that turns every error into two lines and an exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command and exit with the code that it returns, or that of its error."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except EdgesleepError as error:
+            code = _explain(error.message, error.hint, error.exit_code)
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "edgesleep"
+            code = _explain(error.format_message(), f"`{command} --help` shows what can be given.", error.exit_code)
+        except click.Abort:
+            code = _explain("Stopped.", "", errors.ERROR)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            code = _explain(f"{place}{error.strerror or error}.", "Check the disk and the permissions.", errors.ERROR)
+        sys.exit(code)
+
+
+def _explain(message: str, hint: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    if hint:
+        click.echo(f"Try: {hint}", err=True)
+    return code
+
+
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+dry_run_flag = click.option("--dry-run", is_flag=True, help="Only say what would be done; write nothing.")
+
+
+@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    help="Folder of the journal and the generations; without it EDGESLEEP_HOME, or else ~/.edgesleep.",
+)
+@click.version_option(__version__, prog_name="edgesleep")
+@click.pass_context
+def main(context: click.Context, home: Path | None) -> None:
+    """A local language model that learns from your day while you sleep.
+
+    Example: edgesleep --home ./here init
+    """
+    context.obj = (home or config.default_home()).expanduser().absolute()
+
+
+# -- the day -------------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--model", "spec", metavar="SPEC", help="Catalogue name, path of a .gguf, or hf:REPO/FILE.")
+@dry_run_flag
+@click.pass_obj
+def init(home: Path, spec: str | None, dry_run: bool) -> None:
+    """Choose the model that learns.
+
+    It is fetched when it is not here yet, and only ever read. With --model the choice is noted in config.toml.
+
+    Example: edgesleep init --model smollm2-135m
+    """
+    from edgesleep import catalog
+    from edgesleep.gguf import Gguf
+    from edgesleep.journal import Journal
+    from edgesleep.store import Store
+
+    wanted = spec or config.load(home).model
+    if dry_run:
+        click.echo(_would_use(wanted))
+        return
+    path = catalog.resolve(wanted, say=lambda line: click.echo(line, err=True))
+    file = Gguf.open(path)
+    named = wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(path)
+    base = Store.open(home).adopt_base(path, named)
+    with Journal.open(home):  # made now, so that commands which only read find it
+        pass
+    if spec:
+        _write_model(home / config.FILE, named)
+    click.echo(f"Model: {base.path} ({file.architecture}, {base.bytes / 1e6:,.1f} MB); it will only be read.")
+    click.echo(f"Home:  {home}")
+    click.echo("Next:  `edgesleep import FILE` or `edgesleep ask TEXT` by day, `edgesleep run-night` by night.")
+
+
+def _would_use(wanted: str) -> str:
+    from edgesleep import catalog
+
+    if wanted.startswith("hf:"):
+        return f"Would make {wanted} the base, and fetch it if it is not in {catalog.cache_folder()}."
+    entry = next((entry for entry in catalog.entries() if entry.name == wanted), None)
+    path = catalog.cached_path(entry) if entry else catalog.resolve(wanted)
+    return f"Would make {path} the base{'' if path.is_file() else ', and download it first'}."
+
+
+def _write_model(path: Path, spec: str) -> None:
+    """Set `model` in config.toml; all else in it stays as it is."""
+    text = path.read_text("utf-8") if path.exists() else ""
+    line = f"model = {json.dumps(spec, ensure_ascii=False)}\n"  # JSON's escapes are TOML's too
+    table = re.search(r"^\s*\[", text, re.MULTILINE)
+    top, tables = (text[: table.start()], text[table.start() :]) if table else (text, "")
+    top, found = re.subn(r"^model\s*=.*\n?", lambda match: line, top, count=1, flags=re.MULTILINE)
+    records.write_atomically(path, ((top if found else line + top) + tables).encode())
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@dry_run_flag
+@click.pass_obj
+def import_(home: Path, file: Path, dry_run: bool) -> None:
+    """Write a file's messages into the journal.
+
+    FILE is JSON Lines: role and content, and session, at and source where they are known. It goes in whole or not at
+    all; of a file that was imported before only what is new is added.
+
+    Example: edgesleep import day.jsonl
+    """
+    from edgesleep.day.importers import import_file, read_jsonl
+    from edgesleep.journal import Journal
+
+    if dry_run:
+        click.echo(f"{len(read_jsonl(file))} messages of {file} can be imported.")
+        return
+    with Journal.open(home) as journal:
+        done = import_file(journal, file)
+    click.echo(f"{done.added} new messages, of {done.read} in {file}, are in the journal.")
+
+
+@main.command()
+@click.argument("text")
+@click.option("--no-log", is_flag=True, help="Keep neither the question nor the answer.")
+@json_flag
+@click.pass_obj
+def ask(home: Path, text: str, no_log: bool, as_json: bool) -> None:
+    """Ask or tell the current generation something.
+
+    It answers from its weights alone. Question and answer are kept in the journal; what you told is learned at night.
+
+    Example: edgesleep ask "What is my sister called?"
+    """
+    from edgesleep.journal import Entry, Journal, checked
+    from edgesleep.store import Store
+
+    text = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text
+    said = [Entry("user", text, session=SESSION)]
+    checked(said[0])
+    store = Store(home)
+    generation = store.current()
+    model = store.model_path(generation)
+    if answer := _answer(model, text):
+        said.append(Entry("assistant", answer, session=SESSION))
+    if not no_log:
+        with Journal.open(home) as journal:
+            journal.log_many(said)
+    if as_json:
+        _print_json({"question": text, "answer": answer, "generation": generation, "model": str(model)})
+    else:
+        click.echo(answer)
+
+
+def _answer(model: Path, text: str) -> str:
+    """The likeliest answer of a model file in its own chat template."""
+    from edgesleep.engine import Engine
+
+    with Engine(model, context=CONTEXT) as engine:
+        prompt = engine.chat([records.Message("user", text)])
+        if len(prompt) > CONTEXT - ANSWER:
+            room = f"it has {len(prompt):,} tokens, and {CONTEXT - ANSWER:,} fit"
+            raise EdgesleepError(f"The question is too long: {room}.", "Ask about a shorter text.")
+        return engine.text(engine.complete([prompt], ANSWER)[0]).strip()
+
+
+# -- the night -----------------------------------------------------------------------------------------------------
+
+
+def night_options(command: Command) -> Command:
+    """One option for every field of NightSettings, under its own name."""
+    for field in reversed(dataclasses.fields(NightSettings)):
+        about, unit = field.metadata["help"], field.metadata["unit"]
+        about = f"{about[0].upper()}{about[1:]}. [default {field.default}{' ' * bool(unit)}{unit}]"
+        command = click.option(f"--{field.name.replace('_', '-')}", type=type(field.default), help=about)(command)
+    return command
+
+
+@main.command("run-night")
+@night_options
+@click.option(
+    "--set", "pairs", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting, for this night; can be repeated."
+)
+@click.option("--force", is_flag=True, help="With nothing new, rehearse what is known already.")
+@dry_run_flag
+@json_flag
+@click.pass_obj
+def run_night(
+    home: Path, /, pairs: tuple[str, ...], force: bool, dry_run: bool, as_json: bool, **flags: float | None
+) -> int:
+    """Learn what the day told.
+
+    Trains, merges, tests the finished file, and serves it if it passes. A night that was stopped or killed is gone on
+    with. Exit codes: 0 promoted, 1 stopped or failed, 3 refused by the gate, 4 another night is under way, 5 nothing
+    to learn.
+
+    Example: edgesleep run-night --minutes 10 --set train.rank=8
+    """
+    from edgesleep.store import Store
+
+    settings = settings_of(home, pairs, flags)
+    Store(home).base()  # what is wrong with it is said before torch is loaded
+    from edgesleep.night import cycle
+    from edgesleep.progress import progress, stoppable
+
+    if dry_run:
+        result = cycle.plan_night(home, settings, force=force)
+    else:
+        with progress() as shown, stoppable() as should_stop:
+            watch = cycle.Watch(shown.stage, shown.step, should_stop)
+            result = cycle.run_night(home, settings, watch, force=force)
+    if as_json:
+        _print_json(result)
+    else:
+        click.echo("\n".join(_outcome(result)))
+    return EXIT_CODES[result.status]
+
+
+def settings_of(home: Path, pairs: tuple[str, ...], flags: dict[str, float | None]) -> Settings:
+    """Defaults, config.toml, --set and the night's own flags; what comes later wins."""
+    changes: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise click.UsageError(f"--set {pair} is not SECTION.KEY=VALUE.")
+        try:
+            value = msgspec.json.decode(text)  # a number; all else is text
+        except msgspec.DecodeError:
+            value = text
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        changes = records.merged(changes, value)
+    if given := {name: value for name, value in flags.items() if value is not None}:
+        changes = records.merged(changes, {"night": given})
+    return config.load(home, changes)
+
+
+def _outcome(result: NightReport) -> Iterator[str]:
+    yield f"Night {result.night}: {result.status}. {result.reason}" if result.night else result.reason
+    if result.recall_before is not None and result.recall_after is not None:
+        yield f"Recall of held-out wordings: {result.recall_before:.2f} -> {result.recall_after:.2f}"
+        yield f"Loss on plain text: {result.drift_mean:+.3f} nats per token (median {result.drift_median:+.3f})"
+        yield f"Trained: {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
+        yield f"Took: {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB at most"
+    yield f"Serving generation {result.generation}: {result.model}"
+
+
+# -- looking, and going back ---------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.pass_obj
+def path(home: Path) -> None:
+    """Print the path of the current GGUF.
+
+    Any program that loads a GGUF can use it.
+
+    Example: llama-cli -m "$(edgesleep path)"
+    """
+    from edgesleep.store import Store
+
+    click.echo(Store(home).model_path())
+
+
+@main.command()
+@json_flag
+@click.pass_obj
+def status(home: Path, as_json: bool) -> None:
+    """Say what is served and what waits to be learned.
+
+    Example: edgesleep status --json
+    """
+    from edgesleep.journal import STATES, Journal
+    from edgesleep.store import Store
+
+    store = Store(home)
+    base, generation = store.base(), store.current()
+    model = store.model_path(generation)
+    with Journal.open(home) as journal:
+        turns, read = journal.turns(), journal.curated_through()
+        memories = {state: len(journal.memories(state)) for state in STATES}
+        nights, unfinished = journal.nights(), journal.open_night()
+    waiting = sum(turn.id > read for turn in turns)
+    last = nights[-1] if nights else None
+    if as_json:
+        _print_json(
+            {
+                "home": str(home),
+                "base": base.spec,
+                "generation": generation,
+                "model": str(model),
+                "messages": len(turns),
+                "messages_waiting": waiting,
+                "memories": memories,
+                "unfinished_night": unfinished,
+                "last_night": last,
+            }
+        )
+        return
+    click.echo(f"Serving generation {generation} of {base.spec}: {model}")
+    click.echo(f"Messages: {len(turns)}, of which {waiting} wait for the next night")
+    click.echo("Memories: " + ", ".join(f"{count} {state}" for state, count in memories.items()))
+    if last:
+        click.echo(f"Last night: {last.night}, {last.status}. {last.reason}")
+    if unfinished:
+        click.echo(f"Night {unfinished} is unfinished; `edgesleep run-night` goes on with it.")
+
+
+@main.command()
+@json_flag
+@click.pass_obj
+def generations(home: Path, as_json: bool) -> None:
+    """List all generations since the base.
+
+    Example: edgesleep generations
+    """
+    from edgesleep.store import Store
+
+    store = Store(home)
+    rows: list[dict[str, Any]] = [{"number": 0, "night": None, "created": None, "memories": 0}]
+    for made in store.generations():
+        about = {"night": made.night, "created": made.created, "memories": len(made.memory_ids)}
+        rows.append({"number": made.number, **about})
+    for row in rows:
+        row["current"] = row["number"] == store.current()
+        row["model"] = _kept(store, row["number"])
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        what = f"night {row['night']}, {row['created']}, {row['memories']} memories" if row["night"] else "the base"
+        click.echo(f"{'*' if row['current'] else ' '} {row['number']:4d}  {what}  {row['model'] or '(not kept)'}")
+
+
+def _kept(store: Store, number: int) -> str | None:
+    """The model of a generation; the base has to be there, a later one may have been dropped to save disk."""
+    try:
+        return str(store.model_path(number))
+    except EdgesleepError:
+        if number == 0:
+            raise
+        return None
+
+
+@main.command()
+@click.argument("number", type=click.IntRange(min=0), required=False)
+@dry_run_flag
+@click.pass_obj
+def rollback(home: Path, number: int | None, dry_run: bool) -> None:
+    """Serve an earlier generation again.
+
+    Without NUMBER the one before the current; 0 is the base. What only the generations left behind were taught is
+    learned anew in the next night.
+
+    Example: edgesleep rollback
+    """
+    from edgesleep.store import Store
+
+    store = Store(home)
+    current = store.current()
+    if number is None:
+        if current == 0:
+            raise EdgesleepError("The base model is current; there is nothing to go back to.")
+        number = store.generation(current).parent
+    model = store.model_path(number)
+    if dry_run:
+        click.echo(f"Would serve generation {number} instead of {current}: {model}")
+        return
+    with store.lock():
+        store.rollback(number)
+        again = _unlearn(home, store, number)
+    click.echo(f"Serving generation {number} instead of {current}: {model}")
+    click.echo(f"Memories to be learned anew: {again}")
+
+
+def _unlearn(home: Path, store: Store, number: int) -> int:
+    """Mark as new what was taught, but to no generation on the way from the base to `number`; how many that were."""
+    from edgesleep.journal import Journal
+
+    made = {generation.number: generation for generation in store.generations()}
+    taught = {memory for generation in made.values() for memory in generation.memory_ids}
+    while number:
+        taught.difference_update(made[number].memory_ids)
+        number = made[number].parent
+    with Journal.open(home) as journal:
+        held = {memory.id for state in ("learned", "weak") for memory in journal.memories(state)}
+        journal.mark(held & taught, "new")
+    return len(held & taught)
+
+
+@main.command()
+@json_flag
+def models(as_json: bool) -> None:
+    """List the models that are known by name.
+
+    Example: edgesleep models
+    """
+    from edgesleep import catalog
+
+    rows = []
+    for entry in catalog.entries():
+        place = catalog.cached_path(entry)
+        path = str(place) if place.is_file() else None
+        rows.append({"name": entry.name, "file": entry.file, "license": entry.license, "path": path})
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['name']:14}  {row['file']}  ({row['license']})  {row['path'] or 'not here yet'}")
+
+
+@main.command()
+@click.argument("night", type=click.IntRange(min=1), required=False)
+@json_flag
+@click.pass_obj
+def report(home: Path, night: int | None, as_json: bool) -> None:
+    """Show what a night learned, memory by memory.
+
+    Without NIGHT the last one that came to its end.
+
+    Example: edgesleep report 3
+    """
+    folders = sorted(page.parent for page in home.glob("nights/*/report.txt"))
+    chosen = [folder for folder in folders if night is None or folder.name == f"{night:04d}"]
+    if not chosen:
+        which = f"Night {night} has" if night else "No night has"
+        raise EdgesleepError(f"{which} a report.", "`edgesleep status` says how far the nights are.")
+    page = chosen[-1] / ("night.json" if as_json else "report.txt")
+    click.echo(page.read_text("utf-8"), nl=False)
+
+
+def _print_json(record: Any) -> None:
+    click.echo(records.encode(record).decode(), nl=False)

@@ -1,0 +1,125 @@
+"""The person in front of a running night: what they see on stderr, and how they stop it.
+
+Owns the bar on a terminal, the plain lines everywhere else, and the meaning of
+Ctrl-C. Leaves results, which go to stdout, to `cli`. rich is loaded only when
+there is a terminal to draw on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from edgesleep.records import StepReport
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+LINE_EVERY = 10  # steps between plain lines
+
+STAGES = {
+    "anchors": "Writing the texts on which the model stays itself",
+    "dreams": "Wording the day",
+    "train": "Training",
+    "merge": "Merging",
+    "gate": "Testing the finished file",
+}
+
+
+class Progress(Protocol):
+    """Told of every stage that starts and every training step that is done."""
+
+    def stage(self, name: str) -> None: ...
+
+    def step(self, report: StepReport) -> None: ...
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar where stderr is a terminal, lines where it is not."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    text = "{task.description}", "{task.fields[numbers]}"
+    columns = SpinnerColumn(), TextColumn(text[0]), BarColumn(20), TimeElapsedColumn(), TextColumn(text[1])
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        drawn = Drawn(bar)
+        yield drawn
+        drawn.finish()
+
+
+class Lines:
+    """One line per stage and per LINE_EVERY steps."""
+
+    def stage(self, name: str) -> None:
+        print(f"{STAGES.get(name, name)} ...", file=sys.stderr, flush=True)
+
+    def step(self, report: StepReport) -> None:
+        if report.step % LINE_EVERY == 0 or report.step == report.steps:
+            print(f"  {numbers(report)}", file=sys.stderr, flush=True)
+
+
+class Drawn:
+    """One bar per stage; it pulses where a stage does not count its steps."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+
+    def stage(self, name: str) -> None:
+        self.finish()
+        self._bar.add_task(STAGES.get(name, name), total=None, numbers="")
+
+    def step(self, report: StepReport) -> None:
+        for task in self._bar.task_ids[-1:]:
+            self._bar.update(task, total=report.steps, completed=report.step, numbers=numbers(report))
+
+    def finish(self) -> None:
+        """Stop the clock of the last stage."""
+        for task in self._bar.task_ids[-1:]:
+            self._bar.update(task, total=1, completed=1)
+
+
+def numbers(report: StepReport) -> str:
+    """Place, loss, drift, speed and time left; a report's tokens and seconds count from the start of training."""
+    seconds = max(report.seconds, 1e-9)
+    left = round(seconds / report.step * (report.steps - report.step))
+    return (
+        f"step {report.step}/{report.steps}  loss {report.loss:.3f}  drift {report.drift:.4f}  "
+        f"{report.tokens / seconds:,.0f} tokens/s  {left // 60}:{left % 60:02d} left"
+    )
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """While it holds, the first Ctrl-C or SIGTERM only asks to stop, and a second one has its usual effect.
+
+    Yields the function that says whether someone has asked.
+    """
+    asked = threading.Event()
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, frame: object) -> None:
+        restore()
+        asked.set()
+        # Not through sys.stderr, which the signal may have interrupted in the middle of a write.
+        os.write(2, b"\nStopping where the work can be gone on with later. Once more stops at once.\n")
+
+    for number in usual:
+        signal.signal(number, ask)
+    try:
+        yield asked.is_set
+    finally:
+        restore()
