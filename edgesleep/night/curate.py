@@ -33,10 +33,10 @@ def _any(text: str) -> str:
 # From here on a turn is no longer the user talking about themselves.
 _BORROWED = re.compile(
     _any(r"""
-    \b(?:translate|proofread|summari[sz]e|paraphrase|rewrite|rephrase|pretend|imagine|role-?play|hypothetically|lyrics)\b
-    | \b(?:act as|the following|for example|once upon a time|(?:correct|edit) (?:this|the))\b
+    \b(?:translate|proofread|summari[sz]e|paraphrase|rewrite|rephrase|pretend|imagine|role-?play|hypothetically)\b
+    | \b(?:act as|the following|for example|once upon a time|lyrics|(?:correct|edit) (?:this|the))\b
     | \bin (?:my|the|this) (?:story|novel|book|film|game|dream|play)\b
-    | \b(?:write|draft|compose) (?:me )?(?:an? |the |my )?\w* ?(?:story|poem|song|letter|e-?mail|speech|bio|sentence|text|post)\b
+    | \b(?:write|draft|compose) (?:me )?(?:an? |the |my )?\w* ?(?:story|poem|song|letter|e-?mail|speech|bio|text|post)\b
     | \bhere(?:'s| is| are) (?:the|an?|what|my|his|her|their) [^\n.]{0,40}:
     | \b(?:says|said|wrote|writes|posted|reads)\s?: | ^(?:From|To|Subject):
     """),
@@ -49,9 +49,9 @@ _SENTENCE = re.compile(rf"(?:[!?…]|{_TITLES}\.)\s+|\n+")
 _CLAUSE = re.compile(
     r"(?: ?[,;] ?| [-–—]+ | ?— ?| (?=(?:and|but|so|because|since)\b))(?:(?:and|but|so|because|since|then|also) )*(?="
     + _any("""
-    I | I'm | I've | I'd | my | we | we've | our | he | she | it | it's | they | please | call me | what | what's | how | which
-    | where | who | when | why | can | could | would | should | do | does | did | is | are | any | work | live | drive | play
-    | speak | collect | keep | prefer""")
+    I | I'm | I've | I'd | my | we | we've | our | he | she | it | it's | they | please | call me | what | what's | how
+    | which | where | who | when | why | can | could | would | should | do | does | did | is | are | any | work | live
+    | drive | play | speak | collect | keep | prefer""")
     + r"\b)",
     re.IGNORECASE,
 )
@@ -59,21 +59,21 @@ _SAME_SUBJECT = re.compile(r"(?:work|live|drive|play|speak|collect|keep|prefer)\
 _SUPPOSED = re.compile(
     r"^(?:if|when|whenever|unless|suppose|supposing|say|let's say|what if|once|maybe|perhaps|assuming|as if)\b|\b"
     + _any("""
-    says? | said | told me | asks? | asked | replied | writes? | claims? | thinks | wish | wishes | dreamt | dreamed | heard
-    | jokes? | joked""")
+    says? | said | told me | asks? | asked | replied | writes? | claims? | thinks | wish | wishes | dreamt | dreamed
+    | heard | jokes? | joked""")
     + r"\b",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
     r"^(?:"
     + _any("""
-    by the way | btw | anyways? | luckily | sadly | honestly | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually | fyi
-    | just so you know | for the record | to be clear | you know | listen | look | remember | please remember | note
-    | please note | you should know | thanks | thank you | fun fact | correction | small update | update | sorry | no | yes
-    | yeah | yep | good (?:morning|evening|afternoon) | (?:as|like) I (?:said|told you) | I told you | do remember
-    | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably| also)? (?:mention|say|add|tell you)
-    | let me (?:mention|add|tell you) | don't forget | in case you (?:wonder|wondered|need it) | one more thing
-    | first of all | speaking of which | come to think of it | about me""")
+    by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
+    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look | no
+    | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
+    | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
+    | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
+    | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
+    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me""")
     + r"\b(?: that\b)?[ ,:!.–—-]*)+",
     re.IGNORECASE,
 )
@@ -100,62 +100,66 @@ _DENIED = re.compile(r"\b(?:not|never|no longer|no more|any ?more|\w+n't|none|ne
 _TAIL = re.compile(
     rf" ?[,;:()\[\]{{}}<>|\"]| [-–—]+ | ?—|(?:[!?…]|{_TITLES}\.)(?: |$)| "
     + _any(r"""
-    but | because | so | which | who | whom | where | when | while | though | although | since | if | unless | until | after
-    | before | as well | too | either | again | at the moment | right now | now | these days | nowadays | by the way | btw
-    | actually | anyway | please | lol | haha | of course | in fact | today | tonight | tomorrow | any day | with my | every
-    | sometimes | for (?:years|ages|a|an|the|work|now|fun|over|about|\d+)
+    but | because | so | which | who | whom | where | when | while | though | although | since | if | unless | until
+    | after | before | as well | too | either | again | at the moment | right now | now | these days | nowadays | btw
+    | by the way | actually | anyway | please | lol | haha | of course | in fact | today | tonight | tomorrow | any day
+    | with my | every | sometimes | for (?:years|ages|a|an|the|work|now|fun|over|about|\d+)
     | and (?:I|we|he|she|it|they|my|our|his|her|that|this|is|am|are|has|have|love|really)""")
     + r"\b"
 )
 _WHERE = re.compile(r" (?:at|in|for|with|near|from|by|on|down|as|here)\b")  # what only adds to a noun or a name
 _NO_VALUE = {*words("""
-    not no never it that this these those he she they him her you me us them what who which how why where something someone
-    somewhere anything nothing none unknown unsure my your his our their one ones so very too quite really pretty kind sort
-    going being getting still always probably maybe perhaps about like to more less better worse best there here as if when
-    because fine ok okay good bad great nice lovely cool awful terrible annoying boring interesting late early broken dead
-    tired sick ill busy ready gone back away up down out off on in at from for with all both some any lot lots bit few new
-    things stuff a an the and or just only almost nearly already dunno tbd whatever myself town home fear hope peace denial
+    not no never it that this these those he she they him her you me us them what who which how why where
+    something someone somewhere anything nothing none unknown unsure my your his our their one ones so very too
+    quite really pretty kind sort going being getting still always probably maybe perhaps about like to more
+    less better worse best there here as if when because fine ok okay good bad great nice lovely cool awful
+    terrible annoying boring interesting late early broken dead tired sick ill busy ready gone back away up down
+    out off on in at from for with all both some any lot lots bit few new things stuff a an the and or just only
+    almost nearly already dunno tbd whatever myself town home fear hope peace denial
 """)}  # fmt: skip
 _ARTICLES_AND_SUCH = {*words("a an the with without")}  # which may open a phrase
 _NO_HEAD = {*words("""
-    point problem question guess idea plan opinion answer issue mistake bad fault turn request concern feeling understanding
-    hope character protagonist hero villain day week weekend month year life mood head appointment exam meeting flight train
-    interview deadline shift holiday trip homework experience impression goal advice suggestion task thing heart stomach
-    verdict conclusion favourite worry fear dream nightmare
+    point problem question guess idea plan opinion answer issue mistake bad fault turn request concern feeling
+    understanding hope character protagonist hero villain day week weekend month year life mood head appointment
+    exam meeting flight train interview deadline shift holiday trip homework experience impression goal advice
+    suggestion task thing heart stomach verdict conclusion favourite worry fear dream nightmare
 """)}  # fmt: skip
 _NO_THING = {*words("""
-    next last previous former other whole only own part bit moment is was are that which and or will has had can would have
+    next last previous former other whole only own part bit moment is was are that which and or will has had can
+    would have
 """)}  # fmt: skip
 _SECRET = re.compile(
-    r"\b(?:password|passphrase|passcode|pin|secret|ssn|card|iban|cvv|token|login|credentials?|combination|social security"
-    r"|(?:api|access|door|security) (?:key|code)|(?:account|passport) number)\b",
+    r"\b(?:password|passphrase|passcode|pin|secret|ssn|card|iban|cvv|token|login|credentials?|combination"
+    r"|social security|(?:api|access|door|security) (?:key|code)|(?:account|passport) number)\b",
     re.IGNORECASE,
 )
 _PARTICLES = {*words("of the and de la le du des del della di da van von der den ter zu y e & upon on in und et")}
 _MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
 _NTH = r"\d{1,2}(?:st|nd|rd|th)?"
-_JOB_ENDINGS = """
-    \\w+(?:ist|ian|smith|wright|keeper|maker|worker|driver|man|woman|grapher|teacher|farmer|baker|painter|writer|carpenter|plumber
-    |butcher|engineer|officer|lawyer|trainer|gardener|designer|developer|programmer|builder|dancer|singer|tiler|weaver|potter
-    |glazier|roofer|miner|welder|sailor|tailor|actor|doctor|editor|author|sculptor|translator|tutor|conductor|inspector
-    |surveyor|director|professor|operator|counsellor|accountant|consultant|assistant|attendant|student|researcher|falconer)
-    | nurse | chef | cook | pilot | judge | vet | clerk | midwife | poet | architect | solicitor | barrister | luthier
-    | firefighter | paramedic | soldier | monk | nun | priest | vicar | actress | waitress | waiter | mechanic | cooper
-    | thatcher | diver | barber | banker | cashier | courier | bookbinder | stonemason"""
+_JOBS = words("""
+    ist ian smith wright keeper maker worker driver man woman grapher teacher farmer baker painter writer carpenter
+    plumber butcher engineer officer lawyer trainer gardener designer developer programmer builder dancer singer tiler
+    weaver potter glazier roofer miner welder sailor tailor actor doctor editor author sculptor translator tutor
+    conductor inspector surveyor director professor operator counsellor accountant consultant assistant attendant
+    student researcher falconer nurse chef cook pilot judge vet clerk midwife poet architect solicitor barrister luthier
+    firefighter paramedic soldier monk nun priest vicar actress waitress waiter mechanic cooper thatcher diver barber
+    banker cashier courier bookbinder stonemason
+""")  # how the last word of a job ends
 _SHAPES = {
     "Titled": re.compile(r"(?:Dr|Mrs?|Ms|Miss|Sir|Prof(?:essor)?|Doctor)\b\.? \w.*"),
     "Names": re.compile(r".+ and .+"),
     "Language": re.compile(r"[A-Z]\w+(?: and [A-Z]\w+)?"),
-    "job": re.compile(rf"(?:\S+ ){{0,3}}(?i:{_any(_JOB_ENDINGS)})"),
+    "job": re.compile(rf"(?i:(?:\S+ ){{0,3}}\w*(?:{'|'.join(_JOBS)}))"),
     "date": re.compile(
-        rf"(?i:(?:{_NTH}(?: of)? )?{_MONTH}(?: (?:the )?{_NTH})?|\d{{1,2}}[./-]\d{{1,2}}(?:[./-]\d{{2,4}})?|\w+ (?:Eve|Day))"
+        rf"{_NTH} (?:of )?{_MONTH}|{_MONTH} (?:the )?{_NTH}|\d\d?[./-]\d\d?(?:[./-]\d{{2,4}})?|\w+ (?:eve|day)", re.I
     ),
     "number": re.compile(r"\d.*|(?:half|quarter) (?:past|to) .*"),
     "noun": re.compile(r"\S+(?: \S+){0,3}"),
 }
 # "My wife is Italian", "my class is Tuesday": capitals, but no names.
 _NO_NAME = re.compile(
-    r"\w+(?:ish|ese|[^g]ian|ean|ican)|dutch|french|greek|swiss|czech|thai|welsh|german|(?:mon|tues|wednes|thurs|fri|satur|sun)day",
+    r"\w+(?:ish|ese|[^g]ian|ean|ican)|dutch|french|greek|swiss|czech|thai|welsh|german"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day",
     re.IGNORECASE,
 )
 
