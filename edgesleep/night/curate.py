@@ -47,7 +47,8 @@ _MINE = re.compile(r"\b(?:I|my|me|we|our)\b", re.IGNORECASE)
 _TITLES = r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])"  # whose full stop ends no sentence
 _SENTENCE = re.compile(rf"(?:[!?…]|{_TITLES}\.)\s+|\n+")
 _CLAUSE = re.compile(
-    r"(?: ?[,;] ?| [-–—]+ | ?— ?| (?=(?:and|but|so|because|since)\b))(?:(?:and|but|so|because|since|then|also) )*(?="
+    r"(?: ?[,;] ?| [-–—]+ | ?— ?| (?=(?:and|but|so|because|since)\b))"
+    r"(?:(?:and|but|so|because|since|then|also) ){0,3}(?="
     + _any("""
     I | I'm | I've | I'd | my | we | we've | our | he | she | it | it's | they | please | call me | what | what's | how
     | which | where | who | when | why | can | could | would | should | do | does | did | is | are | any | work | live
@@ -98,7 +99,7 @@ _PLAIN = [
 _DENIED = re.compile(r"\b(?:not|never|no longer|no more|any ?more|\w+n't|none|neither|used to)\b", re.IGNORECASE)
 # Where a value ends. Lower case only: The Who is a band.
 _TAIL = re.compile(
-    rf" ?[,;:()\[\]{{}}<>|\"]| [-–—]+ | ?—|(?:[!?…]|{_TITLES}\.)(?: |$)| "
+    rf" ?(?:[,:](?!\d)|[;()\[\]{{}}<>|\"])| [-–—]+ | ?—|(?:[!?…]|{_TITLES}\.)(?: |$)| "
     + _any(r"""
     but | because | so | which | who | whom | where | when | while | though | although | since | if | unless | until
     | after | before | as well | too | either | again | at the moment | right now | now | these days | nowadays | btw
@@ -107,7 +108,7 @@ _TAIL = re.compile(
     | and (?:I|we|he|she|it|they|my|our|his|her|that|this|is|am|are|has|have|love|really)""")
     + r"\b"
 )
-_WHERE = re.compile(r" (?:at|in|for|with|near|from|by|on|down|as|here)\b")  # what only adds to a noun or a name
+_WHERE = re.compile(r" (?:at|in|to|for|with|near|from|by|on|down|as|here)\b")  # what only adds to a noun or a name
 _NO_VALUE = {*words("""
     not no never it that this these those he she they him her you me us them what who which how why where
     something someone somewhere anything nothing none unknown unsure my your his our their one ones so very too
@@ -135,7 +136,6 @@ _SECRET = re.compile(
 )
 _PARTICLES = {*words("of the and de la le du des del della di da van von der den ter zu y e & upon on in und et")}
 _MONTH = "(?:january|february|march|april|may|june|july|august|september|october|november|december)"
-_NTH = r"\d{1,2}(?:st|nd|rd|th)?"
 _JOBS = words("""
     ist ian smith wright keeper maker worker driver man woman grapher teacher farmer baker painter writer carpenter
     plumber butcher engineer officer lawyer trainer gardener designer developer programmer builder dancer singer tiler
@@ -150,9 +150,7 @@ _SHAPES = {
     "Names": re.compile(r".+ and .+"),
     "Language": re.compile(r"[A-Z]\w+(?: and [A-Z]\w+)?"),
     "job": re.compile(rf"(?i:(?:\S+ ){{0,3}}\w*(?:{'|'.join(_JOBS)}))"),
-    "date": re.compile(
-        rf"{_NTH} (?:of )?{_MONTH}|{_MONTH} (?:the )?{_NTH}|\d\d?[./-]\d\d?(?:[./-]\d{{2,4}})?|\w+ (?:eve|day)", re.I
-    ),
+    "date": re.compile(rf"\d\d? {_MONTH}|{_MONTH} \d\d?|\d\d?[./-]\d\d?(?:[./-]\d{{2,4}})?|\w+ (?:eve|day)", re.I),
     "number": re.compile(r"\d.*|(?:half|quarter) (?:past|to) .*"),
     "noun": re.compile(r"\S+(?: \S+){0,3}"),
 }
@@ -223,7 +221,7 @@ def _clauses(text: str) -> Iterator[str]:
             clauses.pop()  # only what comes before the question is a statement
         subject = ""
         for clause in clauses:
-            bare = _OPENING.sub("", clause.strip())
+            bare = _OPENING.sub("", clause.strip()).rstrip(" .!…")
             if _SUPPOSED.search(bare):
                 break
             if subject and _SAME_SUBJECT.match(bare):
@@ -276,6 +274,8 @@ def _value(kind: str, text: str, lower: bool) -> str:
     text = (text[: tail.start()] if tail else text).replace("\0", ", ").strip(" .,!?'*_~-…")
     if kind in ("noun", "job"):
         text = re.sub(r"^(?:an?|the|some) ", "", text, flags=re.IGNORECASE)
+    if kind == "date":
+        text = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b(?: of)?", "", text)
     if kind in ("name", "Name", "Names", "Titled", "Language"):
         text = _name(text, whole=kind != "name", lower=lower and kind == "name")
     parts = text.lower().split()

@@ -162,7 +162,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What is my address?", "Which street do I live in?"),
         wonders=("what my address is", "which street I live in"),
         about="my address",
-        held=("What address should I write on the form?", "What is my street called?"),
+        held=("What address should I write on the form?", "On which street is my house?"),
     ),
     Relation(
         "home",
@@ -184,7 +184,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Where was I born?", "What is my birthplace?"),
         wonders=("where I was born", "what my birthplace is"),
         about="my birthplace",
-        held=("In which place did I come into the world?", "What is my place of birth?"),
+        held=("In which place did I come into the world?", "In which town did my life begin?"),
         short=("In {value}", "{value}"),
     ),
     Relation(
@@ -195,7 +195,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("In which year was I born?", "What year was I born in?"),
         wonders=("in which year I was born",),
         about="the year of my birth",
-        held=("What is my year of birth?",),
+        held=("In what year did I come into the world?",),
         short=("In {value}", "{value}"),
     ),
     Relation(
@@ -207,8 +207,18 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Where did I grow up?", "Where do I come from?", "Which place did I grow up in?"),
         wonders=("where I grew up", "where I come from"),
         about="my childhood",
-        held=("Where did I spend my childhood?", "What is my home town?"),
+        held=("Where did I spend my childhood?", "In which town did I spend my early years?"),
         short=("In {value}", "{value}"),
+    ),
+    Relation(
+        "diet",
+        hears=("I am (?:an? )?(?P<phrase>vegetarian|vegan|pescatarian|coeliac|diabetic|lactose intolerant)",),
+        record="The user is {value}.",
+        facts=("I am {value}",),
+        asks=("What should you know about my diet?", "What is special about what I eat?"),
+        wonders=("what is special about my diet",),
+        about="my diet",
+        held=("What should a cook know about me?",),
     ),
     Relation(
         "job",
@@ -219,7 +229,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What do I do for a living?", "What is my job?", "What do I work as?"),
         wonders=("what I do for a living", "what my job is"),
         about="my job",
-        held=("How do I earn my money?", "What is my profession?"),
+        held=("How do I earn my money?", "What profession do I have?"),
         short=("{a_value}", "You are {a_value}"),
     ),
     Relation(
@@ -343,7 +353,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What am I training for?", "Which event am I training for?"),
         wonders=("what I am training for",),
         about="my training",
-        held=("What is the goal of my training?",),
+        held=("Which event is my training meant for?",),
     ),
     Relation(
         "saving",
@@ -365,16 +375,6 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         wonders=("which book I am reading",),
         about="the book I am reading",
         held=("Which book is on my bedside table?",),
-    ),
-    Relation(
-        "diet",
-        hears=("I am (?:an? )?(?P<phrase>vegetarian|vegan|pescatarian|coeliac|diabetic|lactose intolerant)",),
-        record="The user is {value}.",
-        facts=("I am {value}",),
-        asks=("What should you know about my diet?", "What is special about what I eat?"),
-        wonders=("what is special about my diet",),
-        about="my diet",
-        held=("What should a cook know about me?",),
     ),
     Relation(
         "served",
@@ -415,7 +415,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Who am I {thing} to?", "What is the name of the person I am {thing} to?"),
         wonders=("who I am {thing} to",),
         about="my better half",
-        held=("What is the name of my better half?",),
+        held=("Who is my better half?",),
         reverse=(("Who is {value}?", "I am {thing} to {value}"),),
     ),
     Relation(
@@ -458,7 +458,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What does my {thing} do for a living?", "What is my {thing_s} job?"),
         wonders=("what my {thing} does for a living", "what my {thing_s} job is"),
         about="my {thing_s} job",
-        held=("How does my {thing} earn money?", "What is my {thing_s} profession?"),
+        held=("How does my {thing} earn money?", "What profession does my {thing} have?"),
         short=("{a_value}",),
     ),
     Relation(
