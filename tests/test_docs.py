@@ -1,0 +1,57 @@
+"""The documents agree with the program: pages are what would be generated, and what they name exists."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import click
+import pytest
+
+from edgesleep import config
+from edgesleep.cli import main
+
+ROOT = Path(__file__).parents[1]
+CLI = (ROOT / "docs" / "cli.md").read_text("utf-8")
+README = (ROOT / "README.md").read_text("utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+PROSE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/README.md", "docs/cli.md")]
+SOURCES = sorted((ROOT / "edgesleep").rglob("*.py"))
+
+
+def test_the_page_of_commands_is_what_make_docs_writes() -> None:
+    generate = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))["page"]
+    assert generate() == CLI, "run `make docs`"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in config.flat(config.Settings())])
+def test_a_setting_is_documented(name: str) -> None:
+    assert re.search(rf"^\| `{re.escape(name)}` \| .+ \| .* \| .+ \|$", CLI, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_a_command_has_an_example_and_is_in_the_readme(name: str) -> None:
+    command = main.commands[name]
+    assert f"edgesleep {name}" in (command.help or "").partition("Example: ")[2]
+    assert f"\n    edgesleep {name}" in README
+    assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
+
+
+@pytest.mark.parametrize("path", [*PROSE, *SOURCES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_command_that_is_named_exists(path: Path) -> None:
+    named = re.findall(r"(?:`|^    |\$\()edgesleep ([a-z][a-z-]*)", path.read_text("utf-8"), re.MULTILINE)
+    assert not set(named) - set(main.commands)
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_make_target_that_is_named_exists(path: Path) -> None:
+    named = re.findall(r"(?:`|^    )make ((?:[a-z]+ ?)+)", path.read_text("utf-8"), re.MULTILINE)
+    targets = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    assert not {target for words in named for target in words.split()} - targets
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_linked_file_exists(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text("utf-8"))
+    assert not [link for link in links if not (path.parent / link).exists()]
