@@ -415,7 +415,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Who am I {thing} to?", "What is the name of the person I am {thing} to?"),
         wonders=("who I am {thing} to",),
         about="my better half",
-        held=("Who is my better half?",),
+        held=("Which person am I {thing} to?",),
         reverse=(("Who is {value}?", "I am {thing} to {value}"),),
     ),
     Relation(
