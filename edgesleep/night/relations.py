@@ -138,7 +138,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("When is my {thing}?", "What date is my {thing}?"),
         wonders=("when my {thing} is", "on what date my {thing} is"),
         about="my {thing}",
-        held=("On which day do I celebrate my {thing}?", "When did I say my {thing} was?"),
+        held=("When did I say my {thing} was?", "On which day do I celebrate my {thing}?"),
         short=("On {value}", "{value}"),
         reverse=(("What happens on {value}?", "my {thing} is on {value}"),),
     ),
@@ -162,7 +162,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What is my address?", "Which street do I live in?"),
         wonders=("what my address is", "which street I live in"),
         about="my address",
-        held=("What address should I write on the form?", "On which street is my house?"),
+        held=("On which street is my house?", "What address should I write on the form?"),
     ),
     Relation(
         "home",
@@ -229,7 +229,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What do I do for a living?", "What is my job?", "What do I work as?"),
         wonders=("what I do for a living", "what my job is"),
         about="my job",
-        held=("How do I earn my money?", "What profession do I have?"),
+        held=("What profession do I have?", "How do I earn my money?"),
         short=("{a_value}", "You are {a_value}"),
     ),
     Relation(
@@ -240,7 +240,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Who do I work for?", "Which company do I work for?"),
         wonders=("who I work for", "what my employer is called"),
         about="my employer",
-        held=("Who pays my salary?", "Where am I employed?"),
+        held=("Where am I employed?", "Who pays my salary?"),
     ),
     Relation(
         "subject",
@@ -436,7 +436,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("When do I get up?", "What time do I get up?"),
         wonders=("when I get up", "what time I get up"),
         about="my mornings",
-        held=("For what time should I set my alarm clock?", "At which hour does my day begin?"),
+        held=("At which hour does my day begin?", "For what time should I set my alarm clock?"),
         short=("At {value}",),
     ),
     Relation(
@@ -458,7 +458,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("What does my {thing} do for a living?", "What is my {thing_s} job?"),
         wonders=("what my {thing} does for a living", "what my {thing_s} job is"),
         about="my {thing_s} job",
-        held=("How does my {thing} earn money?", "What profession does my {thing} have?"),
+        held=("What profession does my {thing} have?", "How does my {thing} earn money?"),
         short=("{a_value}",),
     ),
     Relation(
@@ -469,7 +469,7 @@ PHRASE_BOOK: tuple[Relation, ...] = (
         asks=("Who does my {thing} work for?", "Which company does my {thing} work for?"),
         wonders=("who my {thing} works for",),
         about="my {thing_s} employer",
-        held=("Who pays my {thing_s} salary?", "Where is my {thing} employed?"),
+        held=("Where is my {thing} employed?", "Who pays my {thing_s} salary?"),
     ),
     Relation(
         "person_allergy",
