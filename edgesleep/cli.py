@@ -254,7 +254,7 @@ def run_night(
     if dry_run:
         result = cycle.plan_night(home, settings, force=force)
     else:
-        with progress() as shown, stoppable() as should_stop:
+        with progress(settings.night.minutes) as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop)
             result = cycle.run_night(home, settings, watch, force=force)
     if as_json:

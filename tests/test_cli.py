@@ -333,17 +333,18 @@ def step(number: int) -> StepReport:
 
 
 def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress() as shown:
+    with progress.progress(minutes=1.1) as shown:
         shown.stage("train")
-        for number in range(1, 12):
+        for number in range(1, 22):
             shown.step(step(number))
         shown.step(step(40))
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
         "Training ...",
-        "  step 10/40  loss 1.500  drift 0.0123  500 tokens/s  1:00 left",
-        "  step 40/40  loss 1.500  drift 0.0123  500 tokens/s  0:00 left",
+        "  10/40 steps  0:46 left  500 tokens/s  loss 1.500  drift 0.0123",
+        "  20/40 steps  0:26 left  500 tokens/s  loss 1.500  drift 0.0123",
+        "  40/40 steps  0:00 left  500 tokens/s  loss 1.500  drift 0.0123",
     ]
 
 
@@ -351,14 +352,14 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setenv("TERM", "xterm")
-    with progress.progress() as shown:
+    with progress.progress(minutes=1.1) as shown:
         for stage in progress.STAGES:
             shown.stage(stage)
             if stage == "train":
                 shown.step(step(10))
     out, err = capsys.readouterr()
     assert out == "" and all(text in err for text in progress.STAGES.values())
-    assert "500 tokens/s  1:00 left" in err
+    assert "10/40 steps  0:46 left" in err
 
 
 # -- what leaves no trace, and what is said when it cannot be done ----------------------------------------------------
