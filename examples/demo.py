@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from importlib.resources import files
 from pathlib import Path
 
@@ -40,6 +41,10 @@ def ask(questions: list[str]) -> list[str]:
     return [json.loads(reply)["answer"] for reply in replies]
 
 
+def short(answer: str) -> str:
+    return textwrap.shorten(answer, 100, placeholder=" ...")
+
+
 def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     asked = json.loads((DATA / "demo_questions.json").read_text("utf-8"))
@@ -54,7 +59,7 @@ def main() -> int:
 
     table = Table("asked", "right", "before the night", "after the night", show_lines=True)
     for entry, early, late in zip(asked, before, after, strict=True):
-        table.add_row(entry["question"], entry["gold"], early, late)
+        table.add_row(entry["question"], entry["gold"], short(early), short(late))
     print()
     Console().print(table)
     print(f"\nbase:    {base}  ({base.stat().st_size:,} bytes)\ncurrent: {model}  ({model.stat().st_size:,} bytes)")
