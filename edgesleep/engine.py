@@ -288,11 +288,7 @@ class Engine:
         active = list(range(len(prompts)))
         rows = np.stack([self._prefill(prompt, seq) for seq, prompt in enumerate(prompts)])
         for step in range(limit):
-            if temperature > 0:
-                # Gumbel-max: adding this noise makes the largest logit a draw from the softmax.
-                noise = -np.log(-np.log(rng.random(rows.shape, dtype=np.float32) * (1 - 1e-7) + 1e-10))
-                rows = rows / temperature + noise
-            chosen = rows.argmax(axis=1)
+            chosen = _draw(rows, temperature, rng) if temperature > 0 else rows.argmax(axis=1)
             going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not self.ends(int(token))]
             for seq, token in going:
                 answers[seq].append(token)
@@ -332,3 +328,13 @@ class Engine:
             return np.empty((0, self.vocab_size), np.float32)
         raw = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(raw, shape=(count, self.vocab_size))
+
+
+def _draw(logits: Floats, temperature: float, rng: np.random.Generator) -> NDArray[np.intp]:
+    """One token a row from the softmax of logits / temperature, [rows]."""
+    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    sums = weights.cumsum(axis=1, dtype=np.float64)
+    thresholds = rng.random(len(sums)) * sums[:, -1]
+    return np.array(
+        [row.searchsorted(threshold, side="right") for row, threshold in zip(sums, thresholds, strict=True)]
+    )

@@ -27,6 +27,8 @@ from edgesleep.kernel import Delta, Quantized
 
 ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
 FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
+_KEPT_BYTES = 256 << 20  # rounded weights are kept through a step where all of them fit into this
+_STRIDE = 64  # oneDNN compiles and keeps a kernel for every number of tokens it meets: let there be few
 _LOGIT_BYTES = 64 << 20  # logits in memory at a time: gemma3 has 262,144 of them a position
 
 
@@ -82,7 +84,7 @@ class Shape:
     def attention_scale(self) -> float:
         # Gemma-3-27B, and only it, scales by the width per head instead of the head's own width.
         per_head = self.width // self.heads if self.architecture == "gemma3" and self.layers == 62 else self.head_width
-        return per_head**-0.5
+        return 1 / math.sqrt(per_head)
 
 
 def _number(file: Gguf, key: str, default: float | None) -> float:
@@ -111,10 +113,10 @@ class DitheredLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, weight: Quantized, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, weight: Weight, scale: float) -> Tensor:
         ctx.save_for_backward(x, a, b)
         ctx.weight, ctx.scale = weight, scale
-        return _product(x, weight, Delta(a.detach().numpy(), b.detach().numpy(), scale))
+        return weight.product(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -122,23 +124,40 @@ class DitheredLinear(torch.autograd.Function):
         dy = grads[0].contiguous()
         db = ctx.scale * (dy.T @ (x @ a.to(x.dtype).T)).float()
         da = ctx.scale * ((dy @ b.to(x.dtype)).T @ x).float()
-        delta = Delta(a.detach().numpy(), b.detach().numpy(), ctx.scale)
+        return ctx.weight.gradient(dy), da, db, None, None
+
+
+class Weight:
+    """One matrix of the file as it is used: rounded with its delta, if it has one."""
+
+    def __init__(self, blocks: Quantized) -> None:
+        self.blocks = blocks
+        self.delta: Delta | None = None
+        self.keep = False  # whether the bf16 copy outlives a product, until the next `moved`
+        self._kept: Tensor | None = None
+
+    def moved(self) -> None:
+        """The delta has changed."""
+        self._kept = None
+
+    def product(self, x: Tensor) -> Tensor:
+        """x W'^T: [n, cols] -> [n, rows], in x's own dtype."""
         if x.dtype == torch.bfloat16:
-            dx = dy @ _half(ctx.weight, delta)
-        else:
-            dx = torch.from_numpy(kernel.linear_grad(ctx.weight, delta, dy.numpy()))
-        return dx, da, db, None, None
+            return x @ self._half().T
+        return torch.from_numpy(kernel.linear(self.blocks, self.delta, x.detach().contiguous().numpy()))
 
+    def gradient(self, dy: Tensor) -> Tensor:
+        """dy W': [n, rows] -> [n, cols]."""
+        if dy.dtype == torch.bfloat16:
+            return dy @ self._half()
+        return torch.from_numpy(kernel.linear_grad(self.blocks, self.delta, dy.numpy()))
 
-def _product(x: Tensor, weight: Quantized, delta: Delta | None) -> Tensor:
-    """x W'^T [n, rows] in x's own dtype."""
-    if x.dtype == torch.bfloat16:
-        return x @ _half(weight, delta).T
-    return torch.from_numpy(kernel.linear(weight, delta, x.detach().contiguous().numpy()))
-
-
-def _half(weight: Quantized, delta: Delta | None) -> Tensor:
-    return torch.from_numpy(kernel.effective_bf16(weight, delta)).view(torch.bfloat16)
+    def _half(self) -> Tensor:
+        if self._kept is not None:
+            return self._kept
+        half = torch.from_numpy(kernel.effective_bf16(self.blocks, self.delta)).view(torch.bfloat16)
+        self._kept = half if self.keep else None
+        return half
 
 
 class HeadLoss(torch.autograd.Function):
@@ -184,10 +203,11 @@ def _logits(hidden: Tensor, head: Quantized) -> Tensor:
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows of unequal length laid end to end: no padding in the matrix products.
+    """Rows of unequal length laid end to end, so that matrix products see little padding.
 
     tokens [n], positions [n]; `grid` [rows, longest] gives each row's places
-    in the pack (0 where `there` is False).
+    in the pack (0 where `there` is False). A last row of zeros fills n up to a
+    multiple of _STRIDE.
     """
 
     tokens: Tensor
@@ -197,6 +217,8 @@ class Packed:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> Packed:
+        fill = -sum(len(row) for row in rows) % _STRIDE
+        rows = [*rows, [0] * fill] if fill else rows
         lengths = torch.tensor([len(row) for row in rows])
         starts = lengths.cumsum(0) - lengths
         column = torch.arange(int(lengths.max()))
@@ -226,7 +248,7 @@ class Network:
         self.names = tuple(
             f"blk.{layer}.{part}.weight" for layer in range(self.shape.layers) for part in (*ATTENTION, *FEED_FORWARD)
         )
-        self._weights = {name: self._quantized(name) for name in self.names}
+        self._weights = {name: Weight(self._quantized(name)) for name in self.names}
         self._embedding = self._quantized("token_embd.weight")
         self._head = self._quantized("output.weight") if "output.weight" in file.tensors else self._embedding
         self._vectors = {
@@ -238,7 +260,7 @@ class Network:
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
         """(out, in) of every matrix that learns."""
-        return {name: (weight.rows, weight.cols) for name, weight in self._weights.items()}
+        return {name: (weight.blocks.rows, weight.blocks.cols) for name, weight in self._weights.items()}
 
     def attach(self, adapter: Adapter) -> None:
         """Put the adapter on its matrices; training changes its factors in place."""
@@ -248,8 +270,16 @@ class Network:
                 "It belongs to another base model: start from generation 0.",
             )
         self._scale = adapter.alpha / adapter.rank
+        fits = sum(2 * rows * cols for rows, cols in self.shapes.values()) <= _KEPT_BYTES
         for name, (a, b) in adapter.factors.items():
             self.factors[name] = (torch.from_numpy(a).requires_grad_(), torch.from_numpy(b).requires_grad_())
+            self._weights[name].delta = adapter.delta(name)
+            self._weights[name].keep = fits
+
+    def moved(self) -> None:
+        """To be called when the adapter's factors have changed."""
+        for weight in self._weights.values():
+            weight.moved()
 
     def parameters(self) -> list[Tensor]:
         return [factor for pair in self.factors.values() for factor in pair]
@@ -282,7 +312,7 @@ class Network:
     @torch.no_grad()
     def logits(self, tokens: Sequence[int]) -> Tensor:
         """All logits of one text, [n, vocabulary]: for tests and comparisons."""
-        return _logits(self.hidden(Packed.of([tokens])), self._head)
+        return _logits(self.hidden(Packed.of([tokens]))[: len(tokens)], self._head)
 
     # Layers
 
@@ -316,7 +346,7 @@ class Network:
         weight = self._weights[name + ".weight"]
         factors = self.factors.get(name + ".weight")
         bias = self._vectors.get(name + ".bias")
-        y = DitheredLinear.apply(x, *factors, weight, self._scale) if factors else _product(x, weight, None)
+        y = DitheredLinear.apply(x, *factors, weight, self._scale) if factors else weight.product(x)
         return y if bias is None else y + bias.to(y.dtype)
 
     def _norm(self, x: Tensor, name: str, optional: bool = False) -> Tensor:

@@ -181,7 +181,7 @@ class Store:
         if not path.exists():
             raise EdgesleepError(
                 f"The model file of generation {number} is no longer kept.",
-                "`edgesleep generations` lists those that are; `edgesleep rollback --to 0` returns to the base.",
+                "`edgesleep generations` lists those that are; `edgesleep rollback 0` returns to the base.",
             )
         return path
 
@@ -242,7 +242,7 @@ class Store:
             path = self.model_path(to)
             if to and file_digest(path) != self.generation(to).model_sha256:
                 raise EdgesleepError(
-                    f"The model file of generation {to} is damaged.", "`edgesleep rollback --to 0` returns to the base."
+                    f"The model file of generation {to} is damaged.", "`edgesleep rollback 0` returns to the base."
                 )
             self._point(replace(pointer, current=to))
         return to

@@ -49,11 +49,11 @@ def anchors(engine: Engine, settings: DreamSettings, seed: int) -> tuple[Row, ..
 
 
 def _chats(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
-    """The base writes both sides: a request, then its answer."""
+    """The base writes both sides: a request of a third of the length, then its answer."""
     opening = engine.opening()
-    requests = engine.complete([opening] * count, length // 2, temperature=1.0, seed=seed)
+    requests = engine.complete([opening] * count, length // 3, temperature=1.0, seed=seed)
     prompts = [engine.chat([Message("user", engine.text(request))]) for request in requests]
-    answers = engine.complete(prompts, length, temperature=1.0, seed=seed)
+    answers = engine.complete(prompts, length - length // 3, temperature=1.0, seed=seed)
     return [Row("", (*prompt, *answer), len(opening)) for prompt, answer in zip(prompts, answers, strict=True)]
 
 

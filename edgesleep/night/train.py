@@ -88,13 +88,18 @@ def anchor_targets(network: Network, rows: Sequence[Row], settings: TrainSetting
     """The base's likeliest next tokens at every place of the anchors; to be asked before an adapter is attached."""
     for batch in _batches(rows, settings.batch_tokens):
         pack = Packed.of([row.tokens for row in batch])
-        hidden = network.hidden(pack)
-        for row, grid in zip(batch, pack.grid, strict=True):
-            places = torch.arange(max(row.start - 1, 0), len(row.tokens))
-            ids, probs = network.top(hidden[grid[places]], settings.top_tokens)
-            tail = (1 - probs.sum(1)).clamp(min=1e-9)
-            entropy = -(probs * probs.clamp(min=1e-9).log()).sum(1) - tail * tail.log()
-            yield Target(row, places, ids, probs, entropy)
+        places = [torch.arange(max(row.start - 1, 0), len(row.tokens)) for row in batch]
+        chosen = torch.cat([pack.grid[i, spots] for i, spots in enumerate(places)])
+        sizes = [len(spots) for spots in places]
+        ids, probs = (part.split(sizes) for part in network.top(network.hidden(pack)[chosen], settings.top_tokens))
+        for target in zip(batch, places, ids, probs, strict=True):
+            yield Target(*target, _entropy(target[-1]))
+
+
+def _entropy(probs: Tensor) -> Tensor:
+    """Entropy of listed tokens and the tail as one more, in nats, [n]."""
+    tail = (1 - probs.sum(1)).clamp(min=1e-9)
+    return -(probs * probs.clamp(min=1e-9).log()).sum(1) - tail * tail.log()
 
 
 def lesson_target(row: Row, top: int) -> Target:
@@ -161,6 +166,7 @@ class Run:
             )
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
+        self.network.moved()
         self._balance(drift)
         self.step += 1
         return rate
