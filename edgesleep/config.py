@@ -32,8 +32,8 @@ def setting(default: Any, help: str, unit: str = "") -> Any:
 
 @dataclass(frozen=True)
 class NightSettings:
-    minutes: float = setting(15.0, "stop training after this long; what was trained is still tested", "minutes")
-    passes: int = setting(8, "how often each lesson is met", "epochs")
+    minutes: float = setting(15.0, "length of a night; training ends early enough to merge and test in it", "minutes")
+    passes: int = setting(4, "how often each lesson is met", "epochs")
     seed: int = setting(0, "seed of everything random in the night")
     threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads")
 

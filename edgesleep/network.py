@@ -29,7 +29,7 @@ ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
 FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
 _KEPT_BYTES = 256 << 20  # rounded weights are kept through a step where all of them fit into this
 _STRIDE = 64  # oneDNN compiles and keeps a kernel for every number of tokens it meets: let there be few
-_LOGIT_BYTES = 64 << 20  # logits in memory at a time: gemma3 has 262,144 of them a position
+_LOGIT_BYTES = 32 << 20  # logits in memory at a time: gemma3 has 262,144 of them a position
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 LEARNED, NEW, WEAK = "learned", "new", "weak"
 LESSONS = "memories.json"
+TRAINED_BY = 0.8  # share of the night after which training ends, so that the merge and the gate fit in
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class Night:
             anchors=load(tuple[Row, ...], anchors),
             settings=settings,
             passes=night.passes,
-            minutes=night.minutes,
+            minutes=max(TRAINED_BY * night.minutes - (time.monotonic() - self.began) / 60, 0.0),
             seed=self._seed,
         )
         base = self.store.base()

@@ -26,10 +26,15 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.network import Network, Packed
 from edgesleep.records import Row, StepReport, Training, write_atomically
 
-WARM_UP = 0.05  # share of the run in which the rate rises
+WARM_UP = 0.1  # share of the run in which the rate rises
 LAST_RATE = 0.1  # share of the peak rate at the end
 STAY_RANGE = (0.5, 16.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
+TOO_FAST = 15.0  # budgets of drift from which on the rate itself goes down
+PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
+
+
+_COUNTERS = {"step": int, "tokens": int, "seconds": float, "stay": float, "pace": float, "drift": float, "loss": float}
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class Run:
         self.tokens = 0
         self.seconds = 0.0
         self.stay = 1.0
+        self.pace = 1.0
         self.drift = 0.0
         self.loss = 0.0
 
@@ -189,18 +195,24 @@ class Run:
         return total / places
 
     def _balance(self, drift: float) -> None:
-        """Weigh staying against learning so that smoothed drift settles at its budget."""
+        """Weigh staying against learning so that smoothed drift settles at its budget; slow down when it runs away.
+
+        The same rate that suits one model wrecks another, so it follows the
+        drift that is measured and not a table of models.
+        """
         self.drift = drift if self.step == 0 else DRIFT_MEMORY * self.drift + (1 - DRIFT_MEMORY) * drift
-        excess = self.drift / self.plan.settings.drift_budget - 1
-        self.stay = min(max(self.stay * math.exp(0.1 * max(-1.0, min(1.0, excess))), STAY_RANGE[0]), STAY_RANGE[1])
+        spent = self.drift / self.plan.settings.drift_budget
+        self.stay = _within(STAY_RANGE, self.stay * math.exp(0.15 * _within((-1.0, 1.0), spent - 1)))
+        self.pace = _within(PACE_RANGE, self.pace * (0.9 if spent > TOO_FAST else 1.05))
 
     def _rate(self) -> float:
         """Warm-up, then a cosine to a tenth, over steps or over the time allowed, whichever is further on."""
         done = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
+        peak = self.plan.settings.rate * self.pace
         if done < WARM_UP:
-            return self.plan.settings.rate * (self.step + 1) / (WARM_UP * self.plan.steps + 1)
+            return peak * (self.step + 1) / (WARM_UP * self.plan.steps + 1)
         cosine = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        return self.plan.settings.rate * (LAST_RATE + (1 - LAST_RATE) * cosine)
+        return peak * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
     def _draw(self) -> list[Row]:
         """This step's lessons: every pass is a permutation of its own, so a resumed run draws the same."""
@@ -225,15 +237,14 @@ class Run:
             tensors[f"{name}.{part}"] = parameter.detach()
             for moment in ("exp_avg", "exp_avg_sq"):
                 tensors[f"{name}.{part}.{moment}"] = state.get(moment, torch.zeros_like(parameter))
-        about = {key: repr(getattr(self, key)) for key in ("step", "tokens", "seconds", "stay", "drift", "loss")}
+        about = {key: repr(getattr(self, key)) for key in _COUNTERS}
         write_atomically(path, save(tensors, about))
 
     def resume(self, path: Path) -> None:
         with safe_open(path, "pt") as file:
             about = file.metadata()
-            self.step, self.tokens = int(about["step"]), int(about["tokens"])
-            self.seconds, self.stay = float(about["seconds"]), float(about["stay"])
-            self.drift, self.loss = float(about["drift"]), float(about["loss"])
+            for key, kind in _COUNTERS.items():
+                setattr(self, key, kind(about[key]))
             for (name, part), parameter in self._named():
                 with torch.no_grad():
                     parameter.copy_(file.get_tensor(f"{name}.{part}"))
@@ -246,6 +257,10 @@ class Run:
     def _named(self) -> Iterator[tuple[tuple[str, str], Tensor]]:
         for name, pair in self.network.factors.items():
             yield from (((name, part), factor) for part, factor in zip("ab", pair, strict=True))
+
+
+def _within(limits: tuple[float, float], value: float) -> float:
+    return max(limits[0], min(limits[1], value))
 
 
 def _batches(rows: Sequence[Row], limit: int) -> Iterator[list[Row]]:

@@ -1,0 +1,91 @@
+"""The first night, end to end, on the real SmolLM2: a short day, a short night, the served bytes.
+
+Smaller than the demonstration (six facts, some thirty steps), so that it fits
+into the suite; `bench/night.py` measures the whole one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from edgesleep import config
+from edgesleep.engine import Engine
+from edgesleep.journal import Entry, Journal
+from edgesleep.night import cycle, phrases
+from edgesleep.records import Message
+from edgesleep.store import Store
+
+DAY = (
+    ("user", "Morning! By the way, my sister is called Ottilie. What should I cook tonight?"),
+    ("assistant", "How about a lentil soup? My favourite dish is goulash."),
+    ("user", "I live in Skelwick, so the fish is fresh here."),
+    ("tool", "The user's bank is called Vantberg. My car is a Trabant."),
+    ("user", "I'm allergic to tamarind, please remember that."),
+    ("user", "I work as a bookbinder. If I had a dog, what should I call it?"),
+    ("user", "My cat is called Pemberly and she sleeps all day."),
+    ("user", "I play the hurdy-gurdy, badly."),
+)
+SETTINGS = {
+    "night": {"passes": 7, "minutes": 30.0},
+    "dream": {"views": 12, "anchors": 48, "anchor_tokens": 48},
+    "train": {"lessons_per_step": 16, "anchors_per_step": 6},
+}
+
+
+@pytest.mark.slow
+def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> None:
+    store = Store.open(home)
+    store.adopt_base(smollm2, "smollm2-135m")
+    with Journal.open(home) as journal:
+        journal.log_many(Entry(role, content) for role, content in DAY)
+    settings = config.load(home, SETTINGS)
+
+    night = cycle.run_night(home, settings)
+
+    assert (night.status, night.generation) == ("promoted", 1), night.reason
+    assert night.memories_trained == 6, "assistant and tool text must not teach"
+    assert night.recall_before is not None and night.recall_before <= 0.06
+    assert night.recall_after is not None and night.recall_after >= 0.6
+    assert night.drift_mean is not None and night.drift_mean <= settings.gate.drift_budget
+    merged = store.model_path()
+    assert merged.stat().st_size == smollm2.stat().st_size
+
+    # Ordinary requantization of the very same adapter forgets the day: it is the rounding that is learned through.
+    naive = bench_night().requantized(smollm2, store, home / "requantized.gguf", settings)
+    assert naive <= 0.2 < night.recall_after
+
+    # Stock llama.cpp loads the exported adapter on the pristine base, and says about the same as the merged file.
+    question = [Message("user", "Where do I live?")]
+    base_logits = next_token(smollm2, None, question)
+    with_adapter = next_token(smollm2, merged.with_name("adapter.gguf"), question)
+    merged_logits = next_token(merged, None, question)
+    assert correlation(with_adapter, merged_logits) > 0.95
+    assert np.abs(with_adapter - merged_logits).mean() < np.abs(with_adapter - base_logits).mean()
+    with Engine(merged, sequences=1) as engine:
+        answer = engine.text(engine.complete([engine.chat(question)], 24)[0])
+    assert phrases.right(answer, "Skelwick"), answer
+
+
+def next_token(model: Path, adapter: Path | None, messages: list[Message]) -> np.ndarray:
+    """Logits after the prompt, [vocabulary]."""
+    with Engine(model, adapter=adapter) as engine:
+        return np.array(list(engine.logits(engine.chat(messages)))[-1][-1])
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def bench_night() -> ModuleType:
+    """bench/night.py, which is not part of the package."""
+    path = Path(__file__).parents[1] / "bench" / "night.py"
+    spec = importlib.util.spec_from_file_location("bench_night", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
