@@ -254,15 +254,12 @@ class Night:
             minutes=max(TRAINED_BY * night.minutes - (time.monotonic() - self.began) / 60, 0.0),
             seed=self._seed,
         )
-        base = self.store.base()
+        base, delta = self.store.base(), self.store.delta_path(parent)
         set_threads(machine.threads(night.threads))
-        network = Network(Gguf.open(Path(base.path)), night.seed)
-        inherited = self.store.delta_path(parent)
-        adapter = (
-            Adapter.load(inherited)
-            if inherited
-            else Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
-        )
+        # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
+        adapter = Adapter.load(delta) if delta else None
+        network = Network(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed)
+        adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         checkpoint = self.folder / f"checkpoint-{inputs[:16]}.safetensors"
         training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))
         if training.stopped == "asked":
