@@ -1,0 +1,309 @@
+"""Training learns, holds still, and takes the same steps however often it is cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nights import TRAIN, die, killed, needs_sigkill
+from tiny import make_tiny
+
+from edgesleep.adapter import Adapter
+from edgesleep.config import TrainSettings
+from edgesleep.errors import EdgesleepError
+from edgesleep.gguf import Gguf
+from edgesleep.network import Network, set_threads
+from edgesleep.night import train
+from edgesleep.night.train import Plan, Run, Watch, anchor_targets
+from edgesleep.records import Row, StepReport, Training
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("model") / "tiny.gguf", "llama")
+
+
+def rows(count: int, seed: int, memory: str = "m") -> tuple[Row, ...]:
+    """Random tokens of unequal lengths, the first third of each given."""
+    random = np.random.default_rng(seed)
+    texts = [random.integers(0, 250, 6 + 3 * n % 11) for n in range(count)]
+    return tuple(Row(memory, tuple(int(t) for t in text), max(len(text) // 3, 1)) for text in texts)
+
+
+def plan(*, passes: int = 4, minutes: float = 1000.0, lessons: int = 12, settings: TrainSettings = TRAIN) -> Plan:
+    """Twelve lessons, five a step: three steps a pass."""
+    return Plan(rows(lessons, 1), rows(6, 2, ""), settings, passes, minutes, SEED)
+
+
+def start(base: Path, settings: TrainSettings = TRAIN) -> tuple[Network, Adapter]:
+    set_threads(1)
+    network = Network(Gguf.open(base), SEED)
+    return network, Adapter.fresh(network.shapes, settings.rank, settings.alpha, SEED, "base")
+
+
+def ran(base: Path, wanted: Plan, checkpoint: Path, watch: Watch | None = None) -> tuple[Training, Adapter]:
+    network, adapter = start(base, wanted.settings)
+    return train.train(network, adapter, wanted, checkpoint, watch or Watch()), adapter
+
+
+def flat(adapter: Adapter) -> dict[str, bytes]:
+    return {f"{name}.{i}": part.tobytes() for name, pair in adapter.factors.items() for i, part in enumerate(pair)}
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Training, Adapter]:
+    """A run that nothing interrupts: 12 steps, checkpoints at every second."""
+    return ran(base, plan(), tmp_path_factory.mktemp("whole") / "checkpoint")
+
+
+# -- learning and staying --------------------------------------------------------------------------------------------
+
+
+def test_the_loss_falls_to_a_third(base: Path, tmp_path: Path) -> None:
+    settings = replace(TRAIN, rank=16, alpha=32.0, rate=1e-2, drift_budget=1.0, checkpoint_every=1000)
+    training, adapter = ran(base, plan(passes=30, lessons=5, settings=settings), tmp_path / "c")
+    assert (training.steps, training.stopped) == (30, "finished")
+    assert training.loss < training.history[0].loss / 3
+    assert all(b.any() for _, b in adapter.factors.values()), "every matrix learns"
+
+
+def test_the_rest_of_the_report_adds_up(whole: tuple[Training, Adapter]) -> None:
+    training, _ = whole
+    assert [report.step for report in training.history] == list(range(1, 13))
+    assert {report.steps for report in training.history} == {12}
+    last = training.history[-1]
+    assert (last.loss, last.drift, last.tokens) == (training.loss, training.drift, training.tokens)
+    tokens = [report.tokens for report in training.history]
+    assert tokens == sorted(set(tokens))
+    assert all(math.isfinite(report.loss) and report.rate > 0 for report in training.history)
+
+
+def test_the_rate_rises_then_falls(whole: tuple[Training, Adapter]) -> None:
+    rates = [report.rate for report in whole[0].history]
+    top = rates.index(max(rates))
+    assert top <= 3, "the warm-up is short"
+    assert max(rates) <= TRAIN.rate
+    assert rates[-1] < 0.3 * max(rates)
+
+
+def test_drift_is_nothing_at_the_first_step(whole: tuple[Training, Adapter]) -> None:
+    """The delta is zero, so the student is the base, and what it is held to is itself."""
+    first, *others = (report.drift for report in whole[0].history)
+    assert abs(first) < 1e-3
+    assert max(others) > 10 * abs(first)
+
+
+def test_the_balance_follows_drift(base: Path) -> None:
+    """Above its budget staying weighs more, below it less, always within its range."""
+    network, adapter = start(base)
+    network.attach(adapter)
+    run = Run(network, adapter, plan(), [])
+    budget = TRAIN.drift_budget
+    weights = [run.stay]
+    for drift in [3 * budget] * 60 + [0.0] * 60:
+        run._balance(drift)
+        run.step += 1
+        weights.append(run.stay)
+    up, down = weights[:61], weights[61:]
+    assert up[0] < up[1] and up == sorted(up)
+    low, high = train.STAY_RANGE
+    assert up[-1] == high
+    assert down == sorted(down, reverse=True)
+    assert down[-1] == low
+    assert len(set(weights)) > 20, "the weight jumps"
+
+
+def test_one_wild_step_is_smoothed(base: Path) -> None:
+    network, adapter = start(base)
+    network.attach(adapter)
+    run = Run(network, adapter, plan(), [])
+    run._balance(TRAIN.drift_budget)
+    run.step = 1
+    run._balance(1000 * TRAIN.drift_budget)
+    assert TRAIN.drift_budget < run.drift < 500 * TRAIN.drift_budget
+    assert run.stay < 2
+
+
+def test_training_never_moves_the_targets_of_the_anchors(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come from the base alone: before, during and after training, and after going on from a checkpoint."""
+    before = list(anchor_targets(start(base)[0], plan().anchors, TRAIN))
+    seen: list[list[train.Target]] = []
+    init = Run.__init__
+
+    def spy(self: Run, network: Network, adapter: Adapter, wanted: Plan, anchors: list[train.Target]) -> None:
+        seen.append(anchors)
+        init(self, network, adapter, wanted, anchors)
+
+    monkeypatch.setattr(Run, "__init__", spy)
+    stop_after(base, 5, tmp_path / "c")
+    ran(base, plan(), tmp_path / "c")
+    assert len(seen) == 2
+    for targets in seen:
+        for mine, theirs in zip(targets, before, strict=True):
+            assert mine.row == theirs.row
+            for name in ("places", "ids", "probs", "entropy"):
+                assert torch.equal(getattr(mine, name), getattr(theirs, name)), name
+
+
+def test_targets_are_the_likeliest_tokens_of_the_base(base: Path) -> None:
+    network, _ = start(base)
+    [target] = anchor_targets(network, plan().anchors[:1], TRAIN)
+    row = target.row
+    assert target.places.tolist() == list(range(row.start - 1, len(row.tokens)))
+    probs = network.logits(row.tokens).softmax(1)[row.start - 1 :]
+    wanted = probs.topk(TRAIN.top_tokens, dim=1)
+    assert torch.equal(target.ids, wanted.indices)
+    torch.testing.assert_close(target.probs, wanted.values)
+    assert (target.entropy >= 0).all() and (target.entropy <= math.log(probs.shape[1])).all()
+
+
+# -- cut and gone on -------------------------------------------------------------------------------------------------
+
+
+def stop_after(base: Path, steps: int, checkpoint: Path) -> Training:
+    """Train until `steps` steps are done, then ask to stop."""
+    done: list[StepReport] = []
+    training, _ = ran(base, plan(), checkpoint, Watch(done.append, lambda: (done[-1].step if done else 0) >= steps))
+    assert (training.steps, training.stopped) == (steps, "asked")
+    return training
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 5, 11])
+def test_a_run_that_was_stopped_goes_on_to_the_same_adapter(
+    step: int, base: Path, tmp_path: Path, whole: tuple[Training, Adapter]
+) -> None:
+    """Before the first step, at a checkpoint, between two, and across the border of a pass."""
+    stop_after(base, step, tmp_path / "c")
+    training, adapter = ran(base, plan(), tmp_path / "c")
+    assert flat(adapter) == flat(whole[1])
+    assert [r.step for r in training.history] == list(range(step + 1, 13))
+    same(training, whole[0], step)
+
+
+def same(training: Training, wanted: Training, after: int) -> None:
+    """The same numbers as an uninterrupted run, but for the time."""
+    assert (training.steps, training.stopped) == (wanted.steps, wanted.stopped)
+    assert (training.loss, training.drift, training.tokens) == (wanted.loss, wanted.drift, wanted.tokens)
+    for mine, theirs in zip(training.history, wanted.history[after:], strict=True):
+        assert replace(mine, seconds=0.0) == replace(theirs, seconds=0.0)
+
+
+def test_a_run_may_be_stopped_at_every_step(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:
+    for step in range(1, 12):
+        stop_after(base, step, tmp_path / "c")
+    _, adapter = ran(base, plan(), tmp_path / "c")
+    assert flat(adapter) == flat(whole[1])
+
+
+def train_until_killed(base: Path, checkpoint: Path, step: int) -> None:
+    ran(base, plan(), checkpoint, Watch(lambda report: die() if report.step == step else None))
+
+
+@needs_sigkill
+@pytest.mark.parametrize(("step", "kept"), [(1, 0), (5, 4), (8, 6)])
+def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
+    step: int, kept: int, base: Path, tmp_path: Path, whole: tuple[Training, Adapter]
+) -> None:
+    """At step 8 its checkpoint was not yet written: a step is reported before it is saved."""
+    killed(train_until_killed, base, tmp_path / "c", step)
+    assert (tmp_path / "c").exists() == (kept > 0)
+    training, adapter = ran(base, plan(), tmp_path / "c")
+    assert flat(adapter) == flat(whole[1])
+    same(training, whole[0], kept)
+
+
+def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:
+    ran(base, plan(), tmp_path / "c")
+    training, adapter = ran(base, plan(), tmp_path / "c")
+    assert training.history == ()
+    assert (training.steps, training.loss) == (12, whole[0].loss)
+    assert flat(adapter) == flat(whole[1])
+
+
+def test_time_stops_a_run_and_counts_over_resumptions(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that gives each step a minute: three are allowed, two before the cut and one after it."""
+    clock = tick(60.0)
+    monkeypatch.setattr(train.time, "monotonic", clock)
+    done: list[StepReport] = []
+    wanted = plan(minutes=2.5)
+    first, _ = ran(base, wanted, tmp_path / "c", Watch(done.append, lambda: len(done) >= 2))
+    assert (first.steps, first.stopped, first.seconds) == (2, "asked", 120.0)
+    second, _ = ran(base, wanted, tmp_path / "c")
+    assert (second.steps, second.stopped, second.seconds) == (3, "time", 180.0)
+
+
+def tick(seconds: float) -> Callable[[], float]:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += seconds
+        return now
+
+    return clock
+
+
+def test_no_time_at_all_trains_nothing(base: Path, tmp_path: Path) -> None:
+    training, adapter = ran(base, plan(minutes=0.0), tmp_path / "c")
+    assert (training.steps, training.stopped, training.tokens) == (0, "time", 0)
+    assert not any(b.any() for _, b in adapter.factors.values())
+
+
+# -- what cannot be trained ------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_learn_or_to_stay_on_is_an_error(base: Path, tmp_path: Path) -> None:
+    network, adapter = start(base)
+    for broken in (replace(plan(), lessons=()), replace(plan(), anchors=())):
+        with pytest.raises(EdgesleepError, match="no lessons or no anchors") as caught:
+            train.train(network, adapter, broken, tmp_path / "c", Watch())
+        assert caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("which", ["lessons", "anchors"])
+def test_a_loss_that_is_no_number_ends_the_run(
+    which: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third step breaks: its gradient reaches neither the adapter nor a checkpoint."""
+    wanted = plan(settings=replace(TRAIN, checkpoint_every=1))
+    clean = tmp_path / "clean"
+    stop = Watch(should_stop=iter([False, False, True]).__next__)
+    _, before = ran(base, wanted, clean, stop)
+
+    calls = 0
+    learn = Run._learn
+
+    def breaking(self: Run, targets: list[train.Target], weight: float) -> float:
+        nonlocal calls
+        mean = learn(self, targets, weight)
+        calls += (not targets[0].row.memory_id) == (which == "anchors")
+        return math.nan if calls == 3 else mean
+
+    monkeypatch.setattr(Run, "_learn", breaking)
+    network, adapter = start(base)
+    with pytest.raises(EdgesleepError, match="broke at step 3") as caught:
+        train.train(network, adapter, wanted, tmp_path / "c", Watch())
+    assert "train.rate" in caught.value.hint
+    assert flat(adapter) == flat(before)
+    monkeypatch.undo()
+    _, kept = ran(base, wanted, tmp_path / "c", Watch(should_stop=lambda: True))
+    assert flat(kept) == flat(before), "the checkpoint is that of step 2"
+
+
+def test_a_rate_beyond_reason_ends_in_a_clear_error(base: Path, tmp_path: Path) -> None:
+    """The weights leave the floats before the loss does; the kernel is the one that tells."""
+    with pytest.raises(EdgesleepError, match=r"broke at step|NaN or infinity") as caught:
+        ran(base, plan(settings=replace(TRAIN, rate=1e30)), tmp_path / "c")
+    assert caught.value.hint
