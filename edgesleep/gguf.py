@@ -9,21 +9,20 @@ is only ever mapped read-only; what is written appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
-import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import gguf as ggufpy
 import numpy as np
 import numpy.typing as npt
 
-from edgesleep.errors import EdgesleepError, GgufError
-from edgesleep.records import publish_file
+from edgesleep.errors import GgufError
+from edgesleep.records import whole_file
 
 SUPPORTED_ARCHITECTURES = ("llama", "gemma3", "qwen2", "qwen3")
 
@@ -105,7 +104,7 @@ def write_copy(
     if path.exists() and path.samefile(source.path):
         raise GgufError(f"{path} is the model being read; it is never overwritten.", "Write to another path.")
     sha = hashlib.sha256()
-    with _whole_file(path) as file:
+    with whole_file(path) as file:
 
         def put(data: bytes | npt.NDArray[Any]) -> int:
             view = data if isinstance(data, bytes) else np.ascontiguousarray(data).data
@@ -147,7 +146,7 @@ def write_adapter(
         fit = a.ndim == b.ndim == 2 and a.shape[0] == b.shape[1]
         if not fit or not np.isfinite(a).all() or not np.isfinite(b).all():
             raise GgufError(f"The factors of {name}, {a.shape} and {b.shape}, are no finite [r, in] and [out, r].")
-    with _whole_file(path) as file, closing(ggufpy.GGUFWriter(file.name, architecture)) as writer:
+    with whole_file(path) as file, closing(ggufpy.GGUFWriter(file.name, architecture)) as writer:
         writer.add_type(ggufpy.GGUFType.ADAPTER)
         writer.add_string(ggufpy.Keys.Adapter.TYPE, "lora")
         writer.add_float32(ggufpy.Keys.Adapter.LORA_ALPHA, alpha)
@@ -306,22 +305,3 @@ def _strings(span: Bytes) -> Iterator[str]:
 def _chunks(data: Bytes) -> Iterator[Bytes]:
     for start in range(0, len(data), CHUNK):
         yield data[start : start + CHUNK]
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `path`, open for writing: published when the block ends well, else removed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        publish_file(temporary, path)
-    except OSError as error:
-        raise EdgesleepError(
-            f"{path} cannot be written: {error.strerror}.", f"Free space in {path.parent}, or check its permissions."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

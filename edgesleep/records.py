@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
@@ -292,18 +293,32 @@ def file_digest(path: Path) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
-    """Temporary file in the same folder, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that it is either whole or absent, whatever happens."""
+    with whole_file(path) as file:
+        file.write(data)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file beside `path`, open for writing: synced and renamed when the block ends well, else removed.
+
+    Raises EdgesleepError when the disk is full or the place cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         publish_file(temporary, path)
+    except OSError as error:
+        raise EdgesleepError(
+            f"{path} cannot be written: {error.strerror}.", f"Free space in {path.parent}, or check its permissions."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return path
 
 
 def publish_file(temporary: Path, path: Path) -> None:

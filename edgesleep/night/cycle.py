@@ -340,6 +340,6 @@ class Night:
 
     def _tidy(self) -> None:
         """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
-        for pattern in ("checkpoint-*", "candidate.gguf", "adapter.gguf", "adapter.safetensors"):
+        for pattern in (".*.tmp", "checkpoint-*", "candidate.gguf", "adapter.gguf", "adapter.safetensors"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
