@@ -60,6 +60,11 @@ class Shape:
         heads, width = int(number("attention.head_count")), int(number("embedding_length"))
         head_width = int(number("attention.key_length", width // heads))
         gemma = arch == "gemma3"
+        if number("final_logit_softcapping", 0.0):
+            raise GgufError(
+                f"{file.path.name} caps its logits (softcapping), which cannot be trained.",
+                "Use a model without final_logit_softcapping, as Gemma 3 is published.",
+            )
         return cls(
             architecture=arch,
             layers=int(number("block_count")),
@@ -264,7 +269,8 @@ class Network:
 
     def attach(self, adapter: Adapter) -> None:
         """Put the adapter on its matrices; training changes its factors in place."""
-        if set(adapter.factors) != set(self._weights) or adapter.seed != self._seed:
+        shapes = {name: (len(b), a.shape[1]) for name, (a, b) in adapter.factors.items()}
+        if shapes != self.shapes or adapter.seed != self._seed:
             raise EdgesleepError(
                 "The adapter was made for other tensors or another dither seed.",
                 "It belongs to another base model: start from generation 0.",
