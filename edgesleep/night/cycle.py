@@ -91,6 +91,7 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
         result = night.run(journal, lessons)
         if result.status != "interrupted":
             journal.end_night(result)
+            night.tidy()  # last: until it has ended, a night that was refused needs its files to go on
         return result
 
 
@@ -98,10 +99,11 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
     """What `run_night` would do now; nothing is written."""
     store = Store.open(home)
     with Journal.open(home) as journal:
-        lessons = gather(journal, force, commit=False)
+        number = journal.open_night()
+        lessons = _left_over(home, number) or gather(journal, force, commit=False)
         if not lessons.memories:
             return _nothing(store)
-        number = journal.open_night() or len(journal.nights()) + 1
+        number = number or len(journal.nights()) + 1
     reason = f"{len(lessons.memories)} memories would be rehearsed, {lessons.found} of them new."
     return replace(
         _nothing(store),
@@ -163,7 +165,7 @@ class Night:
     def run(self, journal: Journal, lessons: Lessons) -> NightReport:
         """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
         try:
-            if not self._published():
+            if not self._published(lessons):
                 self._stages(lessons)
         except Interrupted:
             current = self.store.current()
@@ -184,7 +186,6 @@ class Night:
         dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, self.folder / "merge.json")
         page = report.text(result, lessons.memories, dreams, verdict, moves)
         write_atomically(self.folder / "report.txt", page.encode())
-        self._tidy()
         return result
 
     def _stages(self, lessons: Lessons) -> None:
@@ -205,16 +206,24 @@ class Night:
             lambda path: self._train(path, parent, dreams, anchors, digest(inputs)),
             "train",
         )
+        # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
+        if not all((self.folder / name).exists() for name in ("candidate.gguf", "adapter.gguf")):
+            (self.folder / "merge.json").unlink(missing_ok=True)
         merged = self._stage("merge.json", [file_digest(adapter), base_hash], lambda path: self._merge(path, base))
         judged = [merged.read_text(), settings.gate, file_digest(dreams), parent]
         self._stage(
             "verdict.json", judged, lambda path: dump(self._judge(base, parent, dreams, lessons.known), path), "gate"
         )
 
-    def _published(self) -> bool:
-        """Whether this night's model is already current: it was killed between publishing and taking note."""
-        current = self.store.current()
-        return current > 0 and self.store.generation(current).night == self.number
+    def _published(self, lessons: Lessons) -> bool:
+        """Whether this night's model is already current: it was killed between publishing and taking note.
+
+        The number alone does not say: nights are counted from 1 again when the journal was deleted.
+        """
+        if (current := self.store.current()) == 0:
+            return False
+        made = self.store.generation(current)
+        return made.night == self.number and made.memory_ids == tuple(memory.id for memory in lessons.memories)
 
     def _anchors(self, own: Sequence[Any]) -> str:
         """Anchors depend on the base alone, so all nights share them."""
@@ -281,7 +290,7 @@ class Night:
 
     def _publish(self, journal: Journal, lessons: Lessons, verdict: Verdict) -> None:
         """Hand the passed candidate to the store, then note what it learned; each at most once."""
-        if not self._published():
+        if not self._published(lessons):
             self.store.publish(
                 self.folder / "candidate.gguf",
                 self.folder / "adapter.safetensors",
@@ -338,7 +347,7 @@ class Night:
         dump(result, self.folder / "night.json")
         return result
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
         """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
         for pattern in (".*.tmp", "checkpoint-*", "candidate.gguf", "adapter.gguf", "adapter.safetensors"):
             for path in self.folder.glob(pattern):
