@@ -160,7 +160,7 @@ class Engine:
 
     def tokenize(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]:
         """Token ids of `text`; `begin` adds what the model wants at the start, `control` lets control tokens be."""
-        data = text.encode()
+        data = text.encode(errors="replace")  # what the terminal could not decode comes as lone surrogates
         room = len(data) + 8
         buffer = (llama_cpp.llama_token * room)()
         count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, room, begin, control)
@@ -266,8 +266,14 @@ class Engine:
     ) -> list[list[int]]:
         """Continue each prompt by at most `limit` tokens, until it ends its turn (that token is left out).
 
-        Greedy at temperature 0. `sequences` prompts run side by side, in order of length.
+        Greedy at temperature 0. `sequences` prompts run side by side, in order of length. Of a prompt that does
+        not fit beside its answer the end is kept. Raises EdgesleepError when the answer alone fills the context.
         """
+        if limit >= self.context:
+            raise EdgesleepError(
+                f"An answer of {limit} tokens leaves no room for a question in a context of {self.context}.",
+                "Lower gate.answer_tokens in config.toml.",
+            )
         rng = np.random.default_rng(seed)
         answers: list[list[int]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))

@@ -100,7 +100,7 @@ def test_variants_of_rope_and_window_are_those_of_llama_cpp(
     ours = f32(path).logits(TOKENS).numpy()
     theirs = llama_logits(path, TOKENS)
     assert agreement(theirs, ours) >= 0.99
-    assert largest(theirs, ours) < 2 * SAME[architecture]
+    assert largest(theirs, ours) < SAME[architecture]
     assert largest(theirs, llama_logits(plain, TOKENS)) > 0.5, "the variant changes nothing, so nothing was tested"
 
 
@@ -129,7 +129,7 @@ def test_logits_of_a_quantized_file(
     f32_attention(monkeypatch)
     exact = llama_logits(dequantized(path, tmp_path / "f32.gguf"), TOKENS)
     assert agreement(exact, ours) >= 0.99
-    assert largest(exact, ours) < 2 * SAME[architecture]
+    assert largest(exact, ours) < SAME[architecture]
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -145,8 +145,8 @@ def test_bf16_stays_near_f32(tmp_path: Path, architecture: str) -> None:
 def test_logits_of_a_real_model(tmp_path: Path, request: pytest.FixtureRequest, model: str, rounding: float) -> None:
     """The same as llama.cpp on the dequantized file; on the file itself, llama.cpp differs as much from itself.
 
-    Measured on SmolLM2-135M Q4_1 and Gemma-3-270M Q4_K_M: 99.8 % and 100 % of the likeliest tokens, mean KL 4e-7 and
-    8e-7; with llama.cpp's 8-bit activations 97.4 % and 95.4 %, mean KL 0.0034 and 0.0077.
+    Measured on SmolLM2-135M Q4_1 and Gemma-3-270M Q4_K_M: the same likeliest token everywhere, logits within 0.02 and
+    mean KL 4e-7 and 7e-7; with llama.cpp's 8-bit activations 98.2 % and 96.4 %, mean KL 0.003 and 0.006.
     """
     path = request.getfixturevalue(model)
     tokens = plain_tokens(path)
