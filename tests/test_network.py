@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import gguf as ggufpy
 import numpy as np
@@ -75,27 +76,34 @@ def linear_rope(writer: Writer) -> None:
     writer.add_rope_scaling_factor(4.0)
 
 
-VARIANTS: list[tuple[str, dict[str, object], Callable[[Writer], None]]] = [
-    ("llama", {"rope_factors": True}, lambda writer: None),
-    ("llama", {}, linear_rope),
-    ("gemma3", {"window": 64}, lambda writer: None),
-    ("gemma3", {"window": POSITIONS + 1}, lambda writer: None),
-    ("gemma3", {"layers": 7}, lambda writer: None),
-    ("gemma3", {}, linear_rope),
-    ("gemma3", {}, lambda writer: writer.add_float32("gemma3.rope.freq_base_swa", 5000.0)),
-    ("gemma3", {}, lambda writer: writer.add_uint32("gemma3.attention.sliding_window_pattern", 2)),
-    ("gemma3", {}, lambda writer: writer.add_rope_dimension_count(8)),
-]
+def nothing(writer: Writer) -> None:
+    """No more metadata."""
 
 
-@pytest.mark.parametrize("case", range(len(VARIANTS)))
+@pytest.mark.parametrize(
+    ("architecture", "options", "extra"),
+    [
+        pytest.param("llama", {"rope_factors": True}, nothing, id="llama3 factors"),
+        pytest.param("llama", {}, linear_rope, id="linear rope"),
+        pytest.param("gemma3", {"window": 64}, nothing, id="window"),
+        pytest.param("gemma3", {"window": POSITIONS + 1}, nothing, id="window beyond the text"),
+        pytest.param("gemma3", {"layers": 7}, nothing, id="layers beyond the pattern"),
+        pytest.param("gemma3", {}, linear_rope, id="linear rope in global layers"),
+        pytest.param("gemma3", {}, lambda w: w.add_float32("gemma3.rope.freq_base_swa", 5e3), id="local base"),
+        pytest.param("gemma3", {}, lambda w: w.add_uint32("gemma3.attention.sliding_window_pattern", 2), id="pattern"),
+        pytest.param("gemma3", {}, lambda w: w.add_rope_dimension_count(8), id="part of a head turned"),
+    ],
+)
 def test_variants_of_rope_and_window_are_those_of_llama_cpp(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    architecture: str,
+    options: dict[str, Any],
+    extra: Callable[[Writer], None],
 ) -> None:
-    architecture, options, extra = VARIANTS[case]
     plain = make_tiny(tmp_path / "plain.gguf", architecture, "F32", seed=2)
     with_metadata(monkeypatch, extra)
-    path = make_tiny(tmp_path / "tiny.gguf", architecture, "F32", seed=2, **options)  # type: ignore[arg-type]
+    path = make_tiny(tmp_path / "tiny.gguf", architecture, "F32", seed=2, **options)
     f32_attention(monkeypatch)
     ours = f32(path).logits(TOKENS).numpy()
     theirs = llama_logits(path, TOKENS)

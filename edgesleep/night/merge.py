@@ -26,13 +26,13 @@ def merge(base: Gguf, adapter: Adapter, path: Path) -> Merge:
     """Write `base` with `adapter` rounded into it to `path`.
 
     Raises GgufError for adapted tensors without an affine grid (IQ*, TQ*,
-    MXFP4, ...): those can be served through the exported adapter, not merged.
+    MXFP4, ...): those can be served through the exported adapter, not merged;
+    and for an adapter of another model.
     """
-    foreign = [name for name in adapter.factors if base.tensors[name].type not in kernel.MERGEABLE]
-    if foreign:
-        kinds = sorted({base.tensors[name].type for name in foreign})
+    found = {base.tensors[name].type for name in adapter.factors.keys() & base.tensors.keys()}
+    if foreign := sorted(found - kernel.MERGEABLE.keys()):
         raise GgufError(
-            f"{base.path.name} has tensors of type {', '.join(kinds)}, which have no affine grid to merge into.",
+            f"{base.path.name} has tensors of type {', '.join(foreign)}, which have no affine grid to merge into.",
             "Use a Q4_0, Q4_1, Q5_*, Q8_0 or Q*_K file of the same model.",
         )
     moves: dict[str, TensorMove] = {}

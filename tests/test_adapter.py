@@ -1,0 +1,105 @@
+"""The adapter's file: every factor comes back bit for bit, and a damaged one is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from edgesleep.adapter import Adapter
+from edgesleep.errors import EdgesleepError
+
+SHAPES = {"blk.1.ffn_up.weight": (48, 32), "blk.0.attn_q.weight": (33, 64), "blk.10.attn_q.weight": (7, 5)}
+
+examples = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(
+    rank=st.integers(1, 20),
+    alpha=st.floats(1e-30, 1e30),
+    seed=st.integers(0, 2**64),
+    bits=st.integers(0, 2**32 - 1),
+)
+@examples
+def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path, rank: int, alpha: float, seed: int, bits: int) -> None:
+    """Subnormal and negative zero too: the factors are random bits, but for NaN and infinity."""
+    saved = Adapter.fresh(SHAPES, rank, alpha, seed, "ab" * 32)
+    random = np.random.default_rng(bits)
+    for pair in saved.factors.values():
+        for factor in pair:
+            drawn = random.integers(0, 2**32, factor.shape, np.uint32).view(np.float32)
+            factor[:] = np.where(np.isfinite(drawn), drawn, np.float32(-0.0))
+    found = Adapter.load(saved.save(tmp_path / "adapter.safetensors"))
+    about = ("rank", "alpha", "seed", "base_sha256")
+    assert [getattr(found, key) for key in about] == [getattr(saved, key) for key in about]
+    assert found.factors.keys() == saved.factors.keys()
+    for name, pair in saved.factors.items():
+        for before, after in zip(pair, found.factors[name], strict=True):
+            assert (after.dtype, after.shape) == (before.dtype, before.shape)
+            assert after.tobytes() == before.tobytes()
+
+
+def test_a_fresh_delta_is_zero_and_of_its_seed() -> None:
+    adapter = Adapter.fresh(SHAPES, 4, 8.0, 5, "")
+    for name, (rows, cols) in SHAPES.items():
+        a, b = adapter.factors[name]
+        assert (a.shape, b.shape, a.dtype, b.dtype) == ((4, cols), (rows, 4), np.float32, np.float32)
+        assert not b.any()
+        assert 0.8 * cols**-0.5 < np.abs(a).max() <= cols**-0.5
+    assert adapter.delta("blk.0.attn_q.weight").scale == 2.0
+    again, other = (Adapter.fresh(SHAPES, 4, 8.0, seed, "") for seed in (5, 6))
+    for name, (a, _) in adapter.factors.items():
+        assert np.array_equal(a, again.factors[name][0])
+        assert not np.array_equal(a, other.factors[name][0])
+
+
+def test_the_delta_is_alpha_by_rank_b_a() -> None:
+    """The same as peft and llama.cpp mean by alpha."""
+    adapter = Adapter.fresh(SHAPES, 5, 20.0, 0, "")
+    delta = adapter.delta("blk.1.ffn_up.weight")
+    a, b = adapter.factors["blk.1.ffn_up.weight"]
+    assert delta.a is a and delta.b is b and delta.scale == 4.0
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return Adapter.fresh(SHAPES, 4, 8.0, 0, "ab").save(tmp_path / "adapter.safetensors")
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, 0.5, -1])
+def test_a_cut_file_is_an_error(saved: Path, keep: float) -> None:
+    data = saved.read_bytes()
+    saved.write_bytes(data[: int(keep * len(data)) if isinstance(keep, float) else keep])
+    refused(saved)
+
+
+def test_a_file_that_lacks_something_is_an_error(saved: Path, tmp_path: Path) -> None:
+    tensors = load_file(saved)
+    about = {"rank": "4", "alpha": "8.0", "seed": "0", "base_sha256": "ab"}
+    whole = tmp_path / "whole.safetensors"
+    save_file(tensors, whole, about)
+    assert Adapter.load(whole).rank == 4
+    for key in about:
+        save_file(tensors, saved, {k: value for k, value in about.items() if k != key})
+        refused(saved)
+    for name in tensors:
+        save_file({n: tensor for n, tensor in tensors.items() if n != name}, saved, about)
+        refused(saved)
+    save_file(tensors, saved)
+    refused(saved)
+    save_file(tensors, saved, about | {"rank": "four"})
+    refused(saved)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    refused(tmp_path / "missing.safetensors")
+
+
+def refused(path: Path) -> None:
+    with pytest.raises(EdgesleepError, match=f"{path.name} is not a complete adapter") as caught:
+        Adapter.load(path)
+    assert "Roll back" in caught.value.hint
