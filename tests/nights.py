@@ -27,7 +27,16 @@ from edgesleep.store import Store
 
 DAY = ("My sister is called Ingrid.", "I live in Skelwick.", "My cat is called Biscuit.")
 TEXT = "The kettle sang on the stove.\n\nRain fell on the quay all night, and nobody came."
-TRAIN = TrainSettings(rank=4, alpha=8.0, lessons_per_step=5, anchors_per_step=2, batch_tokens=128, checkpoint_every=2)
+# The budget is so small that drift moves both the weight of staying and the pace.
+TRAIN = TrainSettings(
+    rank=4,
+    alpha=8.0,
+    lessons_per_step=5,
+    anchors_per_step=2,
+    batch_tokens=128,
+    drift_budget=0.001,
+    checkpoint_every=2,
+)
 # The gate is wide open: a random model learns to answer nothing.
 SETTINGS = Settings(
     night=NightSettings(minutes=1000.0, passes=3, threads=1),
@@ -109,13 +118,18 @@ def die_in_writing(name: str) -> None:
 
 def killed(work: Callable[..., object], *arguments: object) -> None:
     """Run `work` in a process of its own, in which it has to be killed; both have to be importable by name."""
-    # The server imports the heavy libraries once and then only forks; it runs no thread of theirs.
+    assert exit_code(work, *arguments) == -signal.SIGKILL
+
+
+def exit_code(work: Callable[..., object], *arguments: object) -> int | None:
+    """Run `work` in a process of its own; how that ended."""
+    # The server imports the heavy libraries once (AdamW needs torch._dynamo) and then only forks; it runs no thread.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["edgesleep.night.cycle"])
+    context.set_forkserver_preload(["edgesleep.night.cycle", "torch._dynamo", "pytest", "gguf"])
     child = context.Process(target=work, args=arguments)
     child.start()
     child.join(120)
-    assert child.exitcode == -signal.SIGKILL, f"the child ended with {child.exitcode}"
+    return child.exitcode
 
 
 def check_journal(home: Path, turns: int) -> None:
@@ -135,4 +149,6 @@ def check_current(home: Path, base: bytes) -> None:
         assert records.file_digest(store.model_path()) == store.generation(number).model_sha256
 
 
-needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
+needs_fork = pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="runs forked processes; there is no fork here"
+)

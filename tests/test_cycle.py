@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +18,10 @@ from nights import (
     check_journal,
     die,
     die_in_writing,
+    exit_code,
     killed,
     make_home,
-    needs_sigkill,
+    needs_fork,
     sentences,
     sleep,
     tell,
@@ -416,7 +416,7 @@ def test_every_stage_is_killed_once(whole: Whole) -> None:
     assert len(whole.listener.steps) == STEPS
 
 
-@needs_sigkill
+@needs_fork
 @pytest.mark.parametrize("moment", KILLS)
 def test_a_night_that_was_killed_goes_on(
     moment: str, ready: Path, base: Path, pristine: bytes, whole: Whole, monkeypatch: pytest.MonkeyPatch
@@ -459,7 +459,7 @@ def refused_night(home: Path) -> None:
     run_night(home, REFUSING)
 
 
-@needs_sigkill
+@needs_fork
 def test_a_refused_night_that_was_killed_at_its_end_is_not_trained_again(ready: Path) -> None:
     killed(refused_night, ready)
     result, rest = sleep(ready, REFUSING)
@@ -468,7 +468,7 @@ def test_a_refused_night_that_was_killed_at_its_end_is_not_trained_again(ready: 
     assert not [*ready.glob("nights/*/*.gguf"), *ready.glob("nights/*/*.safetensors")]
 
 
-@needs_sigkill
+@needs_fork
 def test_a_rollback_after_a_kill_lets_the_night_end(ready: Path, whole: Whole) -> None:
     """Published, killed before it was noted, taken back by hand: the night makes its files once more."""
     killed(dying_night, ready, "before record_generation")
@@ -502,6 +502,7 @@ def try_a_night(home: Path) -> None:
         raise SystemExit(error.exit_code) from error
 
 
+@needs_fork
 @pytest.mark.parametrize("moment", ["anchors", "step 2", "gate"])
 def test_a_second_night_is_turned_away(moment: str, ready: Path, whole: Whole) -> None:
     """From another process and from this one, in every phase; the first does not notice."""
@@ -511,10 +512,7 @@ def test_a_second_night_is_turned_away(moment: str, ready: Path, whole: Whole) -
         if now == moment:
             with pytest.raises(BusyError, match="Another night"):
                 run_night(ready, SETTINGS)
-            child = multiprocessing.get_context("forkserver").Process(target=try_a_night, args=(ready,))
-            child.start()
-            child.join(120)
-            codes.append(child.exitcode)
+            codes.append(exit_code(try_a_night, ready))
 
     result = run_night(ready, SETTINGS, Listener(at=meanwhile).watch)
     assert codes == [errors.BUSY]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nights import TRAIN, die, killed, needs_sigkill
+from nights import TRAIN, die, killed, needs_fork
 from tiny import make_tiny
 
 from edgesleep.adapter import Adapter
@@ -51,6 +51,13 @@ def start(base: Path, settings: TrainSettings = TRAIN) -> tuple[Network, Adapter
 def ran(base: Path, wanted: Plan, checkpoint: Path, watch: Watch | None = None) -> tuple[Training, Adapter]:
     network, adapter = start(base, wanted.settings)
     return train.train(network, adapter, wanted, checkpoint, watch or Watch()), adapter
+
+
+def begun(base: Path) -> Run:
+    """A run before its first step."""
+    network, adapter = start(base)
+    network.attach(adapter)
+    return Run(network, adapter, plan(), [])
 
 
 def flat(adapter: Adapter) -> dict[str, bytes]:
@@ -102,16 +109,14 @@ def test_drift_is_nothing_at_the_first_step(whole: tuple[Training, Adapter]) -> 
 
 def test_the_balance_follows_drift(base: Path) -> None:
     """Above its budget staying weighs more, below it less, always within its range."""
-    network, adapter = start(base)
-    network.attach(adapter)
-    run = Run(network, adapter, plan(), [])
+    run = begun(base)
     budget = TRAIN.drift_budget
     weights = [run.stay]
-    for drift in [3 * budget] * 60 + [0.0] * 60:
+    for drift in [3 * budget] * 200 + [0.0] * 200:
         run._balance(drift)
         run.step += 1
         weights.append(run.stay)
-    up, down = weights[:61], weights[61:]
+    up, down = weights[:201], weights[201:]
     assert up[0] < up[1] and up == sorted(up)
     low, high = train.STAY_RANGE
     assert up[-1] == high
@@ -121,14 +126,40 @@ def test_the_balance_follows_drift(base: Path) -> None:
 
 
 def test_one_wild_step_is_smoothed(base: Path) -> None:
-    network, adapter = start(base)
-    network.attach(adapter)
-    run = Run(network, adapter, plan(), [])
+    run = begun(base)
     run._balance(TRAIN.drift_budget)
     run.step = 1
     run._balance(1000 * TRAIN.drift_budget)
     assert TRAIN.drift_budget < run.drift < 500 * TRAIN.drift_budget
     assert run.stay < 2
+
+
+def test_the_rate_gives_way_to_drift_that_runs_away(base: Path) -> None:
+    """What suits one model wrecks another: far above its budget the pace falls, and comes back when drift does."""
+    run = begun(base)
+    paces = []
+    for drift in [2 * train.TOO_FAST * TRAIN.drift_budget] * 200 + [0.0] * 200:
+        run._balance(drift)
+        run.step += 1
+        paces.append(run.pace)
+    low, high = train.PACE_RANGE
+    assert paces[0] < high and paces[199] == low
+    assert paces[-1] == high
+    run.step, run.pace = 3, high
+    full = run._rate()
+    run.pace = low
+    assert run._rate() == pytest.approx(low * full)
+
+
+def test_drift_that_ran_away_slowed_the_run_that_is_cut_below(whole: tuple[Training, Adapter], base: Path) -> None:
+    """So that its checkpoints have a pace to keep."""
+    run = begun(base)
+    planned = []
+    for run.step in range(12):
+        planned.append(run._rate())
+    actual = [report.rate for report in whole[0].history]
+    assert actual[0] == planned[0]
+    assert actual[-1] < 0.95 * planned[-1]
 
 
 def test_training_never_moves_the_targets_of_the_anchors(
@@ -208,7 +239,7 @@ def train_until_killed(base: Path, checkpoint: Path, step: int) -> None:
     ran(base, plan(), checkpoint, Watch(lambda report: die() if report.step == step else None))
 
 
-@needs_sigkill
+@needs_fork
 @pytest.mark.parametrize(("step", "kept"), [(1, 0), (5, 4), (8, 6)])
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     step: int, kept: int, base: Path, tmp_path: Path, whole: tuple[Training, Adapter]
