@@ -112,11 +112,11 @@ def test_the_balance_follows_drift(base: Path) -> None:
     run = begun(base)
     budget = TRAIN.drift_budget
     weights = [run.stay]
-    for drift in [3 * budget] * 200 + [0.0] * 200:
+    for drift in [3 * budget] * 1000 + [0.0] * 1000:
         run._balance(drift)
         run.step += 1
         weights.append(run.stay)
-    up, down = weights[:201], weights[201:]
+    up, down = weights[:1001], weights[1001:]
     assert up[0] < up[1] and up == sorted(up)
     low, high = train.STAY_RANGE
     assert up[-1] == high
@@ -138,12 +138,12 @@ def test_the_rate_gives_way_to_drift_that_runs_away(base: Path) -> None:
     """What suits one model wrecks another: far above its budget the pace falls, and comes back when drift does."""
     run = begun(base)
     paces = []
-    for drift in [2 * train.TOO_FAST * TRAIN.drift_budget] * 200 + [0.0] * 200:
+    for drift in [2 * train.TOO_FAST * TRAIN.drift_budget] * 1000 + [0.0] * 1000:
         run._balance(drift)
         run.step += 1
         paces.append(run.pace)
     low, high = train.PACE_RANGE
-    assert paces[0] < high and paces[199] == low
+    assert paces[0] < high and paces[999] == low
     assert paces[-1] == high
     run.step, run.pace = 3, high
     full = run._rate()
