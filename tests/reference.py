@@ -41,9 +41,9 @@ def f32_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cpp, "llama_context_default_params", params)
 
 
-def llama_logits(path: Path, tokens: Sequence[int], adapter: Path | None = None) -> Floats:
-    """Next-token logits at every position, [len(tokens), vocabulary]."""
-    with Engine(path, adapter=adapter, context=512) as engine:
+def llama_logits(path: Path, tokens: Sequence[int], adapter: Path | None = None, *, threads: int = 1) -> Floats:
+    """Next-token logits at every position, [len(tokens), vocabulary]. Tiny models are slower on more threads."""
+    with Engine(path, adapter=adapter, context=512, threads=threads) as engine:
         return np.concatenate([rows.copy() for rows in engine.logits(tokens)])
 
 

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from reference import agreement, dequantized, divergence, f32_attention, largest, llama_logits
 from tiny import ARCHITECTURES, make_tiny, quantize
 
-from edgesleep import kernel, network
+from edgesleep import kernel, machine, network
 from edgesleep.adapter import Adapter
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError, GgufError, KernelError
 from edgesleep.gguf import Gguf
 from edgesleep.kernel import MERGEABLE, Delta, Quantized
-from edgesleep.network import DitheredLinear, HeadLoss, Network, Packed, Weight
+from edgesleep.network import DitheredLinear, HeadLoss, Network, Packed, Weight, set_threads
 
 POSITIONS = 500
 VOCABULARY = 274
@@ -33,6 +33,15 @@ TOKENS = np.random.default_rng(7).integers(0, VOCABULARY, POSITIONS).tolist()
 
 # Largest difference of two logits (their spread is 4) with everything in f32. llama.cpp looks GELU up in f16.
 SAME = {"llama": 5e-4, "qwen2": 5e-4, "qwen3": 5e-4, "gemma3": 0.03}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny matrices are slower on more."""
+    before = torch.get_num_threads()
+    set_threads(1)
+    yield
+    set_threads(before)
 
 
 def trained(net: Network) -> Adapter:
@@ -154,17 +163,18 @@ def test_logits_of_a_real_model(tmp_path: Path, request: pytest.FixtureRequest, 
     mean KL 4e-7 and 7e-7; with llama.cpp's 8-bit activations 98.2 % and 96.4 %, mean KL 0.003 and 0.006.
     """
     path = request.getfixturevalue(model)
+    set_threads(machine.threads(0))
     tokens = plain_tokens(path)
     ours = f32(path).logits(tokens).numpy()
     copy = dequantized(path, tmp_path / "f32.gguf")
     try:
-        exact = llama_logits(copy, tokens)
+        exact = llama_logits(copy, tokens, threads=0)
     finally:
         copy.unlink()
     assert agreement(exact, ours) >= 0.99
     assert largest(exact, ours) < 0.1
     assert divergence(exact, ours) < 1e-5
-    served = llama_logits(path, tokens)
+    served = llama_logits(path, tokens, threads=0)
     assert divergence(served, ours) < rounding
     assert abs(agreement(served, ours) - agreement(served, exact)) <= 0.02
 
