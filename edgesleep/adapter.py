@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -19,9 +20,22 @@ from safetensors.numpy import save
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.kernel import Delta
-from edgesleep.records import write_atomically
+from edgesleep.records import encode, write_atomically
 
 Floats = NDArray[np.float32]
+
+
+_KEY = "edgesleep"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a file says of its factors."""
+
+    rank: int
+    alpha: float
+    seed: int
+    base_sha256: str
 
 
 @dataclass(frozen=True)
@@ -57,20 +71,21 @@ class Adapter:
             for name, pair in self.factors.items()
             for part, array in zip("ab", pair, strict=True)
         }
-        about = {"rank": self.rank, "alpha": self.alpha, "seed": self.seed, "base_sha256": self.base_sha256}
-        return write_atomically(path, save(tensors, {key: str(value) for key, value in about.items()}))
+        # One key, because safetensors writes several in random order, and equal adapters shall be equal files.
+        about = About(self.rank, self.alpha, self.seed, self.base_sha256)
+        return write_atomically(path, save(tensors, {_KEY: encode(about).decode()}))
 
     @classmethod
     def load(cls, path: Path) -> Adapter:
         try:
             with safe_open(path, "numpy") as file:
-                about = file.metadata()
+                about = msgspec.json.decode(file.metadata()[_KEY], type=About)
                 names = sorted({key.rsplit(".", 1)[0] for key in file.keys()})  # noqa: SIM118
                 factors = {
                     name: (file.get_tensor(f"{name}.lora_a"), file.get_tensor(f"{name}.lora_b")) for name in names
                 }
-            return cls(factors, int(about["rank"]), float(about["alpha"]), int(about["seed"]), about["base_sha256"])
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            return cls(factors, about.rank, about.alpha, about.seed, about.base_sha256)
+        except (OSError, SafetensorError, msgspec.MsgspecError, KeyError, TypeError) as error:
             raise EdgesleepError(
                 f"{path} is not a complete adapter: {error}.", "Roll back to the generation before it."
             ) from error
