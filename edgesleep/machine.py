@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
 
 
 def threads(wanted: int = 0) -> int:
@@ -36,14 +37,17 @@ def has_bf16() -> bool:
 
 def peak_rss() -> int:
     """The most memory this process has held so far, in bytes."""
+    if _STATUS.exists():
+        # getrusage would also count what the parent held before this program was started.
+        fields = dict(line.split(":", 1) for line in _STATUS.read_text("utf-8", "replace").splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
     if sys.platform == "win32":
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
 
 
 def free_memory() -> int:
