@@ -192,7 +192,7 @@ class Run:
             loss = self.network.loss(hidden, ids, probs).sum() - torch.cat([t.entropy for t in batch]).sum()
             (loss * (weight / places)).backward()
             total += loss.item()
-            self.tokens += len(pack.tokens)
+            self.tokens += sum(len(row.tokens) for row in rows)  # padding is no training
         return total / places
 
     def _balance(self, drift: float) -> None:
