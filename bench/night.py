@@ -6,7 +6,7 @@ Prints, per seed: recall of held-out wordings before and after, in the merged
 file read by llama.cpp, and in the same night merged by ordinary requantization
 (scales refitted, nearest code), which is what other tools amount to; the rise
 of the token loss on C4 and WikiText-2 from DIR/retention_text; time, memory and
-size. DIR is where the development data lies; without it that column is empty.
+size. DIR (or EDGESLEEP_DATA) is where the development data lies; without it that column is empty.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def main() -> None:
     texts = unseen(options.data)
     print(f"{machine.describe()}, kernel {kernel.name()}, {platform.python_version()}")
     rows = [one_night(base, options.model, seed, options.minutes, texts) for seed in options.seeds]
-    for key in rows[0]:
-        values = [row[key] for row in rows if row[key] is not None]
+    for key in dict.fromkeys(key for row in rows for key in row):
+        values = [row[key] for row in rows if row.get(key) is not None]
         if values:
             print(f"{key:32} median {statistics.median(values):.4g}   from {min(values):.4g} to {max(values):.4g}")
 
@@ -53,15 +53,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--minutes", type=float, default=config.NightSettings().minutes)
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("EDGESLEEP_DATA", "../shared/data")))
+    parser.add_argument("--data", type=Path, default=os.environ.get("EDGESLEEP_DATA"))
     return parser.parse_args()
 
 
-def unseen(data: Path) -> dict[str, str]:
+def unseen(data: Path | None) -> dict[str, str]:
     """Plain text by name, paragraphs apart as the gate wants them; empty where there is no data."""
-    folder = data / "retention_text"
-    if not folder.is_dir():
-        print(f"No {folder}: the loss on unseen text is not measured.")
+    if data is None or not (folder := data / "retention_text").is_dir():
+        print("No --data with a folder retention_text: the loss on unseen text is not measured.")
         return {}
     web = [json.loads(line)["text"] for line in (folder / "c4_web.jsonl").read_text("utf-8").splitlines()]
     wiki = [part for part in (folder / "wikitext2_valid.txt").read_text("utf-8").split("\n") if len(part) > 200]

@@ -8,8 +8,10 @@ stages. A setting that is not here does not exist.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,38 +27,42 @@ else:
     import tomli as tomllib
 
 
-def setting(default: Any, help: str, unit: str = "") -> Any:
-    """A dataclass field that carries its help text and unit."""
-    return dataclasses.field(default=default, metadata={"help": help, "unit": unit})
+def setting(default: Any, help: str, unit: str = "", least: float | None = None) -> Any:
+    """A dataclass field that carries its help text, its unit and the smallest value that makes sense."""
+    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, "least": least})
 
 
 @dataclass(frozen=True)
 class NightSettings:
-    minutes: float = setting(15.0, "length of a night; training ends early enough to merge and test in it", "minutes")
-    passes: int = setting(4, "how often each lesson is met", "epochs")
-    seed: int = setting(0, "seed of everything random in the night")
-    threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads")
+    minutes: float = setting(
+        15.0, "length of a night; training ends early enough to merge and test in it", "minutes", least=0
+    )
+    passes: int = setting(4, "how often each lesson is met", "epochs", least=1)
+    seed: int = setting(0, "seed of everything random in the night", least=0)
+    threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads", least=0)
 
 
 @dataclass(frozen=True)
 class DreamSettings:
-    views: int = setting(16, "wordings trained per memory")
-    probes: int = setting(3, "wordings per memory held out for the gate")
-    anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on")
-    anchor_tokens: int = setting(64, "length of such a text", "tokens")
+    views: int = setting(16, "wordings trained per memory", least=1)
+    probes: int = setting(3, "wordings per memory held out for the gate", least=1)
+    anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on", least=2)
+    anchor_tokens: int = setting(64, "length of such a text", "tokens", least=8)
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    rank: int = setting(16, "rank of the adapter")
-    alpha: float = setting(32.0, "adapter scale times rank")
-    rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so")
-    lessons_per_step: int = setting(20, "lesson rows in a step", "rows")
-    anchors_per_step: int = setting(8, "anchor rows in a step", "rows")
-    batch_tokens: int = setting(384, "tokens in one forward and backward pass; memory grows with it", "tokens")
-    top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps")
-    drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token")
-    checkpoint_every: int = setting(10, "steps between checkpoints", "steps")
+    rank: int = setting(16, "rank of the adapter", least=1)
+    alpha: float = setting(32.0, "adapter scale times rank", least=1e-06)
+    rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so", least=0)
+    lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
+    anchors_per_step: int = setting(8, "anchor rows in a step", "rows", least=1)
+    batch_tokens: int = setting(
+        320, "tokens in one forward and backward pass; memory grows with it", "tokens", least=16
+    )
+    top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
+    drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token", least=1e-06)
+    checkpoint_every: int = setting(10, "steps between checkpoints", "steps", least=1)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class GateSettings:
     drift_budget: float = setting(0.08, "allowed rise of the loss on bundled plain text", "nats per token")
     recall_gain: float = setting(0.05, "recall has to rise by at least this share")
     recall_loss: float = setting(0.1, "recall of older memories may fall by at most this share")
-    answer_tokens: int = setting(32, "length of a probed answer", "tokens")
+    answer_tokens: int = setting(32, "length of a probed answer", "tokens", least=1)
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,12 @@ def load(home: Path, changes: dict[str, Any] | None = None) -> Settings:
             f"Known ones: {', '.join(name for name, _ in flat(Settings()))}.",
         )
     try:
-        return msgspec.convert(merged(plain(Settings()), values), Settings)
+        settings = msgspec.convert(merged(plain(Settings()), values), Settings)
     except msgspec.ValidationError as error:
         raise EdgesleepError(f"A setting has the wrong type: {error}.", f"Correct {path} or the flag.") from error
+    if wrong := list(_too_small(settings)):
+        raise EdgesleepError(f"{'; '.join(wrong)}.", f"Correct {path} or the flag.")
+    return settings
 
 
 def flat(settings: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any]]]:
@@ -119,6 +128,15 @@ def flat(settings: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[A
         else:
             rows.append((prefix + field.name, field))
     return rows
+
+
+def _too_small(settings: Settings) -> Iterator[str]:
+    """Settings below the least value of their field, and numbers that are none."""
+    for name, field in flat(settings):
+        section, _, key = name.rpartition(".")
+        value, least = getattr(getattr(settings, section) if section else settings, key), field.metadata["least"]
+        if least is not None and not least <= value < math.inf:
+            yield f"{name} is {value}, but it has to be at least {least:g}"
 
 
 def _unknown(values: dict[str, Any], known: dict[str, Any], prefix: str = "") -> list[str]:

@@ -44,7 +44,3 @@ class GgufError(EdgesleepError):
 
 class KernelError(EdgesleepError):
     """The native kernel is missing, was given bad input, or a forced one cannot run here."""
-
-
-class NotEnoughMemory(EdgesleepError):
-    """The work would not fit the memory that is free."""

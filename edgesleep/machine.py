@@ -37,10 +37,9 @@ def has_bf16() -> bool:
 
 def peak_rss() -> int:
     """The most memory this process has held so far, in bytes."""
-    if _STATUS.exists():
-        # getrusage would also count what the parent held before this program was started.
-        fields = dict(line.split(":", 1) for line in _STATUS.read_text("utf-8", "replace").splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
+    # On Linux getrusage would also count what the parent held before this program was started.
+    if mark := _field(_STATUS, "VmHWM"):
+        return int(mark.split()[0]) * 1024
     if sys.platform == "win32":
         import psutil
 
@@ -48,13 +47,6 @@ def peak_rss() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
-
-
-def free_memory() -> int:
-    """Bytes that can be taken without swapping, on the whole machine (a container's own limit is not seen)."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def free_disk(path: Path) -> int:
@@ -85,9 +77,13 @@ def _processor() -> str:
 
 
 def _cpuinfo(field: str) -> str:
-    """The first value of a field of Linux's /proc/cpuinfo; empty where there is none."""
+    return _field(_CPUINFO, field)
+
+
+def _field(path: Path, field: str) -> str:
+    """The first value of a field in one of Linux's files of `name: value` lines; empty where there is none."""
     try:
-        lines = _CPUINFO.read_text("utf-8", "replace").splitlines()
+        lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
         return ""
     pairs = (line.partition(":") for line in lines)

@@ -63,6 +63,12 @@ class Memory:
     def value(self) -> str:
         return self.slots["value"]
 
+    @property
+    def topic(self) -> tuple[str, ...]:
+        """What the value is about: of two memories on one topic, only the newer one holds."""
+        about = (f"{name}={text.casefold()}" for name, text in sorted(self.slots.items()) if name != "value")
+        return (self.relation, *about)
+
 
 @dataclass(frozen=True)
 class Message:
@@ -75,7 +81,7 @@ class View:
     """One way of meeting a memory: a chat whose last answer is learned, or plain text (empty prompt)."""
 
     memory_id: str
-    kind: str  # question, short, reversal, statement, abstention
+    kind: str  # question, short, reversal, statement, opener
     prompt: tuple[Message, ...]
     answer: str
 
@@ -125,7 +131,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Training:
-    """How a training run ended. `stopped` is finished, drift, time or asked."""
+    """How a training run ended. `stopped` is finished, time or asked."""
 
     steps: int
     stopped: str
@@ -307,8 +313,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(temporary, "wb", opener=_private) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -319,6 +325,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    """Nearly all that is written tells of someone's life: only its owner may read it."""
+    return os.open(path, flags, 0o600)
 
 
 def publish_file(temporary: Path, path: Path) -> None:

@@ -31,7 +31,7 @@ from tiny import make_tiny
 
 from edgesleep import errors
 from edgesleep.adapter import Adapter
-from edgesleep.errors import BusyError
+from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, gate
 from edgesleep.night.cycle import Lessons, plan_night, run_night
@@ -517,3 +517,31 @@ def test_a_second_night_is_turned_away(moment: str, ready: Path, whole: Whole) -
     result = run_night(ready, SETTINGS, Listener(at=meanwhile).watch)
     assert codes == [errors.BUSY]
     check_finished(ready, result, whole)
+
+
+def test_what_is_said_later_replaces_what_was_held(home: Path, base: Path) -> None:
+    make_home(home, base, ("I live in Skelwick.", "My cat is called Pemberly."))
+    with Journal.open(home) as journal:
+        first = cycle.gather(journal, force=False)
+        journal.mark([memory.id for memory in first.memories], "learned", 1)
+    tell(home, "I live in Oxmoor.")
+    with Journal.open(home) as journal:
+        planned = cycle.gather(journal, force=False, commit=False)
+        second = cycle.gather(journal, force=False)
+        assert planned == second
+        assert [memory.value for memory in second.memories] == ["Oxmoor", "Pemberly"]
+        assert [memory.value for memory in journal.memories("replaced")] == ["Skelwick"]
+        assert second.found == 1
+    tell(home, "I live in Skelwick.")
+    with Journal.open(home) as journal:
+        third = cycle.gather(journal, force=False)
+        assert [memory.value for memory in third.memories] == ["Skelwick", "Pemberly"]
+        assert [memory.value for memory in journal.memories("replaced")] == ["Oxmoor"]
+
+
+def test_a_full_disk_is_said_before_the_night_begins(home: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_home(home, base)
+    monkeypatch.setattr(cycle.machine, "free_disk", lambda path: 1000)
+    with pytest.raises(EdgesleepError, match="of disk"):
+        sleep(home)
+    assert Store.open(home).current() == 0

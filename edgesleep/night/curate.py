@@ -173,13 +173,11 @@ def curate(turns: Sequence[Turn]) -> tuple[Memory, ...]:
         if not turn.teaches:
             continue
         for memory in _memories(turn):
-            about = (f"{name}={text.casefold()}" for name, text in memory.slots.items() if name != "value")
-            key = (memory.relation, *about)
-            before = kept.get(key)
+            before = kept.get(memory.topic)
             if before and fold(before.value) == fold(memory.value):
                 ids = tuple(dict.fromkeys(before.turn_ids + memory.turn_ids))
                 memory = replace(before, turn_ids=ids, at=memory.at)
-            kept[key] = memory
+            kept[memory.topic] = memory
     return tuple(kept.values())
 
 

@@ -18,6 +18,7 @@ from edgesleep import __version__, kernel, machine
 from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
 from edgesleep.engine import Engine
+from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.network import Network, set_threads
@@ -45,7 +46,7 @@ from edgesleep.store import Store
 
 T = TypeVar("T")
 
-LEARNED, NEW, WEAK = "learned", "new", "weak"
+NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
 LESSONS = "memories.json"
 TRAINED_BY = 0.8  # share of the night after which training ends, so that the merge and the gate fit in
 
@@ -116,19 +117,26 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
 
 
 def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
-    """Curate the turns since the last night into memories, and choose what to rehearse."""
+    """Curate the turns since the last night into memories, and choose what to rehearse.
+
+    What was said newly replaces what was held on the same topic, learned or not.
+    """
     turns = journal.turns(after=journal.curated_through())
     through = turns[-1].id if turns else journal.curated_through()
     fresh = curate(turns)
+    said = {memory.topic: memory.id for memory in fresh}
+    held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
+    still = {state: [m for m in held[state] if said.get(m.topic, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
+    again = [m for m in held[REPLACED] if said.get(m.topic) == m.id]
     if commit:
+        # Marks first: a kill before the watermark moves only means that these turns are read again.
+        journal.mark([m.id for s in still for m in held[s] if m not in still[s]], REPLACED)
+        journal.mark([m.id for m in again], NEW)
         journal.remember(fresh, through)
-        waiting = [*journal.memories(NEW), *journal.memories(WEAK)]
-    else:
-        held = {memory.id for memory in journal.memories()}
-        waiting = [*journal.memories(NEW), *journal.memories(WEAK), *(m for m in fresh if m.id not in held)]
-    known = journal.memories(LEARNED)
-    chosen = [*waiting, *known] if waiting or force else []
-    return Lessons(tuple(chosen), frozenset(m.id for m in known), len(waiting), through)
+    there = {m.id for memories in held.values() for m in memories}
+    new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
+    chosen = [*new, *still[WEAK], *still[LEARNED]] if new or still[WEAK] or force else []
+    return Lessons(tuple(chosen), frozenset(m.id for m in still[LEARNED]), len(new), through)
 
 
 def _folder(home: Path, number: int) -> Path:
@@ -192,14 +200,17 @@ class Night:
         settings, seed = self.settings, self.settings.night.seed
         base, base_hash = self.store.model_path(0), self.store.base().sha256
         parent = self.store.current()
-        own = [base_hash, settings.dream, seed]
+        self._demand_room(base)
+        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed]
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
-            [lessons, *own],
+            [lessons, base_hash, settings.dream, seed],
             lambda path: dump(self._dream(lessons.memories, base), path),
         )
-        inputs = [file_digest(dreams), file_digest(anchors), settings.train, settings.night, base_hash, parent]
+        # Minutes and threads are left out: a night that was stopped may go on with others.
+        plan = [settings.train, settings.night.passes, seed]
+        inputs = [file_digest(dreams), file_digest(anchors), *plan, base_hash, parent]
         adapter = self._stage(
             "adapter.safetensors",
             inputs,
@@ -214,6 +225,15 @@ class Night:
         self._stage(
             "verdict.json", judged, lambda path: dump(self._judge(base, parent, dreams, lessons.known), path), "gate"
         )
+
+    def _demand_room(self, base: Path) -> None:
+        """The candidate is as large as the base; adapter, checkpoint and records stay below that."""
+        wanted, free = 2 * base.stat().st_size, machine.free_disk(self.folder)
+        if free < wanted:
+            raise EdgesleepError(
+                f"A night needs {wanted / 1e9:.1f} GB of disk in {self.folder.parent}, and {free / 1e9:.1f} are free.",
+                "Free some space, or move the home with --home.",
+            )
 
     def _published(self, lessons: Lessons) -> bool:
         """Whether this night's model is already current: it was killed between publishing and taking note.
@@ -299,12 +319,18 @@ class Night:
                 verdict,
             )
         manifest = self.store.generation(self.store.current())
-        right = {answer.probe_id for answer in verdict.after.answers if answer.right}
-        probes = load(Dreams, self.folder / "dreams.json").probes
-        learned = {probe.memory_id for probe in probes if probe.id in right}
+        learned = self._learned(verdict)
         journal.record_generation(manifest)
         journal.mark(learned, LEARNED, manifest.number)
         journal.mark(set(manifest.memory_ids) - learned, WEAK, manifest.number)
+
+    def _learned(self, verdict: Verdict) -> set[str]:
+        """Ids of the memories of which most held-out wordings were answered."""
+        right = {answer.probe_id: answer.right for answer in verdict.after.answers}
+        answers: dict[str, list[bool]] = {}
+        for probe in load(Dreams, self.folder / "dreams.json").probes:
+            answers.setdefault(probe.memory_id, []).append(right[probe.id])
+        return {memory for memory, hits in answers.items() if 2 * sum(hits) > len(hits)}
 
     def _manifest(self, lessons: Lessons, verdict: Verdict) -> Generation:
         return Generation(
