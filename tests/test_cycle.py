@@ -129,7 +129,7 @@ def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
 
 
 def test_what_is_answered_right_is_learned_and_the_rest_is_weak(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One right answer of two is enough; without any a memory stays weak, and is tried again next night."""
+    """Most wordings have to be answered: one of two leaves a memory weak, and it is tried again next night."""
     asked: list[str] = []
 
     def right(text: str, gold: str) -> bool:
@@ -138,10 +138,10 @@ def test_what_is_answered_right_is_learned_and_the_rest_is_weak(ready: Path, mon
 
     monkeypatch.setattr(gate, "right", right)
     sleep(ready)
-    assert sentences(ready, "learned") == ["The user's sister is called Ingrid.", "The user's cat is called Biscuit."]
-    assert sentences(ready, "weak") == ["The user lives in Skelwick."]
+    assert sentences(ready, "learned") == ["The user's cat is called Biscuit."]
+    assert sentences(ready, "weak") == ["The user's sister is called Ingrid.", "The user lives in Skelwick."]
     again, _ = sleep(ready)
-    assert (again.night, again.memories_found, again.memories_trained) == (2, 1, 3)
+    assert (again.night, again.memories_found, again.memories_trained) == (2, 0, 3)
 
 
 def test_a_night_that_is_refused_changes_nothing(ready: Path, base: Path) -> None:

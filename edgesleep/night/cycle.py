@@ -130,8 +130,9 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     again = [m for m in held[REPLACED] if said.get(m.topic) == m.id]
     if commit:
         # Marks first: a kill before the watermark moves only means that these turns are read again.
-        journal.mark([m.id for s in still for m in held[s] if m not in still[s]], REPLACED)
-        journal.mark([m.id for m in again], NEW)
+        for state, changed in ((REPLACED, [m for s in still for m in held[s] if m not in still[s]]), (NEW, again)):
+            if changed:
+                journal.mark([m.id for m in changed], state)
         journal.remember(fresh, through)
     there = {m.id for memories in held.values() for m in memories}
     new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
