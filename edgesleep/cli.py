@@ -415,8 +415,9 @@ def rollback(home: Path, number: int | None, dry_run: bool) -> None:
         click.echo(f"Would serve generation {number} instead of {current}: {model}")
         return
     with store.lock():
-        store.rollback(number)
+        # In this order: cut short in between, the next night learns again what is still served, and nothing is lost.
         again = _unlearn(home, store, number)
+        store.rollback(number)
     click.echo(f"Serving generation {number} instead of {current}: {model}")
     click.echo(f"Memories to be learned anew: {again}")
 
