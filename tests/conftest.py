@@ -7,6 +7,7 @@ where it cannot be had.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,16 @@ def smollm2() -> Path:
 def gemma3() -> Path:
     """Gemma-3-270M in Q5_0, Q4_K, Q8_0 and Q6_K."""
     return catalog.resolve("gemma3-270m")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Networks compute on one thread: tiny matrices are slower on more."""
+    import torch
+
+    from edgesleep.network import set_threads
+
+    before = torch.get_num_threads()
+    set_threads(1)
+    yield
+    set_threads(before)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from edgesleep.engine import Floats
 from edgesleep.errors import GgufError, KernelError
 from edgesleep.gguf import Gguf, Tensor
 from edgesleep.kernel import MERGEABLE, Delta, Quantized
-from edgesleep.network import Network, set_threads
+from edgesleep.network import Network
 from edgesleep.night import merge as stage
 from edgesleep.night.merge import export, merge
 from edgesleep.records import Merge, file_digest
@@ -29,13 +28,7 @@ SEED = 3
 TOKENS = np.random.default_rng(8).integers(0, 256, 200).tolist()
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny matrices are slower on more."""
-    before = torch.get_num_threads()
-    set_threads(1)
-    yield
-    set_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def fresh(base: Gguf) -> Adapter:

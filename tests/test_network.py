@@ -35,13 +35,7 @@ TOKENS = np.random.default_rng(7).integers(0, VOCABULARY, POSITIONS).tolist()
 SAME = {"llama": 5e-4, "qwen2": 5e-4, "qwen3": 5e-4, "gemma3": 0.03}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny matrices are slower on more."""
-    before = torch.get_num_threads()
-    set_threads(1)
-    yield
-    set_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def trained(net: Network) -> Adapter:
