@@ -57,7 +57,7 @@ def begun(base: Path) -> Run:
     """A run before its first step."""
     network, adapter = start(base)
     network.attach(adapter)
-    return Run(network, adapter, plan(), [])
+    return Run(network, plan(), [])
 
 
 def flat(adapter: Adapter) -> dict[str, bytes]:
@@ -170,9 +170,9 @@ def test_training_never_moves_the_targets_of_the_anchors(
     seen: list[list[train.Target]] = []
     init = Run.__init__
 
-    def spy(self: Run, network: Network, adapter: Adapter, wanted: Plan, anchors: list[train.Target]) -> None:
+    def spy(self: Run, network: Network, wanted: Plan, anchors: list[train.Target]) -> None:
         seen.append(anchors)
-        init(self, network, adapter, wanted, anchors)
+        init(self, network, wanted, anchors)
 
     monkeypatch.setattr(Run, "__init__", spy)
     stop_after(base, 5, tmp_path / "c")

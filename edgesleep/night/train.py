@@ -83,7 +83,7 @@ def train(network: Network, adapter: Adapter, plan: Plan, checkpoint: Path, watc
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
     anchors = list(anchor_targets(network, plan.anchors, plan.settings))
     network.attach(adapter)
-    run = Run(network, adapter, plan, anchors)
+    run = Run(network, plan, anchors)
     if checkpoint.exists():
         run.resume(checkpoint)
     return run.go(checkpoint, watch)
@@ -119,10 +119,10 @@ def lesson_target(row: Row, top: int) -> Target:
 
 
 class Run:
-    """The state of one training run: adapter, optimiser, step, and the weight of staying."""
+    """The state of one training run: optimiser, step, and the weight of staying."""
 
-    def __init__(self, network: Network, adapter: Adapter, plan: Plan, anchors: list[Target]) -> None:
-        self.network, self.adapter, self.plan, self.anchors = network, adapter, plan, anchors
+    def __init__(self, network: Network, plan: Plan, anchors: list[Target]) -> None:
+        self.network, self.plan, self.anchors = network, plan, anchors
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
         self.step = 0
         self.tokens = 0
