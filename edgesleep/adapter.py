@@ -61,6 +61,15 @@ class Adapter:
         }
         return cls(factors, rank, alpha, seed, base)
 
+    def demand_fit(self, shapes: Mapping[str, tuple[int, int]], seed: int) -> None:
+        """Raises EdgesleepError unless the factors are for just these matrices, (out, in), and this dither seed."""
+        own = {name: (len(b), a.shape[1]) for name, (a, b) in self.factors.items()}
+        if own != dict(shapes) or self.seed != seed:
+            raise EdgesleepError(
+                "The adapter was made for other tensors or another dither seed.",
+                "It belongs to another base model: start from generation 0.",
+            )
+
     def delta(self, name: str) -> Delta:
         a, b = self.factors[name]
         return Delta(a, b, self.alpha / self.rank)

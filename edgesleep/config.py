@@ -57,8 +57,8 @@ class TrainSettings:
     rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so", least=0)
     lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
     anchors_per_step: int = setting(8, "anchor rows in a step", "rows", least=1)
-    batch_tokens: int = setting(
-        320, "tokens in one forward and backward pass; memory grows with it", "tokens", least=16
+    memory: int = setting(
+        192, "memory for rounded weights and activations, beside the model file and the adapter", "MiB", least=1
     )
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
     drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token", least=1e-06)

@@ -9,6 +9,7 @@ is only ever mapped read-only; what is written appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import mmap
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -75,6 +76,12 @@ class Gguf:
         if not model.tensors:
             raise GgufError(f"{path.name} holds no weights.", USE_MODEL)
         return model
+
+    def release(self) -> None:
+        """Let the system take back the memory of all pages read so far; they come again from disk or its cache."""
+        mapped = getattr(self.content.base, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def get(self, key: str, default: Any = None) -> Any:
         """The metadata value of `key`; lists are decoded anew at each call."""

@@ -1,6 +1,6 @@
 """The native kernel in numpy: dithered grid rounding of ggml tensors.
 
-Owns the checks on shapes, dtypes and names, and the only import of `_native`.
+Owns the checks on shapes, dtypes and names.
 Leaves the arithmetic to native/ (native/edgesleep.h states it) and files to
 `gguf`. Every kernel gives the same bytes; EDGESLEEP_KERNEL=ref|avx2|avx512
 forces one. Calls release the interpreter lock, and never copy the weights.
@@ -21,6 +21,8 @@ from edgesleep.errors import KernelError
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
+
+BETAS = (0.9, 0.99)  # of Adam's two moments
 
 # ggml's ids (ggml.h) of the types whose tensors can be merged: affine grids, and plain floats.
 _TYPES = {
@@ -131,7 +133,7 @@ def dequantize(w: Quantized, row0: int = 0, row1: int | None = None) -> Floats:
     """Rows [row0, row1) as stored, f32 [row1 - row0, cols]; equal to ggml bit for bit."""
     row1 = _last(w, row0, row1)
     out = np.empty((row1 - row0, w.cols), np.float32)
-    _done(_native.dequantize(_matrix(w), row0, row1, out))
+    done(_native.dequantize(native_matrix(w), row0, row1, out))
     return out
 
 
@@ -139,7 +141,7 @@ def rows(w: Quantized, ids: npt.NDArray[np.int64]) -> Floats:
     """The rows with these numbers as stored (an embedding lookup), f32 [len(ids), cols]."""
     _check("row numbers", ids, np.int64, (ids.size,))
     out = np.empty((len(ids), w.cols), np.float32)
-    _done(_native.gather(_matrix(w), ids, out))
+    done(_native.gather(native_matrix(w), ids, out))
     return out
 
 
@@ -152,7 +154,7 @@ def effective(
     """
     row1 = _last(w, row0, row1)
     out = _room(out, (row1 - row0, w.cols), np.float32)
-    _done(_native.effective(_matrix(w), _adapter(w, delta), row0, row1, out))
+    done(_native.effective(native_matrix(w), _adapter(w, delta), row0, row1, out))
     return out
 
 
@@ -166,7 +168,7 @@ def effective_bf16(
     """`effective` rounded to nearest even in bfloat16, as its bits: uint16 [row1 - row0, cols]."""
     row1 = _last(w, row0, row1)
     out = _room(out, (row1 - row0, w.cols), np.uint16)
-    _done(_native.effective_bf16(_matrix(w), _adapter(w, delta), row0, row1, out))
+    done(_native.effective_bf16(native_matrix(w), _adapter(w, delta), row0, row1, out))
     return out
 
 
@@ -178,8 +180,8 @@ def merge(w: Quantized, delta: Delta | None, row0: int = 0, row1: int | None = N
     row1 = _last(w, row0, row1)
     block = MERGEABLE[w.type]
     out = np.empty((row1 - row0) * w.cols // block.weights * block.bytes, np.uint8)
-    error, codes, moved, clamped, squares, dot = _native.merge(_matrix(w), _adapter(w, delta), row0, row1, out)
-    _done(error)
+    error, codes, moved, clamped, squares, dot = _native.merge(native_matrix(w), _adapter(w, delta), row0, row1, out)
+    done(error)
     return out, Moves(codes, moved, clamped, squares, dot)
 
 
@@ -187,7 +189,7 @@ def linear(w: Quantized, delta: Delta | None, x: Floats) -> Floats:
     """y = x @ w'^T for f32 x [n, cols]; y is f32 [n, rows]. The weights are formed tile by tile."""
     _check("input", x, np.float32, (len(x), w.cols))
     y = np.empty((len(x), w.rows), np.float32)
-    _done(_native.linear(_matrix(w), _adapter(w, delta), x, len(x), y))
+    done(_native.linear(native_matrix(w), _adapter(w, delta), x, len(x), y))
     return y
 
 
@@ -195,21 +197,35 @@ def linear_grad(w: Quantized, delta: Delta | None, dy: Floats) -> Floats:
     """The input gradient of `linear`: dx = dy @ w' for f32 dy [n, rows]; dx is f32 [n, cols]."""
     _check("output gradient", dy, np.float32, (len(dy), w.rows))
     dx = np.empty((len(dy), w.cols), np.float32)
-    _done(_native.linear_grad(_matrix(w), _adapter(w, delta), dy, len(dy), dx))
+    done(_native.linear_grad(native_matrix(w), _adapter(w, delta), dy, len(dy), dx))
     return dx
 
 
-def _matrix(w: Quantized) -> _native.Matrix:
+def adam(value: Floats, gradient: Floats, moments: tuple[Floats, Floats], step: int, rate: float, clip: float) -> None:
+    """One step of Adam (arXiv:1412.6980, betas 0.9 and 0.99) in place; `step` counts from 1.
+
+    The gradient is first multiplied by `clip`. All arrays are f32 and of one size.
+    """
+    for array in (gradient, *moments):
+        _check("Adam's array", array, np.float32, value.shape)
+    done(_native.adam(value, gradient, *moments, step, rate, *BETAS, 1e-8, clip))
+
+
+def native_matrix(w: Quantized) -> _native.Matrix:
+    """The tensor as the native kernel takes it."""
     return _native.Matrix(_TYPES[w.type], w.rows, w.cols, w.data, w.seed)
 
 
-def _adapter(w: Quantized, delta: Delta | None) -> _native.Adapter | None:
-    if delta is None:
-        return None
+def native_adapter(w: Quantized, delta: Delta) -> _native.Adapter:
+    """The delta as the native kernel takes it. Raises KernelError when it does not fit the tensor."""
     rank = len(delta.a)
     _check("A", delta.a, np.float32, (rank, w.cols))
     _check("B", delta.b, np.float32, (w.rows, rank))
     return _native.Adapter(rank, delta.scale, delta.a, delta.b)
+
+
+def _adapter(w: Quantized, delta: Delta | None) -> _native.Adapter | None:
+    return None if delta is None else native_adapter(w, delta)
 
 
 def _last(w: Quantized, row0: int, row1: int | None) -> int:
@@ -237,7 +253,8 @@ def _check(what: str, array: npt.NDArray[Any], dtype: type[np.generic], shape: t
         raise KernelError(f"The {what} is not contiguous.", "Pass numpy.ascontiguousarray of it.")
 
 
-def _done(error: int) -> None:
+def done(error: int) -> None:
+    """Raises KernelError for every error code of the native kernel but 0."""
     if not error:
         return
     message = _native.message(error)

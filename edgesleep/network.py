@@ -1,414 +1,212 @@
 """The trainable model: a frozen GGUF with one adapter, rounded as it will be served.
 
-Owns the forward pass of the architectures llama, qwen2, qwen3 and gemma3 in
-torch, straight from the mapped file, and the gradient with respect to the
-adapter. Leaves the rounding to `kernel`, data and optimiser to `train`.
-Invariant: every adapted matrix is used as `kernel.merge` would write it, so
-what is trained is what is served (DESIGN.md section 2).
+Owns the network of the native kernel in numpy: its parts out of the mapped
+file, the gradients, and how much memory buys how much speed. Leaves the
+arithmetic to native/, data and optimiser to `train`. Invariant: every adapted
+matrix is used as `kernel.merge` would write it, so what is trained is what is
+served (DESIGN.md section 2).
 """
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from numpy.typing import NDArray
 
-from edgesleep import kernel, machine
+from edgesleep import _native, kernel, model
 from edgesleep.adapter import Adapter
-from edgesleep.errors import EdgesleepError, GgufError
+from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
-from edgesleep.kernel import Delta, Quantized
+from edgesleep.model import LINEARS, Shape, Target, Tokens
 
-ATTENTION = ("attn_q", "attn_k", "attn_v", "attn_output")
-FEED_FORWARD = ("ffn_gate", "ffn_up", "ffn_down")
-_KEPT_BYTES = 256 << 20  # rounded weights are kept through a step where all of them fit into this
-_STRIDE = 64  # oneDNN compiles and keeps a kernel for every number of tokens it meets: let there be few
-_LOGIT_BYTES = 32 << 20  # logits in memory at a time: gemma3 has 262,144 of them a position
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+_NORMS = ("attn_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
+_NEEDED = ("attn_norm", "ffn_norm")
+FEW, MANY = 64, 512  # tokens of a pass: fewer waste time on forming weights, more on memory
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The numbers of an architecture, under llama.cpp's metadata keys."""
+class Trainable(Protocol):
+    """What `train` asks of a network; `reference.TorchNetwork` is the other one."""
 
-    architecture: str
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    epsilon: float
-    rope_base: float
-    rope_base_local: float
-    rope_width: int
-    rope_scale: float
-    window: int  # 0: every layer sees everything
-    local_every: int  # one layer in this many is global, the others see `window` tokens
-
-    @classmethod
-    def read(cls, file: Gguf) -> Shape:
-        arch = file.architecture
-
-        def number(key: str, default: float | None = None) -> float:
-            return _number(file, f"{arch}.{key}", default)
-
-        heads, width = int(number("attention.head_count")), int(number("embedding_length"))
-        head_width = int(number("attention.key_length", width // heads))
-        gemma = arch == "gemma3"
-        if number("final_logit_softcapping", 0.0):
-            raise GgufError(
-                f"{file.path.name} caps its logits (softcapping), which cannot be trained.",
-                "Use a model without final_logit_softcapping, as Gemma 3 is published.",
-            )
-        return cls(
-            architecture=arch,
-            layers=int(number("block_count")),
-            width=width,
-            heads=heads,
-            kv_heads=int(number("attention.head_count_kv", heads)),
-            head_width=head_width,
-            epsilon=number("attention.layer_norm_rms_epsilon"),
-            rope_base=number("rope.freq_base", 10000.0),
-            rope_base_local=number("rope.freq_base_swa", 10000.0),
-            rope_width=int(number("rope.dimension_count", head_width)),
-            rope_scale=_rope_scale(file),
-            window=int(number("attention.sliding_window", 0)) if gemma else 0,
-            local_every=int(number("attention.sliding_window_pattern", 6)) if gemma else 1,
-        )
-
-    def is_local(self, layer: int) -> bool:
-        """Whether the layer has a sliding window (llama.cpp: five of six in gemma3)."""
-        return self.window > 0 and layer % self.local_every < self.local_every - 1
+    batch_tokens: int  # what one pass should take at most
+    gradients: dict[str, tuple[Floats, Floats]]
 
     @property
-    def attention_scale(self) -> float:
-        # Gemma-3-27B, and only it, scales by the width per head instead of the head's own width.
-        per_head = self.width // self.heads if self.architecture == "gemma3" and self.layers == 62 else self.head_width
-        return 1 / math.sqrt(per_head)
+    def shapes(self) -> dict[str, tuple[int, int]]: ...
+    def attach(self, adapter: Adapter) -> None: ...
+    def moved(self) -> None: ...
+    def learn(self, rows: Sequence[Tokens], targets: Sequence[Target], scale: float) -> Floats: ...
+    def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]: ...
 
 
-def _number(file: Gguf, key: str, default: float | None) -> float:
-    value = file.require(key) if default is None else file.get(key, default)
-    if isinstance(value, (int, float)) and math.isfinite(value):
-        return float(value)
-    raise GgufError(f"{file.path.name}: {key} is {value!r}, not one number.", "Use a model with equal layers.")
+def build(file: Gguf, seed: int, memory: int) -> Trainable:
+    """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
-
-def _rope_scale(file: Gguf) -> float:
-    kind = file.get(f"{file.architecture}.rope.scaling.type", "none")
-    if kind == "linear":
-        return 1.0 / _number(file, f"{file.architecture}.rope.scaling.factor", 1.0)
-    if kind == "none":
-        return 1.0
-    raise GgufError(
-        f"{file.path.name}: rope scaling of type {kind!r} cannot be trained.",
-        "Models with linear or llama3 scaling, or none, can.",
-    )
-
-
-class DitheredLinear(torch.autograd.Function):
-    """y = x W'^T with W' = dither(W + scale b a); straight-through gradient to a and b (arXiv:1308.3432).
-
-    dW is never formed: dB = scale dY^T (X A^T), dA = scale (dY B)^T X.
+    `memory` is what it may use beside file and adapter, in bytes. Raises EdgesleepError for an unknown name.
     """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, weight: Weight, scale: float) -> Tensor:
-        ctx.save_for_backward(x, a, b)
-        ctx.weight, ctx.scale = weight, scale
-        return weight.product(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, a, b = ctx.saved_tensors
-        dy = grads[0].contiguous()
-        db = ctx.scale * (dy.T @ (x @ a.to(x.dtype).T)).float()
-        da = ctx.scale * ((dy @ b.to(x.dtype)).T @ x).float()
-        return ctx.weight.gradient(dy), da, db, None, None
-
-
-class Weight:
-    """One matrix of the file as it is used: rounded with its delta, if it has one."""
-
-    def __init__(self, blocks: Quantized) -> None:
-        self.blocks = blocks
-        self.delta: Delta | None = None
-        self.keep = False  # whether the bf16 copy outlives a product, until the next `moved`
-        self._kept: Tensor | None = None
-
-    def moved(self) -> None:
-        """The delta has changed."""
-        self._kept = None
-
-    def product(self, x: Tensor) -> Tensor:
-        """x W'^T: [n, cols] -> [n, rows], in x's own dtype."""
-        if x.dtype == torch.bfloat16:
-            return x @ self._half().T
-        return torch.from_numpy(kernel.linear(self.blocks, self.delta, x.detach().contiguous().numpy()))
-
-    def gradient(self, dy: Tensor) -> Tensor:
-        """dy W': [n, rows] -> [n, cols]."""
-        if dy.dtype == torch.bfloat16:
-            return dy @ self._half()
-        return torch.from_numpy(kernel.linear_grad(self.blocks, self.delta, dy.numpy()))
-
-    def _half(self) -> Tensor:
-        if self._kept is not None:
-            return self._kept
-        half = torch.from_numpy(kernel.effective_bf16(self.blocks, self.delta)).view(torch.bfloat16)
-        self._kept = half if self.keep else None
-        return half
-
-
-class HeadLoss(torch.autograd.Function):
-    """Cross-entropy of the output rows against sparse targets, some positions at a time.
-
-    hidden [n, width]; `ids` [n, k] with probabilities `probs` [n, k]; what they
-    leave of 1 is the mass of all other tokens together. Per position, in nats,
-    L = -sum_k p_k log q_k - p_t log q_t (t: the tail). With k = 1, p = 1 this
-    is the usual loss; less the targets' entropy it is the KL to the target.
-    dL/dz_j = q_j - p_j for the listed tokens, q_j (1 - p_t/q_t) for the rest;
-    it is taken at once, so that logits live for one chunk only.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, ids: Tensor, probs: Tensor, head: Quantized) -> Tensor:
-        losses, grads = [], []
-        for part, id_part, p in zip(_chunks(hidden, head), _chunks(ids, head), _chunks(probs, head), strict=True):
-            q = _logits(part, head).softmax(1)
-            listed = q.gather(1, id_part)
-            p_tail = 1 - p.sum(1)
-            p_tail = p_tail.where(p_tail > 1e-6, 0.0)
-            q_tail = (1 - listed.sum(1)).clamp(min=1e-6)
-            losses.append(-(p * listed.clamp(min=1e-30).log()).sum(1) - p_tail * q_tail.log())
-            ratio = (p_tail / q_tail)[:, None]
-            dz = q.mul_(1 - ratio).scatter_add_(1, id_part, listed * ratio - p)
-            grads.append(torch.from_numpy(kernel.linear_grad(head, None, dz.numpy())))
-        ctx.save_for_backward(torch.cat(grads))
-        return torch.cat(losses)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (dhidden,) = ctx.saved_tensors
-        return dhidden * grads[0][:, None], None, None, None
-
-
-def _chunks(x: Tensor, head: Quantized) -> tuple[Tensor, ...]:
-    return torch.split(x, max(1, _LOGIT_BYTES // (4 * head.rows)))
-
-
-def _logits(hidden: Tensor, head: Quantized) -> Tensor:
-    return torch.from_numpy(kernel.linear(head, None, hidden.detach().contiguous().numpy()))
+    wanted = os.environ.get("EDGESLEEP_NETWORK") or "native"
+    if wanted == "native":
+        return Network(file, seed, memory)
+    if wanted != "torch":
+        raise EdgesleepError(f'EDGESLEEP_NETWORK names no network: "{wanted}".', "Unset it, or choose native or torch.")
+    try:
+        from edgesleep.reference import TorchNetwork
+    except ImportError as error:
+        raise EdgesleepError("The torch network needs torch.", "Install it: pip install 'edgesleep[torch]'.") from error
+    return TorchNetwork(file, seed)
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Rows of unequal length laid end to end, so that matrix products see little padding.
+class Pack:
+    """Rows of tokens end to end, their common beginning only once.
 
-    tokens [n], positions [n]; `grid` [rows, longest] gives each row's places
-    in the pack (0 where `there` is False). A last row of zeros fills n up to a
-    multiple of _STRIDE.
+    `tokens` and `starts` int32 [n]: each token and where its row begins; the first `shared` tokens belong to all rows.
+    `begins` says where each row's first token after these lies.
     """
 
-    tokens: Tensor
-    positions: Tensor
-    grid: Tensor
-    there: Tensor
+    tokens: Ints
+    starts: Ints
+    shared: int
+    begins: tuple[int, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[int]]) -> Packed:
-        fill = -sum(len(row) for row in rows) % _STRIDE
-        rows = [*rows, [0] * fill] if fill else rows
-        lengths = torch.tensor([len(row) for row in rows])
-        starts = lengths.cumsum(0) - lengths
-        column = torch.arange(int(lengths.max()))
-        there = column[None] < lengths[:, None]
-        return cls(
-            tokens=torch.tensor([token for row in rows for token in row]),
-            positions=torch.cat([column[:length] for length in lengths.tolist()]),
-            grid=torch.where(there, starts[:, None] + column[None], 0),
-            there=there,
-        )
+    def of(cls, rows: Sequence[Tokens]) -> Pack:
+        shared = model.common(rows)
+        lengths = [shared, *(len(row) - shared for row in rows)]
+        begins = np.cumsum([0, *lengths[:-1]])
+        tokens = [np.asarray(rows[0][:shared], np.int32), *(np.asarray(row[shared:], np.int32) for row in rows)]
+        starts = np.repeat(begins.astype(np.int32), lengths)
+        return cls(np.concatenate(tokens), starts, shared, tuple(begins[1:].tolist()))
+
+    @property
+    def arrays(self) -> tuple[Ints, Ints, int]:
+        return self.tokens, self.starts, self.shared
+
+    def places(self, by_row: Sequence[Ints]) -> Ints:
+        """Where places of each row lie in the pack, all of them in order."""
+        moved = [np.where(spots < self.shared, spots, spots - self.shared + begin)
+                 for begin, spots in zip(self.begins, by_row, strict=True)]  # fmt: skip
+        return np.concatenate(moved).astype(np.int32)
 
 
 class Network:
-    """The model of one GGUF file with an adapter on every linear layer.
+    """The model of one GGUF file with an adapter on every linear layer, computed by the native kernel.
 
     `seed` fixes the dither. Before `attach` every matrix is the base's own.
     """
 
-    def __init__(self, file: Gguf, seed: int, precision: torch.dtype | None = None) -> None:
-        # bf16 where the processor multiplies it (more than twice as fast); the residual stream stays f32.
-        self.precision = precision or (torch.bfloat16 if machine.has_bf16() else torch.float32)
-        self.shape = Shape.read(file)
-        self._file = file
-        self._seed = seed
-        self.factors: dict[str, tuple[Tensor, Tensor]] = {}
-        self._scale = 0.0
-        self.names = tuple(
-            f"blk.{layer}.{part}.weight" for layer in range(self.shape.layers) for part in (*ATTENTION, *FEED_FORWARD)
+    def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20) -> None:
+        self.shape = shape = Shape.read(file)
+        self.gradients: dict[str, tuple[Floats, Floats]] = {}
+        self._file, self._seed = file, seed
+        self._vectors = model.vectors(file)
+        self._weights = {name: model.matrix(file, name, seed) for name in shape.names}
+        head = model.head(file, seed)
+        self.vocabulary = head.rows
+        self.copy, self.remember, self.batch_tokens = self._plan(memory)
+        factors = self._vectors.get("rope_freqs.weight")
+        self._native = _native.Network(
+            self._native_shape(),
+            shape.frequencies(False, factors),
+            shape.frequencies(True, factors),
+            [self._layer(i) for i in range(shape.layers)],
+            kernel.native_matrix(model.matrix(file, "token_embd.weight", seed)),
+            kernel.native_matrix(head),
+            self._norm("output_norm.weight"),
         )
-        self._weights = {name: Weight(self._quantized(name)) for name in self.names}
-        self._embedding = self._quantized("token_embd.weight")
-        self._head = self._quantized("output.weight") if "output.weight" in file.tensors else self._embedding
-        self._vectors = {
-            name: torch.from_numpy(_floats(file, name))
-            for name, tensor in file.tensors.items()
-            if len(tensor.shape) == 1
-        }
+        kernel.done(self._native.error)
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
         """(out, in) of every matrix that learns."""
-        return {name: (weight.blocks.rows, weight.blocks.cols) for name, weight in self._weights.items()}
+        return {name: (weight.rows, weight.cols) for name, weight in self._weights.items()}
 
     def attach(self, adapter: Adapter) -> None:
         """Put the adapter on its matrices; training changes its factors in place."""
-        shapes = {name: (len(b), a.shape[1]) for name, (a, b) in adapter.factors.items()}
-        if shapes != self.shapes or adapter.seed != self._seed:
-            raise EdgesleepError(
-                "The adapter was made for other tensors or another dither seed.",
-                "It belongs to another base model: start from generation 0.",
-            )
-        self._scale = adapter.alpha / adapter.rank
-        fits = sum(2 * rows * cols for rows, cols in self.shapes.values()) <= _KEPT_BYTES
-        for name, (a, b) in adapter.factors.items():
-            self.factors[name] = (torch.from_numpy(a).requires_grad_(), torch.from_numpy(b).requires_grad_())
-            self._weights[name].delta = adapter.delta(name)
-            self._weights[name].keep = fits
+        adapter.demand_fit(self.shapes, self._seed)
+        self.gradients = {name: (np.zeros_like(a), np.zeros_like(b)) for name, (a, b) in adapter.factors.items()}
+        trained = [
+            _native.Trained(kernel.native_adapter(weight, adapter.delta(name)), *self.gradients[name])
+            for name, weight in self._weights.items()
+        ]
+        kernel.done(self._native.attach(trained, self.copy, self.remember))
+        self._file.release()
 
     def moved(self) -> None:
         """To be called when the adapter's factors have changed."""
-        for weight in self._weights.values():
-            weight.moved()
+        kernel.done(self._native.round())
+        self._file.release()
 
-    def parameters(self) -> list[Tensor]:
-        return [factor for pair in self.factors.values() for factor in pair]
+    def learn(self, rows: Sequence[Tokens], targets: Sequence[Target], scale: float) -> Floats:
+        """The losses at all places, f32 [places]; `scale` times the gradient of their sum is added to `gradients`."""
+        pack = Pack.of(rows)
+        places = pack.places([target.places for target in targets])
+        ids = np.concatenate([target.ids for target in targets])
+        probs = np.concatenate([target.probs for target in targets])
+        losses = np.empty(len(places), np.float32)
+        kernel.done(self._native.learn(*pack.arrays, places, ids, probs, scale, losses))
+        return losses
 
-    def hidden(self, pack: Packed) -> Tensor:
-        """Final normed states of all packed tokens, [n, width]."""
-        shape = self.shape
-        x = torch.from_numpy(kernel.rows(self._embedding, pack.tokens.numpy()))
-        if shape.architecture == "gemma3":
-            x = x * math.sqrt(shape.width)
-        turns = {local: self._rope(pack.positions, local) for local in {shape.is_local(i) for i in range(shape.layers)}}
-        masks = {local: _mask(pack, shape.window if local else 0) for local in turns}
-        for layer in range(shape.layers):
-            local = shape.is_local(layer)
-            x = x + self._attention(layer, x, pack, turns[local], masks[local]).float()
-            x = x + self._feed_forward(layer, x).float()
-        return self._norm(x, "output_norm.weight")
+    def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]:
+        """The `count` likeliest next tokens at places of each row and their probabilities, both [places, count]."""
+        pack = Pack.of(rows)
+        chosen = pack.places(places)
+        ids, probs = np.empty((len(chosen), count), np.int32), np.empty((len(chosen), count), np.float32)
+        kernel.done(self._native.top(*pack.arrays, chosen, count, ids, probs))
+        return ids, probs
 
-    def loss(self, hidden: Tensor, ids: Tensor, probs: Tensor) -> Tensor:
-        """Sparse cross-entropy per position [n]; see HeadLoss."""
-        loss: Tensor = HeadLoss.apply(hidden, ids, probs, self._head)
-        return loss
-
-    @torch.no_grad()
-    def top(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The `count` likeliest next tokens per position and their probabilities, both [n, count]."""
-        found = [_logits(part, self._head).softmax(1).topk(count, dim=1) for part in _chunks(hidden, self._head)]
-        return torch.cat([f.indices for f in found]), torch.cat([f.values for f in found])
-
-    @torch.no_grad()
-    def logits(self, tokens: Sequence[int]) -> Tensor:
+    def logits(self, tokens: Tokens) -> Floats:
         """All logits of one text, [n, vocabulary]: for tests and comparisons."""
-        return _logits(self.hidden(Packed.of([tokens]))[: len(tokens)], self._head)
+        pack = Pack.of([tokens])
+        logits = np.empty((len(tokens), self.vocabulary), np.float32)
+        kernel.done(self._native.logits(*pack.arrays, logits))
+        return logits
 
-    # Layers
+    def _plan(self, memory: int) -> tuple[bool, bool, int]:
+        """Whether rounded weights are copied, whether layers' activations are kept, and the tokens of a pass.
 
-    def _attention(self, layer: int, x: Tensor, pack: Packed, turn: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        shape, prefix = self.shape, f"blk.{layer}."
-        x = self._norm(x, prefix + "attn_norm.weight").to(self.precision)
-        q = self._linear(prefix + "attn_q", x).view(-1, shape.heads, shape.head_width)
-        k = self._linear(prefix + "attn_k", x).view(-1, shape.kv_heads, shape.head_width)
-        v = self._linear(prefix + "attn_v", x).view(-1, shape.kv_heads, shape.head_width)
-        q = self._turn(self._norm(q, prefix + "attn_q_norm.weight", optional=True), turn)
-        k = self._turn(self._norm(k, prefix + "attn_k_norm.weight", optional=True), turn)
-        # f32: torch's bf16 attention is slower here. [rows, heads, longest, head_width]
-        q, k, v = (part.float()[pack.grid].transpose(1, 2) for part in (q, k, v))
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, scale=shape.attention_scale, enable_gqa=shape.heads != shape.kv_heads
-        )
-        flat = mixed.transpose(1, 2)[pack.there].reshape(len(x), shape.heads * shape.head_width).to(self.precision)
-        return self._norm(
-            self._linear(prefix + "attn_output", flat), prefix + "post_attention_norm.weight", optional=True
-        )
-
-    def _feed_forward(self, layer: int, x: Tensor) -> Tensor:
-        prefix = f"blk.{layer}."
-        x = self._norm(x, prefix + "ffn_norm.weight").to(self.precision)
-        gate = self._linear(prefix + "ffn_gate", x)
-        gate = F.gelu(gate, approximate="tanh") if self.shape.architecture == "gemma3" else F.silu(gate)
-        down = self._linear(prefix + "ffn_down", gate * self._linear(prefix + "ffn_up", x))
-        return self._norm(down, prefix + "post_ffw_norm.weight", optional=True)
-
-    def _linear(self, name: str, x: Tensor) -> Tensor:
-        weight = self._weights[name + ".weight"]
-        factors = self.factors.get(name + ".weight")
-        bias = self._vectors.get(name + ".bias")
-        y = DitheredLinear.apply(x, *factors, weight, self._scale) if factors else weight.product(x)
-        return y if bias is None else y + bias.to(y.dtype)
-
-    def _norm(self, x: Tensor, name: str, optional: bool = False) -> Tensor:
-        weight = self._vectors.get(name)
-        if weight is None:
-            if optional:
-                return x
-            raise EdgesleepError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
-        return F.rms_norm(x.float(), (x.shape[-1],), weight, self.shape.epsilon)
-
-    def _rope(self, positions: Tensor, local: bool) -> tuple[Tensor, Tensor]:
-        """cos and sin [n, 1, rope_width / 2] as llama.cpp turns them (arXiv:2104.09864)."""
+        A copy saves rounding anew in every pass; keeping activations (bf16) saves computing them twice.
+        """
         shape = self.shape
-        base, scale = (shape.rope_base_local, 1.0) if local else (shape.rope_base, shape.rope_scale)
-        exponent = torch.arange(0, shape.rope_width, 2, dtype=torch.float64) / shape.rope_width
-        frequency = scale * base**-exponent
-        if not local and "rope_freqs.weight" in self._vectors:
-            frequency = frequency / self._vectors["rope_freqs.weight"].double()  # llama3: slow turns are slowed further
-        angle = positions[:, None, None].double() * frequency
-        return angle.cos().float(), angle.sin().float()
+        heads, keys = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
+        hidden = self._weights["blk.0.ffn_up.weight"].rows
+        post = 2 * shape.width if "blk.0.post_ffw_norm.weight" in self._vectors else 0
+        layer = 2 * (2 * shape.width + 2 * heads + 2 * keys + 2 * hidden + post)
+        work = 4 * (8 * shape.width + 6 * heads + 6 * keys + 4 * hidden)
+        weights = sum(weight.data.nbytes for weight in self._weights.values())
+        for copy, remember in ((True, True), (False, True), (True, False), (False, False)):
+            a_token = work + (shape.layers * layer if remember else layer + 2 * shape.layers * shape.width)
+            tokens = (memory - copy * weights) // a_token
+            if tokens >= MANY // 2:
+                break
+        return copy, remember, int(min(max(tokens, FEW), MANY))
 
-    def _turn(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        """Rotate pairs: neighbours in llama files (their Q and K are stored permuted), halves in the others."""
-        cos, sin = turn
-        wide = self.shape.rope_width
-        if self.shape.architecture == "llama":
-            even, odd = x[..., 0:wide:2], x[..., 1:wide:2]
-            turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], -1).flatten(-2)
-        else:
-            low, high = x[..., : wide // 2], x[..., wide // 2 : wide]
-            turned = torch.cat([low * cos - high * sin, low * sin + high * cos], -1)
-        return turned if wide == x.shape[-1] else torch.cat([turned, x[..., wide:]], -1)
+    def _native_shape(self) -> _native.Shape:
+        shape, made = self.shape, _native.Shape()
+        for name in ("width", "heads", "kv_heads", "head_width", "window", "local_every", "epsilon"):
+            setattr(made, name, getattr(shape, name))
+        made.turned, made.halves, made.gelu = shape.rope_width, shape.halves, shape.architecture == "gemma3"
+        made.attention_scale, made.embedding_scale = shape.attention_scale, shape.embedding_scale
+        return made
 
-    def _quantized(self, name: str) -> Quantized:
-        tensor = self._file.tensors.get(name)
-        if tensor is None:
-            raise GgufError(f"{self._file.path.name} has no tensor {name}.", "Use a dense model that is complete.")
-        rows, cols = tensor.shape
-        return Quantized(tensor.type, rows, cols, tensor.data, kernel.tensor_seed(self._seed, name))
+    def _layer(self, layer: int) -> _native.Layer:
+        at = f"blk.{layer}."
+        return _native.Layer(
+            [kernel.native_matrix(self._weights[f"{at}{part}.weight"]) for part in LINEARS],
+            [self._vectors.get(f"{at}{part}.bias") for part in LINEARS],
+            [
+                self._norm(f"{at}{name}.weight") if name in _NEEDED else self._vectors.get(f"{at}{name}.weight")
+                for name in _NORMS
+            ],
+        )
 
-
-def set_threads(count: int) -> None:
-    """Processor threads of everything that a network computes."""
-    torch.set_num_threads(count)
-    kernel.set_threads(count)
-
-
-def _floats(file: Gguf, name: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-    tensor = file.tensors[name]
-    return kernel.dequantize(Quantized(tensor.type, 1, tensor.shape[0], tensor.data)).reshape(-1)
-
-
-def _mask(pack: Packed, window: int) -> Tensor:
-    """Who sees whom, [rows, 1, longest, longest]: the past, its last `window` tokens where one is given."""
-    longest = pack.grid.shape[1]
-    age = torch.arange(longest)[:, None] - torch.arange(longest)[None]
-    seen = (age >= 0) & (age < window) if window else age >= 0
-    # A padded query sees itself only, so that no row of the softmax is empty.
-    return (seen & pack.there[:, None, :] | torch.eye(longest, dtype=torch.bool))[:, None]
+    def _norm(self, name: str) -> Floats:
+        if name not in self._vectors:
+            raise EdgesleepError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
+        return self._vectors[name]

@@ -1,10 +1,15 @@
 // The Python module edgesleep._native: the C ABI on numpy arrays, nothing more.
 //
 // Owns the release of the interpreter lock and the views on arrays. Leaves
-// shapes, names and errors to edgesleep/kernel.py, the only caller. Must stay
+// shapes, names and errors to edgesleep/kernel.py and network.py. Must stay
 // true: functions return the ABI's error code, and never copy an array.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <vector>
 
 #include "edgesleep.h"
 
@@ -26,6 +31,63 @@ struct Adapter {
     Array<const float> a, b;
     es_adapter view;
 };
+
+// All of a layer's arrays; the network borrows what they point to.
+struct Layer {
+    std::vector<Matrix> matrices;
+    std::vector<std::optional<Array<const float>>> biases, norms;
+
+    es_layer view() const {
+        es_layer made{};
+        for (size_t i = 0; i < ES_MATRICES; ++i) {
+            made.matrices[i] = matrices.at(i).view;
+            made.biases[i] = biases.at(i) ? biases[i]->data() : nullptr;
+        }
+        for (size_t i = 0; i < ES_NORMS; ++i) made.norms[i] = norms.at(i) ? norms[i]->data() : nullptr;
+        return made;
+    }
+};
+
+struct Trained {
+    Adapter adapter;
+    Array<float> a_gradient, b_gradient;
+};
+
+// The network with everything that it borrows.
+struct Network {
+    std::vector<Layer> layers;
+    Matrix embedding, head;
+    Array<const float> norm;
+    std::vector<Trained> trained;
+    es_network *made = nullptr;
+    int error = ES_OK;
+
+    Network(const es_shape &shape, Array<const double> turns, Array<const double> local_turns,
+            std::vector<Layer> own_layers, Matrix own_embedding, Matrix own_head, Array<const float> own_norm)
+        : layers(std::move(own_layers)), embedding(own_embedding), head(own_head), norm(own_norm) {
+        es_shape full = shape;
+        full.turns = turns.data();
+        full.local_turns = local_turns.data();
+        full.layers = (int32_t)layers.size();
+        std::vector<es_layer> views;
+        for (const Layer &layer : layers) views.push_back(layer.view());
+        made = es_network_new(&full, views.data(), &embedding.view, &head.view, norm.data(), &error);
+    }
+    ~Network() { es_network_free(made); }
+    Network(const Network &) = delete;
+    Network &operator=(const Network &) = delete;
+
+    int attach(std::vector<Trained> own, bool copy, bool remember) {
+        trained = std::move(own);
+        std::vector<es_trained> views;
+        for (Trained &one : trained) views.push_back({one.adapter.view, one.a_gradient.data(), one.b_gradient.data()});
+        return es_network_attach(made, views.data(), copy, remember);
+    }
+};
+
+es_batch batch(const Array<const int32_t> &tokens, const Array<const int32_t> &starts, int64_t shared) {
+    return {(int64_t)tokens.size(), shared, tokens.data(), starts.data()};
+}
 
 const es_adapter *view(const Adapter *adapter) { return adapter ? &adapter->view : nullptr; }
 
@@ -103,4 +165,73 @@ NB_MODULE(_native, m) {
             return unlocked([&] { return es_linear_grad(&w.view, view(d), dy.data(), n, dx.data()); });
         },
         "w"_a, "delta"_a.none(), "dy"_a, "n"_a, "dx"_a);
+
+    nb::class_<es_shape>(m, "Shape")
+        .def("__init__", [](es_shape *self) { new (self) es_shape{}; })
+        .def_rw("width", &es_shape::width)
+        .def_rw("heads", &es_shape::heads)
+        .def_rw("kv_heads", &es_shape::kv_heads)
+        .def_rw("head_width", &es_shape::head_width)
+        .def_rw("turned", &es_shape::turned)
+        .def_prop_rw(
+            "halves", [](const es_shape &shape) { return shape.halves != 0; },
+            [](es_shape &shape, bool value) { shape.halves = value; })
+        .def_prop_rw(
+            "gelu", [](const es_shape &shape) { return shape.gelu != 0; },
+            [](es_shape &shape, bool value) { shape.gelu = value; })
+        .def_rw("window", &es_shape::window)
+        .def_rw("local_every", &es_shape::local_every)
+        .def_rw("epsilon", &es_shape::epsilon)
+        .def_rw("attention_scale", &es_shape::attention_scale)
+        .def_rw("embedding_scale", &es_shape::embedding_scale);
+    nb::class_<Layer>(m, "Layer")
+        .def("__init__",
+             [](Layer *self, std::vector<Matrix> matrices, std::vector<std::optional<Array<const float>>> biases,
+                std::vector<std::optional<Array<const float>>> norms) {
+                 new (self) Layer{std::move(matrices), std::move(biases), std::move(norms)};
+             });
+    nb::class_<Trained>(m, "Trained")
+        .def("__init__", [](Trained *self, const Adapter &adapter, Array<float> a, Array<float> b) {
+            new (self) Trained{adapter, a, b};
+        });
+    nb::class_<Network>(m, "Network")
+        .def(nb::init<const es_shape &, Array<const double>, Array<const double>, std::vector<Layer>, Matrix, Matrix,
+                      Array<const float>>())
+        .def_ro("error", &Network::error)
+        .def("attach",
+             [](Network &net, std::vector<Trained> trained, bool copy, bool remember) {
+                 return unlocked([&] { return net.attach(std::move(trained), copy, remember); });
+             })
+        .def("round", [](Network &net) { return unlocked([&] { return es_network_round(net.made); }); })
+        .def("learn",
+             [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
+                Array<const int32_t> places, Array<const int32_t> ids, Array<const float> probs, float scale,
+                Array<float> losses) {
+                 const es_batch rows = batch(tokens, starts, shared);
+                 const int64_t count = (int64_t)places.size();
+                 const es_targets targets{count, count ? (int32_t)(ids.size() / places.size()) : 0, places.data(),
+                                          ids.data(), probs.data()};
+                 return unlocked([&] { return es_network_learn(net.made, &rows, &targets, scale, losses.data()); });
+             })
+        .def("top",
+             [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
+                Array<const int32_t> places, int32_t listed, Array<int32_t> ids, Array<float> probs) {
+                 const es_batch rows = batch(tokens, starts, shared);
+                 return unlocked([&] {
+                     return es_network_top(net.made, &rows, places.data(), (int64_t)places.size(), listed, ids.data(),
+                                           probs.data());
+                 });
+             })
+        .def("logits", [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
+                          Array<float> logits) {
+            const es_batch rows = batch(tokens, starts, shared);
+            return unlocked([&] { return es_network_logits(net.made, &rows, logits.data()); });
+        });
+    m.def("adam", [](Array<float> value, Array<const float> gradient, Array<float> first, Array<float> second,
+                     int64_t step, float rate, float beta1, float beta2, float epsilon, float clip) {
+        return unlocked([&] {
+            return es_adam((int64_t)value.size(), step, rate, beta1, beta2, epsilon, clip, gradient.data(),
+                           value.data(), first.data(), second.data());
+        });
+    });
 }

@@ -127,6 +127,14 @@ inline void unpack_four(const uint8_t *qs, uint8_t zero, int8_t *code) {
     memcpy(code + 16, &high, 16);
 }
 
+inline void pack_four(const int8_t *code, uint8_t zero, uint8_t *qs) {
+    Sixteen low, high;
+    memcpy(&low, code, 16);
+    memcpy(&high, code + 16, 16);
+    const Sixteen pairs = (low + zero) | (high + zero) << 4;
+    memcpy(qs, &pairs, 16);
+}
+
 struct BlockQ4_0 {
     static constexpr int weights = 32, bytes = 18, low = -8, high = 7;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
@@ -136,9 +144,7 @@ struct BlockQ4_0 {
         unpack_four(block + 2, 8, code);
         return finite(d);
     }
-    static void pack(const int8_t *code, uint8_t *block) {
-        for (int j = 0; j < 16; ++j) block[2 + j] = (uint8_t)((code[j] + 8) | (code[j + 16] + 8) << 4);
-    }
+    static void pack(const int8_t *code, uint8_t *block) { pack_four(code, 8, block + 2); }
 };
 
 struct BlockQ4_1 {
@@ -150,9 +156,7 @@ struct BlockQ4_1 {
         unpack_four(block + 4, 0, code);
         return finite(d) && finite(m);
     }
-    static void pack(const int8_t *code, uint8_t *block) {
-        for (int j = 0; j < 16; ++j) block[4 + j] = (uint8_t)(code[j] | code[j + 16] << 4);
-    }
+    static void pack(const int8_t *code, uint8_t *block) { pack_four(code, 0, block + 4); }
 };
 
 // Q5_0 and Q5_1 keep four bits of each code in qs and the fifth in qh.
@@ -171,14 +175,22 @@ inline void unpack_five(const uint8_t *qh, const uint8_t *qs, uint8_t zero, int8
     memcpy(code + 16, &high, 16);
 }
 
-inline void pack_five(const int8_t *code, int zero, uint8_t *qh, uint8_t *qs) {
-    uint32_t fifth = 0;
-    for (int j = 0; j < 16; ++j) {
-        const uint32_t first = (uint32_t)(code[j] + zero), second = (uint32_t)(code[j + 16] + zero);
-        qs[j] = (uint8_t)((first & 15) | (second & 15) << 4);
-        fifth |= first >> 4 << j | second >> 4 << (j + 16);
-    }
-    for (int j = 0; j < 4; ++j) qh[j] = (uint8_t)(fifth >> (8 * j));
+// Bit 4 of eight codes, gathered into one byte: each lands in the top byte of the product once.
+inline uint8_t fifth_byte(const Sixteen &codes, int first) {
+    uint64_t eight;
+    memcpy(&eight, (const uint8_t *)&codes + first, 8);
+    return (uint8_t)(((eight >> 4 & 0x0101010101010101u) * 0x0102040810204080u) >> 56);
+}
+
+inline void pack_five(const int8_t *code, uint8_t zero, uint8_t *qh, uint8_t *qs) {
+    Sixteen low, high;
+    memcpy(&low, code, 16);
+    memcpy(&high, code + 16, 16);
+    low += zero;
+    high += zero;
+    const Sixteen pairs = (low & 15) | high << 4;
+    memcpy(qs, &pairs, 16);
+    for (int j = 0; j < 4; ++j) qh[j] = fifth_byte(j < 2 ? low : high, j % 2 * 8);
 }
 
 struct BlockQ5_0 {
@@ -430,16 +442,39 @@ inline bool with_float(int32_t type, Visit visit) {
     }
 }
 
+// The job's blocks with other codes.
+template <class Block>
+inline void pack(Block, const int8_t *codes, const StripJob &job) {
+    memcpy(job.packed, job.source, (size_t)(job.cols / Block::weights * Block::bytes));
+    for (int j = 0; j < job.cols; j += Block::weights)
+        Block::pack(codes + j, job.packed + j / Block::weights * Block::bytes);
+}
+
 // The float types of a strip job, plain enough for a compiler to make vectors of; every kernel shares it.
 template <class Float>
 inline bool float_strip(Float, const StripJob &job) {
-    for (int j = 0; j < job.cols; ++j) job.weights[j] = Float::read(job.source + j * Float::bytes);
+    float stored[kStrip], made[kStrip];
+    for (int j = 0; j < job.cols; ++j) stored[j] = Float::read(job.source + j * Float::bytes);
+    memcpy(made, stored, (size_t)job.cols * sizeof(float));
     for (int j = 0; j < job.cols && job.delta; ++j) {
-        const float moved = Float::round(job.weights[j] + job.delta[j]);
-        job.weights[j] = job.delta[j] == 0.0f ? job.weights[j] : moved;
+        const float moved = Float::round(stored[j] + job.delta[j]);
+        made[j] = job.delta[j] == 0.0f ? stored[j] : moved;
     }
     uint32_t top = 0;
-    for (int j = 0; j < job.cols; ++j) top |= (bits(job.weights[j]) & 0x7f800000u) == 0x7f800000u;
+    for (int j = 0; j < job.cols; ++j) top |= (bits(made[j]) & 0x7f800000u) == 0x7f800000u;
+    if (job.weights) memcpy(job.weights, made, (size_t)job.cols * sizeof(float));
+    if (!job.packed) return !top;
+    for (int j = 0; j < job.cols; ++j) {
+        uint8_t *at = job.packed + j * Float::bytes;
+        // Where D = 0 the bytes stay, whatever they are.
+        memcpy(at, job.source + j * Float::bytes, Float::bytes);
+        if (job.delta[j] != 0.0f) Float::write(made[j], at);
+        if (!job.moves) continue;
+        job.moves->codes += 1;
+        job.moves->moved += memcmp(at, job.source + j * Float::bytes, Float::bytes) != 0;
+        job.moves->delta_squares += (double)job.delta[j] * job.delta[j];
+        job.moves->change_dot += ((double)made[j] - stored[j]) * job.delta[j];
+    }
     return !top;
 }
 

@@ -95,6 +95,76 @@ int es_merge(const es_matrix *w, const es_adapter *adapter, int64_t row0, int64_
 int es_linear(const es_matrix *w, const es_adapter *adapter, const float *x, int64_t n, float *y);
 int es_linear_grad(const es_matrix *w, const es_adapter *adapter, const float *dy, int64_t n, float *dx);
 
+/* A transformer of the llama family. Pointers are borrowed for the life of the network.
+ *
+ * `turns` and `local_turns` are the rotary frequencies, [turned / 2]: radians per position in global and in local
+ * layers. `halves`: pairs are (j, j + turned/2) and not (2j, 2j + 1). Layer i is local, seeing `window` tokens, where
+ * window > 0 and i % local_every < local_every - 1. */
+typedef struct {
+    int32_t layers, width, heads, kv_heads, head_width, turned, halves, gelu, window, local_every;
+    float epsilon, attention_scale, embedding_scale;
+    const double *turns, *local_turns;
+} es_shape;
+
+enum { ES_Q = 0, ES_K, ES_V, ES_O, ES_GATE, ES_UP, ES_DOWN, ES_MATRICES };
+enum { ES_ATTN_NORM = 0, ES_Q_NORM, ES_K_NORM, ES_POST_ATTN_NORM, ES_FFN_NORM, ES_POST_FFN_NORM, ES_NORMS };
+
+/* One layer: biases and norms that the architecture lacks are null. */
+typedef struct {
+    es_matrix matrices[ES_MATRICES];
+    const float *biases[ES_MATRICES];
+    const float *norms[ES_NORMS];
+} es_layer;
+
+/* The factors of one matrix and where their gradients are added, of the same shapes. */
+typedef struct {
+    es_adapter adapter;
+    float *a_gradient, *b_gradient;
+} es_trained;
+
+/* Rows of tokens end to end: token i belongs to the row that begins at starts[i] <= i. The first `shared` tokens are
+ * the common beginning of all rows, computed once: the others follow it in their row, and see it. */
+typedef struct {
+    int64_t count, shared;
+    const int32_t *tokens, *starts;
+} es_batch;
+
+/* Wanted next tokens: at places[i] < count, `listed` ids with their probabilities, [places, listed]; what these leave
+ * of 1 is the mass of all other tokens together. Entries without probability at the end of a list are filling. A place
+ * may be listed more than once. */
+typedef struct {
+    int64_t count;
+    int32_t listed;
+    const int32_t *places, *ids;
+    const float *probs;
+} es_targets;
+
+typedef struct es_network es_network;
+
+es_network *es_network_new(const es_shape *shape, const es_layer *layers, const es_matrix *embedding,
+                           const es_matrix *head, const float *norm, int *error);
+void es_network_free(es_network *network);
+
+/* Put factors on all matrices, [layers * ES_MATRICES]. With `copy` the rounded weights are kept packed (as large as the
+ * matrices in the file) between two calls of es_network_round; without, they are formed whenever they are used. With
+ * `remember` what a layer's gradient needs is kept for all layers (bf16), without it is computed again. */
+int es_network_attach(es_network *network, const es_trained *trained, int copy, int remember);
+/* To be called when factors have changed. */
+int es_network_round(es_network *network);
+
+/* Losses in nats per target, [count]: -sum_k p_k log q_k - p_tail log q_tail; and `scale` times the gradient of their
+ * sum is added to the gradients. A null `losses` is not allowed. */
+int es_network_learn(es_network *network, const es_batch *batch, const es_targets *targets, float scale, float *losses);
+/* The likeliest next tokens after chosen places and their probabilities, both [places, listed], likeliest first. */
+int es_network_top(es_network *network, const es_batch *batch, const int32_t *places, int64_t count, int32_t listed,
+                   int32_t *ids, float *probs);
+/* All logits after every token, [count, vocabulary]. */
+int es_network_logits(es_network *network, const es_batch *batch, float *logits);
+
+/* One step of Adam on `count` values; `step` counts from 1; the gradient is first multiplied by `clip`. */
+int es_adam(int64_t count, int64_t step, float rate, float beta1, float beta2, float epsilon, float clip,
+            const float *gradient, float *value, float *first, float *second);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,8 +1,8 @@
 // What a kernel for one instruction set has to provide.
 //
-// Owns the three operations that the loops of ops.cpp are built from, and the
-// size of the pieces they work on. Leaves validation, threads and the order of
-// the pieces to ops.cpp. Must stay true: plain data and function pointers only,
+// Owns the operations that all else is built from, and the size and lay-out of
+// the pieces they work on. Leaves validation, threads and the order of the
+// pieces to ops.cpp and network.cpp. Must stay true: plain data and function pointers only,
 // because files built for different processors include this header.
 #pragma once
 
@@ -14,8 +14,6 @@ namespace edgesleep {
 
 // A strip is a piece of one row: the largest block, so that all scratch is of fixed size.
 constexpr int kStrip = 256;
-// A matrix product works on tiles of at most this many weights (64 KiB: they stay in the second cache).
-constexpr int kTile = 64 * kStrip;
 // Rows whose deltas are formed together, so that A is read once for all of them.
 constexpr int kRows = 4;
 
@@ -36,21 +34,71 @@ struct StripJob {
     int cols;
     uint32_t key;        // of the row's dither
     const float *delta;  // null: weights as stored
-    float *weights;      // out, f32 [cols]
-    int8_t *codes;       // out, centred codes [cols]; null when not wanted
+    float *weights;      // out, f32 [cols]; null when not wanted
+    uint8_t *packed;     // out, the blocks with their new codes; null when not wanted
+    es_moves *moves;     // what moved is added here; null when not wanted
 };
 
-// c[m, n] += a[m, k] @ b[k, n]. b is readable up to the next multiple of kLanes columns.
-constexpr int kLanes = 64;
+// Activations lie in panels: blocks of kTokens tokens, in each block feature after feature, kTokens values each. So
+// tokens are the lanes of every vector, and a matrix meets its input with neither of them transposed.
+constexpr int kTokens = 16;
+// Rows or columns of a matrix that are worked on together: whole groups of every kernel's registers.
+constexpr int kPiece = 48;
+
+// For each of `blocks` token blocks, row i of `rows` and token t:
+//   c[block][i][t] += sum over chunks and steps of a[i, step, chunk] * b[block, chunk][step][t]
+// summed with fma in that order, chunks outside.
 struct ProductJob {
-    int64_t m;
-    int n, k;
+    int rows, steps, chunks;
+    int64_t blocks;
     const float *a;
-    int64_t lda;
+    int64_t a_row, a_step, a_chunk;
     const float *b;
-    int64_t ldb;
+    int64_t b_chunk, b_block;
     float *c;
-    int64_t ldc;
+    int64_t c_row, c_block;
+};
+
+// What a layer does to one token block besides products; layers.h has the loops and the formulas.
+struct NormJob {
+    int width;
+    float epsilon;
+    const float *x, *weight;
+};
+struct TurnJob {
+    int pairs, stride;       // pair j is rows j * (halves ? 1 : 2) and that plus stride
+    const float *cos, *sin;  // [pairs][kTokens]
+    bool halves, back;       // back: the other way round, which is the gradient
+};
+struct SoftmaxJob {
+    int keys;
+    float scale;
+    // The keys that each token sees, [kTokens], ends included: some of the shared beginning and some of its own row.
+    const int32_t *shared_first, *shared_last, *first, *last;
+};
+struct HeadJob {
+    int rows, width;
+    float *largest, *total;  // [kTokens], running over tiles
+    float *sum;              // [width][kTokens], what has been summed so far with these weights
+};
+struct AdamJob {
+    int64_t count;
+    float rate, beta1, beta2, epsilon, correction1, correction2, clip;
+    const float *gradient;
+    float *value, *first, *second;
+};
+struct Layers {
+    void (*norm)(const NormJob &, float *y);
+    void (*norm_back)(const NormJob &, const float *dy, float *dx);  // adds to dx
+    void (*turn)(const TurnJob &, float *x);
+    void (*gate)(int rows, bool gelu, const float *gate, const float *up, float *y);
+    void (*gate_back)(int rows, bool gelu, const float *dy, float *gate, float *up);  // in place
+    void (*softmax)(const SoftmaxJob &, float *scores, float *log_total);
+    void (*softmax_back)(const SoftmaxJob &, const float *log_total, const float *mean, float *scores, float *dscores);
+    void (*head)(const HeadJob &, float *logits);  // leaves exp(logit - largest)
+    void (*narrow)(int64_t count, const float *x, uint16_t *y);
+    void (*widen)(int64_t count, const uint16_t *x, float *y);
+    void (*adam)(const AdamJob &);
 };
 
 struct Kernel {
@@ -59,6 +107,7 @@ struct Kernel {
     void (*delta)(const DeltaJob &);
     bool (*strip)(const StripJob &);  // false: a weight or a block's scale is not finite
     void (*product)(const ProductJob &);
+    const Layers &layers;
 };
 
 extern const Kernel kRef;

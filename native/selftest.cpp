@@ -129,6 +129,105 @@ void check_refusals() {
     EXPECT(es_select("abacus") == ES_KERNEL);
 }
 
+// A model of two layers with every optional part, its factors and two rows of tokens with a common beginning.
+struct Model {
+    static constexpr int kWidth = 64, kHidden = 96, kVocabulary = 100, kHeadWidth = 32, kRank = 3, kTokens = 29;
+    std::vector<Case> matrices;  // of two layers, then the embedding
+    std::vector<std::vector<float>> vectors, gradients;
+    std::vector<double> turns;
+    std::vector<int32_t> tokens, starts, places, ids;
+    std::vector<float> probs;
+    std::vector<es_layer> layers;
+    std::vector<es_trained> trained;
+    es_network *net = nullptr;
+
+    explicit Model(Random random) {
+        const int queries = 4 * kHeadWidth, keys = 2 * kHeadWidth;
+        const int sizes[ES_MATRICES][2] = {{queries, kWidth}, {keys, kWidth},    {keys, kWidth},   {kWidth, queries},
+                                           {kHidden, kWidth}, {kHidden, kWidth}, {kWidth, kHidden}};
+        for (int i = 0; i < 2 * ES_MATRICES; ++i)
+            matrices.emplace_back(Q4_1, sizes[i % ES_MATRICES][0], sizes[i % ES_MATRICES][1] / 32, kRank,
+                                  Random{random.next()});
+        matrices.emplace_back(Q8_0, kVocabulary, kWidth / 32, 0, Random{random.next()});
+        for (int i = 0; i < 4; ++i)
+            vectors.emplace_back((size_t)(i == 1 ? kHeadWidth : i == 2 ? queries : kWidth), 1.0f);
+        for (int j = 0; j < kHeadWidth / 2; ++j) turns.push_back(std::pow(1e4, -2.0 * j / kHeadWidth));
+        for (int i = 0; i < kTokens; ++i) {
+            tokens.push_back((int32_t)(random.next() % kVocabulary));
+            starts.push_back(i < 7 ? 0 : i < 18 ? 7 : 18);
+        }
+        places = {0, 6, 6, 17, 28};
+        for (size_t i = 0; i < 2 * places.size(); ++i) {
+            ids.push_back((int32_t)(random.next() % kVocabulary));
+            probs.push_back(0.4f);
+        }
+        for (Case &one : matrices)
+            for (float &value : one.b) value *= 0.01f;
+        begin();
+    }
+    ~Model() { es_network_free(net); }
+
+    void begin() {
+        for (int l = 0; l < 2; ++l) {
+            es_layer layer{};
+            for (int i = 0; i < ES_MATRICES; ++i) layer.matrices[i] = matrices[(size_t)(l * ES_MATRICES + i)].w;
+            layer.biases[ES_Q] = vectors[2].data();
+            for (int i = 0; i < ES_NORMS; ++i)
+                layer.norms[i] = vectors[i == ES_Q_NORM || i == ES_K_NORM ? 1 : 0].data();
+            layers.push_back(layer);
+        }
+        for (int i = 0; i < 2 * ES_MATRICES; ++i) {
+            const Case &one = matrices[(size_t)i];
+            gradients.emplace_back(one.a.size());
+            gradients.emplace_back(one.b.size());
+            trained.push_back({one.adapter, gradients[(size_t)(2 * i)].data(), gradients[(size_t)(2 * i + 1)].data()});
+        }
+        const es_shape shape{2, kWidth, 4,     2,    kHeadWidth, kHeadWidth,   1,           1,
+                             5, 2,      1e-6f, 0.2f, 2.0f,       turns.data(), turns.data()};
+        int error;
+        net = es_network_new(&shape, layers.data(), &matrices.back().w, &matrices.back().w, vectors[0].data(), &error);
+        EXPECT(net && error == ES_OK);
+    }
+
+    std::vector<float> learn(int copy, int remember) {
+        for (auto &gradient : gradients) std::fill(gradient.begin(), gradient.end(), 0.0f);
+        std::vector<float> result(places.size());
+        const es_batch batch{kTokens, 7, tokens.data(), starts.data()};
+        const es_targets targets{(int64_t)places.size(), 2, places.data(), ids.data(), probs.data()};
+        EXPECT(es_network_attach(net, trained.data(), copy, remember) == ES_OK);
+        EXPECT(es_network_learn(net, &batch, &targets, 1.0f, result.data()) == ES_OK);
+        for (const auto &gradient : gradients) result.insert(result.end(), gradient.begin(), gradient.end());
+        std::vector<int32_t> found(places.size() * 9);
+        std::vector<float> likely(found.size()), logits((size_t)(kTokens * kVocabulary));
+        EXPECT(es_network_top(net, &batch, places.data(), 5, 9, found.data(), likely.data()) == ES_OK);
+        EXPECT(es_network_logits(net, &batch, logits.data()) == ES_OK);
+        result.insert(result.end(), likely.begin(), likely.end());
+        return result;
+    }
+};
+
+void check_network() {
+    std::vector<float> first;
+    for (int i = 0; i < es_kernel_count(); ++i) {
+        if (!es_kernel_runs(i)) continue;
+        EXPECT(es_select(es_kernel_name(i)) == ES_OK);
+        for (int threads : {1, 3}) {
+            es_set_threads(threads);
+            Model model(Random{11});
+            const std::vector<float> found = model.learn(1, 1);
+            for (float value : found) EXPECT(finite(value));
+            if (first.empty()) first = found;
+            EXPECT(Results::same(found, first));
+            EXPECT(Results::same(model.learn(0, 1), first));  // formed anew, the weights are the same
+            model.learn(0, 0);
+            model.starts[20] = 3;
+            const es_batch bad{Model::kTokens, 7, model.tokens.data(), model.starts.data()};
+            std::vector<float> logits((size_t)(Model::kTokens * Model::kVocabulary));
+            EXPECT(es_network_logits(model.net, &bad, logits.data()) == ES_SHAPE);
+        }
+    }
+}
+
 // Every 16-bit float comes back from f32, and halfway values go to even.
 void check_halves() {
     for (uint32_t h = 0; h < 0x7c00; ++h) {
@@ -159,6 +258,7 @@ int main() {
     check_halves();
     check_dither();
     check_refusals();
+    check_network();
     for (int type : kTypes) {
         int32_t weights, bytes;
         es_block(type, &weights, &bytes);

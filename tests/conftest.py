@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesleep import catalog
+from edgesleep import catalog, kernel, machine
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +36,9 @@ def gemma3() -> Path:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks compute on one thread: tiny matrices are slower on more."""
-    import torch
-
-    from edgesleep.network import set_threads
-
-    before = torch.get_num_threads()
-    set_threads(1)
+    monkeypatch.setattr(machine, "threads", lambda wanted=0: wanted or 1)
+    kernel.set_threads(1)
     yield
-    set_threads(before)
+    kernel.set_threads(0)

@@ -33,7 +33,6 @@ TRAIN = TrainSettings(
     alpha=8.0,
     lessons_per_step=5,
     anchors_per_step=2,
-    batch_tokens=128,
     drift_budget=0.001,
     checkpoint_every=2,
 )
@@ -123,9 +122,9 @@ def killed(work: Callable[..., object], *arguments: object) -> None:
 
 def exit_code(work: Callable[..., object], *arguments: object) -> int | None:
     """Run `work` in a process of its own; how that ended."""
-    # The server imports the heavy libraries once (AdamW needs torch._dynamo) and then only forks; it runs no thread.
+    # The server imports the heavy libraries once and then only forks; it runs no thread.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["edgesleep.night.cycle", "torch._dynamo", "pytest", "gguf"])
+    context.set_forkserver_preload(["edgesleep.night.cycle", "pytest", "gguf"])
     child = context.Process(target=work, args=arguments)
     child.start()
     child.join(120)

@@ -23,8 +23,9 @@ LAYERS = (
     ("records", "night.relations"),
     ("config", "machine", "catalog", "night.phrases"),
     ("gguf", "kernel", "journal", "store"),
-    ("adapter",),
-    ("engine", "network"),
+    ("adapter", "model"),
+    ("engine", "reference"),
+    ("network",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.cycle", "day.importers"),
     ("progress",),
@@ -33,9 +34,9 @@ LAYERS = (
 )
 LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 
-# One file per heavy dependency (torch and its file format have two); `edgesleep --help` loads none but click.
+# One file per heavy dependency (the native module and safetensors have two); `edgesleep --help` loads none but click.
 HOMES = {
-    "_native": {"kernel"},
+    "_native": {"kernel", "network"},
     "click": {"cli"},
     "filelock": {"store"},
     "gguf": {"gguf"},
@@ -45,7 +46,7 @@ HOMES = {
     "rich": {"progress"},
     "safetensors": {"adapter", "night.train"},
     "sqlite_utils": {"journal"},
-    "torch": {"network", "night.train"},
+    "torch": {"reference"},
 }
 MAX_LINES = 600
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from nights import TRAIN, die, killed, needs_fork
 from tiny import make_tiny
 
+from edgesleep import kernel
 from edgesleep.adapter import Adapter
 from edgesleep.config import TrainSettings
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
-from edgesleep.network import Network, set_threads
+from edgesleep.network import Network, Trainable
 from edgesleep.night import train
-from edgesleep.night.train import Plan, Run, Watch, anchor_targets
+from edgesleep.night.train import Plan, Run, Watch, anchor_tasks
 from edgesleep.records import Row, StepReport, Training
 
 SEED = 7
@@ -43,7 +43,7 @@ def plan(*, passes: int = 4, minutes: float = 1000.0, lessons: int = 12, setting
 
 
 def start(base: Path, settings: TrainSettings = TRAIN) -> tuple[Network, Adapter]:
-    set_threads(1)
+    kernel.set_threads(1)
     network = Network(Gguf.open(base), SEED)
     return network, Adapter.fresh(network.shapes, settings.rank, settings.alpha, SEED, "base")
 
@@ -57,7 +57,7 @@ def begun(base: Path) -> Run:
     """A run before its first step."""
     network, adapter = start(base)
     network.attach(adapter)
-    return Run(network, plan(), [])
+    return Run(network, adapter, plan(), [])
 
 
 def flat(adapter: Adapter) -> dict[str, bytes]:
@@ -166,35 +166,58 @@ def test_training_never_moves_the_targets_of_the_anchors(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They come from the base alone: before, during and after training, and after going on from a checkpoint."""
-    before = list(anchor_targets(start(base)[0], plan().anchors, TRAIN))
-    seen: list[list[train.Target]] = []
+    before = anchor_tasks(start(base)[0], plan().anchors, TRAIN.top_tokens)
+    seen: list[list[train.Task]] = []
     init = Run.__init__
 
-    def spy(self: Run, network: Network, wanted: Plan, anchors: list[train.Target]) -> None:
+    def spy(self: Run, network: Trainable, adapter: Adapter, wanted: Plan, anchors: list[train.Task]) -> None:
         seen.append(anchors)
-        init(self, network, wanted, anchors)
+        init(self, network, adapter, wanted, anchors)
 
     monkeypatch.setattr(Run, "__init__", spy)
     stop_after(base, 5, tmp_path / "c")
     ran(base, plan(), tmp_path / "c")
     assert len(seen) == 2
-    for targets in seen:
-        for mine, theirs in zip(targets, before, strict=True):
-            assert mine.row == theirs.row
-            for name in ("places", "ids", "probs", "entropy"):
-                assert torch.equal(getattr(mine, name), getattr(theirs, name)), name
+    for tasks in seen:
+        for mine, theirs in zip(tasks, before, strict=True):
+            assert (mine.row, mine.entropy) == (theirs.row, theirs.entropy)
+            for name in ("places", "ids", "probs"):
+                np.testing.assert_array_equal(getattr(mine.target, name), getattr(theirs.target, name))
 
 
 def test_targets_are_the_likeliest_tokens_of_the_base(base: Path) -> None:
     network, _ = start(base)
-    [target] = anchor_targets(network, plan().anchors[:1], TRAIN)
-    row = target.row
+    anchors = plan().anchors
+    tasks = anchor_tasks(network, anchors, TRAIN.top_tokens)
+    assert [task.row for task in tasks] == list(anchors), "in their own order"
+    row, target = tasks[0].row, tasks[0].target
     assert target.places.tolist() == list(range(row.start - 1, len(row.tokens)))
-    probs = network.logits(row.tokens).softmax(1)[row.start - 1 :]
-    wanted = probs.topk(TRAIN.top_tokens, dim=1)
-    assert torch.equal(target.ids, wanted.indices)
-    torch.testing.assert_close(target.probs, wanted.values)
-    assert (target.entropy >= 0).all() and (target.entropy <= math.log(probs.shape[1])).all()
+    logits = network.logits(row.tokens)[row.start - 1 :]
+    probs = np.exp(logits - logits.max(1, keepdims=True))
+    probs /= probs.sum(1, keepdims=True)
+    order = np.argsort(-probs, axis=1)[:, : TRAIN.top_tokens]
+    assert (target.ids == order).all()
+    np.testing.assert_allclose(target.probs, np.take_along_axis(probs, order, 1), rtol=1e-4)
+    assert 0 <= tasks[0].entropy <= len(target.places) * math.log(probs.shape[1])
+
+
+# -- what is computed together ---------------------------------------------------------------------------------------
+
+
+def test_rows_that_begin_alike_are_computed_together() -> None:
+    beginning = tuple(range(40))
+    chats = [(*beginning, 50 + i, 60, 70) for i in range(6)]
+    texts = [(100 + i, *range(30)) for i in range(4)]
+    mixed = [text for pair in zip(chats, [*texts, *texts[:2]], strict=True) for text in pair]
+    batches = list(train._batches(mixed, lambda text: text, 90))
+    assert sorted(text for batch in batches for text in batch) == sorted(mixed)
+    assert batches[0] == chats, "58 tokens, where one by one they have 258"
+    assert all(sum(map(len, batch)) <= 90 for batch in batches[1:])
+
+
+def test_a_row_longer_than_a_batch_is_computed_alone() -> None:
+    texts = [tuple(range(200)), (1, 2, 3), (7, 8)]
+    assert [len(batch) for batch in train._batches(texts, lambda text: text, 50)] == [1, 2]
 
 
 # -- cut and gone on -------------------------------------------------------------------------------------------------
@@ -316,10 +339,10 @@ def test_a_loss_that_is_no_number_ends_the_run(
     calls = 0
     learn = Run._learn
 
-    def breaking(self: Run, targets: list[train.Target], weight: float) -> float:
+    def breaking(self: Run, tasks: list[train.Task], weight: float) -> float:
         nonlocal calls
-        mean = learn(self, targets, weight)
-        calls += (not targets[0].row.memory_id) == (which == "anchors")
+        mean = learn(self, tasks, weight)
+        calls += (not tasks[0].row.memory_id) == (which == "anchors")
         return math.nan if calls == 3 else mean
 
     monkeypatch.setattr(Run, "_learn", breaking)

@@ -21,7 +21,7 @@ from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
-from edgesleep.network import Network, set_threads
+from edgesleep.network import build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
 from edgesleep.records import (
@@ -285,10 +285,10 @@ class Night:
             seed=self._seed,
         )
         base, delta = self.store.base(), self.store.delta_path(parent)
-        set_threads(machine.threads(night.threads))
+        kernel.set_threads(machine.threads(night.threads))
         # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
         adapter = Adapter.load(delta) if delta else None
-        network = Network(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed)
+        network = build(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20)
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         checkpoint = self.folder / f"checkpoint-{inputs[:16]}.safetensors"
         training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))

@@ -11,20 +11,23 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.numpy import save
 
+from edgesleep import kernel
 from edgesleep.adapter import Adapter
 from edgesleep.config import TrainSettings
 from edgesleep.errors import EdgesleepError
-from edgesleep.network import Network, Packed
+from edgesleep.model import Target, Tokens, common
+from edgesleep.network import Trainable
 from edgesleep.records import Row, StepReport, Training, write_atomically
+
+T = TypeVar("T")
 
 WARM_UP = 0.1  # share of the run in which the rate rises
 LAST_RATE = 0.1  # share of the peak rate at the end
@@ -32,9 +35,11 @@ STAY_RANGE = (0.5, 16.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
 TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a little each step
 SLOWER, FASTER = 0.97, 1.01
+SPARED = 64  # tokens that a row of another beginning may cost a batch
 PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 
 
+_SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
 _COUNTERS = {"step": int, "tokens": int, "seconds": float, "stay": float, "pace": float, "drift": float, "loss": float}
 
 
@@ -63,17 +68,15 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Target:
-    """Wanted next-token distribution at some places of a row: see network.HeadLoss. `entropy` is its own, [n]."""
+class Task:
+    """One row and what is wanted of it. `entropy` is that of all its targets together, in nats."""
 
     row: Row
-    places: Tensor
-    ids: Tensor
-    probs: Tensor
-    entropy: Tensor
+    target: Target
+    entropy: float
 
 
-def train(network: Network, adapter: Adapter, plan: Plan, checkpoint: Path, watch: Watch) -> Training:
+def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, watch: Watch) -> Training:
     """Train `adapter` in place until the plan is done, time is up or someone asks to stop.
 
     Goes on from `checkpoint` where it exists. Raises EdgesleepError when there
@@ -81,49 +84,46 @@ def train(network: Network, adapter: Adapter, plan: Plan, checkpoint: Path, watc
     """
     if not plan.lessons or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
-    anchors = list(anchor_targets(network, plan.anchors, plan.settings))
+    anchors = anchor_tasks(network, plan.anchors, plan.settings.top_tokens)
     network.attach(adapter)
-    run = Run(network, plan, anchors)
+    run = Run(network, adapter, plan, anchors)
     if checkpoint.exists():
         run.resume(checkpoint)
     return run.go(checkpoint, watch)
 
 
-@torch.no_grad()
-def anchor_targets(network: Network, rows: Sequence[Row], settings: TrainSettings) -> Iterator[Target]:
+def anchor_tasks(network: Trainable, rows: Sequence[Row], top: int) -> list[Task]:
     """The base's likeliest next tokens at every place of the anchors; to be asked before an adapter is attached."""
-    for batch in _batches(rows, settings.batch_tokens):
-        pack = Packed.of([row.tokens for row in batch])
-        places = [torch.arange(max(row.start - 1, 0), len(row.tokens)) for row in batch]
-        chosen = torch.cat([pack.grid[i, spots] for i, spots in enumerate(places)])
-        sizes = [len(spots) for spots in places]
-        ids, probs = (part.split(sizes) for part in network.top(network.hidden(pack)[chosen], settings.top_tokens))
-        for target in zip(batch, places, ids, probs, strict=True):
-            yield Target(*target, _entropy(target[-1]))
+    found: dict[int, Task] = {}
+    for batch in _batches(range(len(rows)), lambda i: rows[i].tokens, network.batch_tokens):
+        places = [np.arange(max(rows[i].start - 1, 0), len(rows[i].tokens), dtype=np.int32) for i in batch]
+        ends = np.cumsum([len(spots) for spots in places])[:-1]
+        ids, probs = network.top([rows[i].tokens for i in batch], places, top)
+        for i, spots, own_ids, own in zip(batch, places, np.split(ids, ends), np.split(probs, ends), strict=True):
+            found[i] = Task(rows[i], Target(spots, own_ids, own), _entropy(own))
+    return [found[i] for i in range(len(rows))]
 
 
-def _entropy(probs: Tensor) -> Tensor:
-    """Entropy of listed tokens and the tail as one more, in nats, [n]."""
-    tail = (1 - probs.sum(1)).clamp(min=1e-9)
-    return -(probs * probs.clamp(min=1e-9).log()).sum(1) - tail * tail.log()
+def _entropy(probs: NDArray[np.float32]) -> float:
+    """Entropy of the listed tokens and the tail as one more, in nats, summed over the places."""
+    tail = np.maximum(1 - probs.sum(1, dtype=np.float64), 1e-9)
+    listed = probs.astype(np.float64)
+    return float(-(listed * np.log(np.maximum(listed, 1e-9))).sum() - (tail * np.log(tail)).sum())
 
 
-def lesson_target(row: Row, top: int) -> Target:
-    """Certainty about the answer's own tokens, in the shape of an anchor's target."""
-    places = torch.arange(row.start - 1, len(row.tokens) - 1)
-    ids = torch.zeros(len(places), top, dtype=torch.long)
-    probs = torch.zeros(len(places), top)
-    ids[:, 0] = torch.tensor(row.tokens[row.start :])
-    probs[:, 0] = 1.0
-    return Target(row, places, ids, probs, torch.zeros(len(places)))
+def lesson_task(row: Row) -> Task:
+    """Certainty about the answer's own tokens, in the shape of an anchor's."""
+    places = np.arange(row.start - 1, len(row.tokens) - 1, dtype=np.int32)
+    ids = np.array(row.tokens[row.start :], np.int32)[:, None]
+    return Task(row, Target(places, ids, np.ones(ids.shape, np.float32)), 0.0)
 
 
 class Run:
     """The state of one training run: optimiser, step, and the weight of staying."""
 
-    def __init__(self, network: Network, plan: Plan, anchors: list[Target]) -> None:
-        self.network, self.plan, self.anchors = network, plan, anchors
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
+    def __init__(self, network: Trainable, adapter: Adapter, plan: Plan, anchors: list[Task]) -> None:
+        self.network, self.adapter, self.plan, self.anchors = network, adapter, plan, anchors
+        self.moments = {key: (np.zeros_like(factor), np.zeros_like(factor)) for key, factor in self._named()}
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
@@ -157,13 +157,12 @@ class Run:
 
     def _advance(self) -> float:
         """One optimiser step; the rate that it used."""
-        settings = self.plan.settings
-        lessons = [lesson_target(row, settings.top_tokens) for row in self._draw()]
+        lessons = [lesson_task(row) for row in self._draw()]
         anchors = self._draw_anchors()
         rate = self._rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
+        for pair in self.network.gradients.values():
+            for gradient in pair:
+                gradient.fill(0.0)
         self.loss = self._learn(lessons, 1.0)
         drift = self._learn(anchors, self.stay)
         if not math.isfinite(self.loss + drift):
@@ -171,29 +170,30 @@ class Run:
                 f"Training broke at step {self.step + 1}: the loss is not a number.",
                 "Lower train.rate in config.toml; the current model is unchanged.",
             )
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.network.moved()
+        self._descend(rate)
         self._balance(drift)
         self.step += 1
         return rate
 
-    def _learn(self, targets: Sequence[Target], weight: float) -> float:
+    def _learn(self, tasks: Sequence[Task], weight: float) -> float:
         """Add the gradient of weight * mean loss over all places; the mean, less the targets' entropy."""
-        places = sum(len(target.places) for target in targets)
-        total = 0.0
-        rest = iter(targets)
-        for rows in _batches([target.row for target in targets], self.plan.settings.batch_tokens):
-            batch = list(islice(rest, len(rows)))
-            pack = Packed.of([row.tokens for row in rows])
-            chosen = torch.cat([pack.grid[i, target.places] for i, target in enumerate(batch)])
-            hidden = self.network.hidden(pack)[chosen]
-            ids, probs = torch.cat([t.ids for t in batch]), torch.cat([t.probs for t in batch])
-            loss = self.network.loss(hidden, ids, probs).sum() - torch.cat([t.entropy for t in batch]).sum()
-            (loss * (weight / places)).backward()
-            total += loss.item()
-            self.tokens += sum(len(row.tokens) for row in rows)  # padding is no training
+        places = sum(len(task.target.places) for task in tasks)
+        total = -sum(task.entropy for task in tasks)
+        for batch in _batches(tasks, lambda task: task.row.tokens, self.network.batch_tokens):
+            rows = [task.row.tokens for task in batch]
+            losses = self.network.learn(rows, [task.target for task in batch], weight / places)
+            total += float(losses.sum(dtype=np.float64))
+            self.tokens += sum(len(row) for row in rows)
         return total / places
+
+    def _descend(self, rate: float) -> None:
+        """One step of Adam along the gradient, whose norm is cut to 1."""
+        gradients = self.network.gradients
+        norm = math.sqrt(sum(float(np.vdot(part, part)) for pair in gradients.values() for part in pair))
+        for (name, part), factor in self._named():
+            gradient = gradients[name]["ab".index(part)]
+            kernel.adam(factor, gradient, self.moments[name, part], self.step + 1, rate, min(1.0, 1.0 / (norm + 1e-6)))
+        self.network.moved()
 
     def _balance(self, drift: float) -> None:
         """Weigh staying against learning so that smoothed drift settles at its budget; slow down when it runs away.
@@ -223,7 +223,7 @@ class Run:
         first = self.step % per_pass * size
         return [self.plan.lessons[i] for i in order[first : first + size]]
 
-    def _draw_anchors(self) -> list[Target]:
+    def _draw_anchors(self) -> list[Task]:
         random = np.random.default_rng([self.plan.seed, self.step, 1])
         count = min(self.plan.settings.anchors_per_step, len(self.anchors))
         return [self.anchors[i] for i in random.choice(len(self.anchors), count, replace=False)]
@@ -231,32 +231,26 @@ class Run:
     # Checkpoints
 
     def save(self, path: Path) -> None:
-        """Adapter, optimiser moments and counters in one file, whole or absent."""
-        tensors: dict[str, Tensor] = {}
-        for (name, part), parameter in self._named():
-            state = self.optimizer.state.get(parameter, {})
-            tensors[f"{name}.{part}"] = parameter.detach()
-            for moment in ("exp_avg", "exp_avg_sq"):
-                tensors[f"{name}.{part}.{moment}"] = state.get(moment, torch.zeros_like(parameter))
+        """Adapter, Adam's moments and counters in one file, whole or absent."""
+        tensors = {f"{name}.{part}.{kind}": array for (name, part), kind, array in self._state()}
         about = {key: repr(getattr(self, key)) for key in _COUNTERS}
         write_atomically(path, save(tensors, about))
 
     def resume(self, path: Path) -> None:
-        with safe_open(path, "pt") as file:
+        with safe_open(path, "numpy") as file:
             about = file.metadata()
-            for key, kind in _COUNTERS.items():
-                setattr(self, key, kind(about[key]))
-            for (name, part), parameter in self._named():
-                with torch.no_grad():
-                    parameter.copy_(file.get_tensor(f"{name}.{part}"))
-                self.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": file.get_tensor(f"{name}.{part}.exp_avg"),
-                    "exp_avg_sq": file.get_tensor(f"{name}.{part}.exp_avg_sq"),
-                }
+            for counter, number in _COUNTERS.items():
+                setattr(self, counter, number(about[counter]))
+            for (name, part), kind, array in self._state():
+                array[:] = file.get_tensor(f"{name}.{part}.{kind}")
+        self.network.moved()
 
-    def _named(self) -> Iterator[tuple[tuple[str, str], Tensor]]:
-        for name, pair in self.network.factors.items():
+    def _state(self) -> Iterator[tuple[tuple[str, str], str, NDArray[np.float32]]]:
+        for key, factor in self._named():
+            yield from ((key, kind, array) for kind, array in zip(_SAVED, (factor, *self.moments[key]), strict=True))
+
+    def _named(self) -> Iterator[tuple[tuple[str, str], NDArray[np.float32]]]:
+        for name, pair in self.adapter.factors.items():
             yield from (((name, part), factor) for part, factor in zip("ab", pair, strict=True))
 
 
@@ -264,15 +258,20 @@ def _within(limits: tuple[float, float], value: float) -> float:
     return max(limits[0], min(limits[1], value))
 
 
-def _batches(rows: Sequence[Row], limit: int) -> Iterator[list[Row]]:
-    """Groups of at most `limit` tokens (or one row): what is alive between forward and backward."""
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        if batch and size + len(row.tokens) > limit:
+def _batches(items: Sequence[T], tokens: Callable[[T], Tokens], limit: int) -> Iterator[list[T]]:
+    """Groups of at most `limit` tokens (or one text), texts that begin alike together: what is computed in one pass."""
+    batch: list[T] = []
+    for item in sorted(items, key=tokens):
+        before, after = (_computed([tokens(one) for one in some]) for some in (batch, [*batch, item]))
+        # A text that begins otherwise would undo what the others share.
+        if batch and (after > limit or after - before > len(tokens(item)) + SPARED):
             yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += len(row.tokens)
+            batch = []
+        batch.append(item)
     if batch:
         yield batch
+
+
+def _computed(texts: Sequence[Tokens]) -> int:
+    """Tokens of one pass: the common beginning counts once."""
+    return sum(map(len, texts)) - (len(texts) - 1) * common(texts)

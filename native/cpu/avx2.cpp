@@ -4,6 +4,7 @@
 // Must stay true: built alone with its flags, and no library code inside.
 #include <immintrin.h>
 
+#include "layers.h"
 #include "vector.h"
 
 namespace edgesleep {
@@ -12,7 +13,7 @@ namespace {
 struct Avx2 {
     using f = __m256;
     using i = __m256i;
-    static constexpr int width = 8, rows = 6, columns = 2;  // 12 sums of 16 registers
+    static constexpr int width = 8, rows = 6, blocks = 1;  // 12 sums of 16 registers
 
     static f load(const float *at) { return _mm256_loadu_ps(at); }
     static void store(float *at, f x) { _mm256_storeu_ps(at, x); }
@@ -23,6 +24,10 @@ struct Avx2 {
     static f floor(f x) { return _mm256_floor_ps(x); }
     static f min(f x, f y) { return _mm256_min_ps(x, y); }
     static f max(f x, f y) { return _mm256_max_ps(x, y); }
+    static f sub(f x, f y) { return _mm256_sub_ps(x, y); }
+    static int differ(f x, f y) {
+        return __builtin_popcount((unsigned)_mm256_movemask_ps(_mm256_cmp_ps(x, y, _CMP_NEQ_UQ)));
+    }
 
     static i all_ints(uint32_t x) { return _mm256_set1_epi32((int)x); }
     static i plus(i x, i y) { return _mm256_add_epi32(x, y); }
@@ -49,6 +54,6 @@ struct Avx2 {
 
 }  // namespace
 
-const Kernel kAvx2 = {"avx2", cpu_has_avx2, delta<Avx2>, strip<Avx2>, product<Avx2>};
+const Kernel kAvx2 = {"avx2", cpu_has_avx2, delta<Avx2>, strip<Avx2>, product<Avx2>, kLayers};
 
 }  // namespace edgesleep

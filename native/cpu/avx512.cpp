@@ -4,6 +4,7 @@
 // Must stay true: built alone with its flags, and no library code inside.
 #include <immintrin.h>
 
+#include "layers.h"
 #include "vector.h"
 
 namespace edgesleep {
@@ -12,7 +13,7 @@ namespace {
 struct Avx512 {
     using f = __m512;
     using i = __m512i;
-    static constexpr int width = 16, rows = 12, columns = 2;  // 24 sums of 32 registers
+    static constexpr int width = 16, rows = 12, blocks = 2;  // 24 sums of 32 registers
 
     static f load(const float *at) { return _mm512_loadu_ps(at); }
     static void store(float *at, f x) { _mm512_storeu_ps(at, x); }
@@ -23,6 +24,8 @@ struct Avx512 {
     static f floor(f x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
     static f min(f x, f y) { return _mm512_min_ps(x, y); }
     static f max(f x, f y) { return _mm512_max_ps(x, y); }
+    static f sub(f x, f y) { return _mm512_sub_ps(x, y); }
+    static int differ(f x, f y) { return __builtin_popcount(_mm512_cmp_ps_mask(x, y, _CMP_NEQ_UQ)); }
 
     static i all_ints(uint32_t x) { return _mm512_set1_epi32((int)x); }
     static i plus(i x, i y) { return _mm512_add_epi32(x, y); }
@@ -48,6 +51,6 @@ struct Avx512 {
 
 }  // namespace
 
-const Kernel kAvx512 = {"avx512", cpu_has_avx512, delta<Avx512>, strip<Avx512>, product<Avx512>};
+const Kernel kAvx512 = {"avx512", cpu_has_avx512, delta<Avx512>, strip<Avx512>, product<Avx512>, kLayers};
 
 }  // namespace edgesleep

@@ -5,7 +5,7 @@
 // vectorisation, so that what is written is what runs.
 #include <cmath>
 
-#include "../blocks.h"
+#include "layers.h"
 
 namespace edgesleep {
 namespace {
@@ -27,17 +27,24 @@ void delta(const DeltaJob &job) {
 template <class Block>
 bool affine_strip(Block block, const StripJob &job) {
     Strip strip;
+    int8_t codes[kStrip];
     const bool good = unpack(block, job.source, job.cols, strip);
     for (int j = 0; j < job.cols; ++j) {
-        const float step = strip.step[j / kGroup], offset = strip.offset[j / kGroup];
-        float code = strip.code[j];
-        if (job.delta && step != 0.0f) {
-            code += std::floor(std::fmaf(job.delta[j], 1.0f / step, dither(job.key, job.col + j)));
-            code = std::fmin(std::fmax(code, Block::low), Block::high);
-        }
-        job.weights[j] = step * code + offset;
-        if (job.codes) job.codes[j] = (int8_t)code;
+        const float step = strip.step[j / kGroup], offset = strip.offset[j / kGroup], old = strip.code[j];
+        float wanted = old;
+        if (job.delta && step != 0.0f)
+            wanted += std::floor(std::fmaf(job.delta[j], 1.0f / step, dither(job.key, job.col + j)));
+        const float code = std::fmin(std::fmax(wanted, Block::low), Block::high);
+        codes[j] = (int8_t)code;
+        if (job.weights) job.weights[j] = step * code + offset;
+        if (!job.moves) continue;
+        job.moves->codes += 1;
+        job.moves->moved += code != old;
+        job.moves->clamped += code != wanted;
+        job.moves->delta_squares += (double)job.delta[j] * job.delta[j];
+        job.moves->change_dot += (double)(step * (code - old)) * job.delta[j];
     }
+    if (job.packed) pack(block, codes, job);
     return good;
 }
 
@@ -49,16 +56,19 @@ bool strip(const StripJob &job) {
 }
 
 void product(const ProductJob &job) {
-    for (int64_t i = 0; i < job.m; ++i)
-        for (int j = 0; j < job.n; ++j) {
-            float sum = job.c[i * job.ldc + j];
-            for (int k = 0; k < job.k; ++k) sum = std::fmaf(job.a[i * job.lda + k], job.b[k * job.ldb + j], sum);
-            job.c[i * job.ldc + j] = sum;
-        }
+    for (int64_t block = 0; block < job.blocks; ++block)
+        for (int i = 0; i < job.rows; ++i)
+            for (int t = 0; t < kTokens; ++t) {
+                float &sum = job.c[block * job.c_block + i * job.c_row + t];
+                for (int chunk = 0; chunk < job.chunks; ++chunk)
+                    for (int step = 0; step < job.steps; ++step)
+                        sum = std::fmaf(job.a[i * job.a_row + step * job.a_step + chunk * job.a_chunk],
+                                        job.b[block * job.b_block + chunk * job.b_chunk + step * kTokens + t], sum);
+            }
 }
 
 }  // namespace
 
-const Kernel kRef = {"ref", runs, delta, strip, product};
+const Kernel kRef = {"ref", runs, delta, strip, product, kLayers};
 
 }  // namespace edgesleep

@@ -66,31 +66,71 @@ inline typename V::f dither_lanes(uint32_t key, typename V::i columns) {
     return V::fma(V::to_float(V::template right<9>(x)), V::all(0x1p-23f), V::all(0x1p-24f));
 }
 
-template <class V, class Block>
-bool affine_strip(Block block, const StripJob &job) {
-    Strip strip;
-    const bool good = unpack(block, job.source, job.cols, strip);
-    if (!job.delta) {
-        for (int j = 0; j < job.cols; j += V::width)
-            V::store(job.weights + j, V::add(V::mul(V::codes(strip.code + j), V::all(strip.step[j / kGroup])),
-                                             V::all(strip.offset[j / kGroup])));
-        if (job.codes) __builtin_memcpy(job.codes, strip.code, (size_t)job.cols);
-        return good;
+// Sums of an account, a strip at a time.
+template <class V>
+struct Account {
+    int64_t moved = 0, clamped = 0;
+    typename V::f squares = V::all(0.0f), dot = V::all(0.0f);
+
+    void add_to(const StripJob &job) const {
+        float lanes[2][V::width];
+        V::store(lanes[0], squares);
+        V::store(lanes[1], dot);
+        for (int i = 0; i < V::width; ++i) {
+            job.moves->delta_squares += lanes[0][i];
+            job.moves->change_dot += lanes[1][i];
+        }
+        job.moves->codes += job.cols;
+        job.moves->moved += moved;
+        job.moves->clamped += clamped;
     }
+};
+
+template <class V>
+void stored_strip(const Strip &strip, const StripJob &job) {
+    for (int j = 0; j < job.cols; j += V::width)
+        V::store(job.weights + j, V::add(V::mul(V::codes(strip.code + j), V::all(strip.step[j / kGroup])),
+                                         V::all(strip.offset[j / kGroup])));
+}
+
+template <class V, bool merging, class Block>
+void moved_strip(Block, const Strip &strip, const StripJob &job, int8_t *codes) {
     // An inverse of 0 leaves floor(u) = 0: a block without a step stays.
     float inverse[kStrip / kGroup];
     for (int g = 0; g < job.cols / kGroup; ++g) inverse[g] = strip.step[g] == 0.0f ? 0.0f : 1.0f / strip.step[g];
     const typename V::f low = V::all(Block::low), high = V::all(Block::high);
     typename V::i columns = V::ramp((uint32_t)job.col * kColumn, kColumn);
+    Account<V> account;
     for (int j = 0; j < job.cols; j += V::width) {
         const int g = j / kGroup;
-        const typename V::f u = dither_lanes<V>(job.key, columns);
-        const typename V::f move = V::floor(V::fma(V::load(job.delta + j), V::all(inverse[g]), u));
-        const typename V::f code = V::min(V::max(V::add(V::codes(strip.code + j), move), low), high);
-        V::store(job.weights + j, V::add(V::mul(code, V::all(strip.step[g])), V::all(strip.offset[g])));
-        if (job.codes) V::store_codes(job.codes + j, code);
+        const typename V::f u = dither_lanes<V>(job.key, columns), delta = V::load(job.delta + j);
+        const typename V::f old = V::codes(strip.code + j), step = V::all(strip.step[g]);
+        const typename V::f wanted = V::add(old, V::floor(V::fma(delta, V::all(inverse[g]), u)));
+        const typename V::f code = V::min(V::max(wanted, low), high);
+        if (!merging || job.weights) V::store(job.weights + j, V::add(V::mul(code, step), V::all(strip.offset[g])));
+        if (merging) V::store_codes(codes + j, code);
+        if (merging && job.moves) {
+            account.moved += V::differ(code, old);
+            account.clamped += V::differ(code, wanted);
+            account.squares = V::fma(delta, delta, account.squares);
+            account.dot = V::fma(V::mul(step, V::sub(code, old)), delta, account.dot);
+        }
         columns = V::plus(columns, V::all_ints(kColumn * V::width));
     }
+    if (merging && job.moves) account.add_to(job);
+}
+
+template <class V, class Block>
+bool affine_strip(Block block, const StripJob &job) {
+    Strip strip;
+    const bool good = unpack(block, job.source, job.cols, strip);
+    if (!job.packed) {
+        job.delta ? moved_strip<V, false>(block, strip, job, nullptr) : stored_strip<V>(strip, job);
+        return good;
+    }
+    int8_t codes[kStrip];
+    moved_strip<V, true>(block, strip, job, codes);
+    pack(block, codes, job);
     return good;
 }
 
@@ -102,54 +142,55 @@ bool strip(const StripJob &job) {
     return good;
 }
 
-// `rows` x V::columns vectors of c stay in registers while k runs.
-template <class V, int rows>
-inline void product_block(const ProductJob &job, const float *a, const float *b, float *c, int64_t ldc) {
-    typename V::f sum[rows][V::columns];
+// `rows` rows of `blocks` token blocks stay in registers while the sum runs.
+template <class V, int rows, int blocks>
+inline void product_rows(const ProductJob &job, const float *a, const float *b, float *c) {
+    constexpr int vectors = kTokens / V::width;
+    typename V::f sum[rows][blocks * vectors];
     for (int i = 0; i < rows; ++i)
-        for (int v = 0; v < V::columns; ++v) sum[i][v] = V::load(c + i * ldc + v * V::width);
-    for (int k = 0; k < job.k; ++k, b += job.ldb) {
-        typename V::f right[V::columns];
-        for (int v = 0; v < V::columns; ++v) right[v] = V::load(b + v * V::width);
-        for (int i = 0; i < rows; ++i) {
-            const typename V::f left = V::all(a[i * job.lda + k]);
-            for (int v = 0; v < V::columns; ++v) sum[i][v] = V::fma(left, right[v], sum[i][v]);
+        for (int v = 0; v < blocks * vectors; ++v)
+            sum[i][v] = V::load(c + i * job.c_row + v / vectors * job.c_block + v % vectors * V::width);
+    for (int chunk = 0; chunk < job.chunks; ++chunk) {
+        const float *left = a + chunk * job.a_chunk, *right = b + chunk * job.b_chunk;
+        for (int step = 0; step < job.steps; ++step, left += job.a_step, right += kTokens) {
+            typename V::f tokens[blocks * vectors];
+            for (int v = 0; v < blocks * vectors; ++v)
+                tokens[v] = V::load(right + v / vectors * job.b_block + v % vectors * V::width);
+            for (int i = 0; i < rows; ++i) {
+                const typename V::f weight = V::all(left[i * job.a_row]);
+                for (int v = 0; v < blocks * vectors; ++v) sum[i][v] = V::fma(weight, tokens[v], sum[i][v]);
+            }
         }
     }
     for (int i = 0; i < rows; ++i)
-        for (int v = 0; v < V::columns; ++v) V::store(c + i * ldc + v * V::width, sum[i][v]);
+        for (int v = 0; v < blocks * vectors; ++v)
+            V::store(c + i * job.c_row + v / vectors * job.c_block + v % vectors * V::width, sum[i][v]);
 }
 
-// The same where c has fewer columns than the registers hold: through a copy.
-template <class V, int rows>
-inline void product_edge(const ProductJob &job, const float *a, const float *b, float *c, int columns) {
-    constexpr int wide = V::columns * V::width;
-    float copy[rows * wide] = {};
-    for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j) copy[i * wide + j] = c[i * job.ldc + j];
-    product_block<V, rows>(job, a, b, copy, wide);
-    for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j) c[i * job.ldc + j] = copy[i * wide + j];
+// The rows that are left over, fewer than a full group.
+template <class V, int rows, int blocks>
+inline void product_rest(const ProductJob &job, int left, const float *a, const float *b, float *c) {
+    if constexpr (rows > 0) {
+        if (left == rows) return product_rows<V, rows, blocks>(job, a, b, c);
+        product_rest<V, rows - 1, blocks>(job, left, a, b, c);
+    }
 }
 
-template <class V, int rows>
-inline void product_rows(const ProductJob &job, int64_t i, int j) {
-    const float *a = job.a + i * job.lda, *b = job.b + j;
-    float *c = job.c + i * job.ldc + j;
-    if (job.n - j >= V::columns * V::width)
-        product_block<V, rows>(job, a, b, c, job.ldc);
-    else
-        product_edge<V, rows>(job, a, b, c, job.n - j);
+template <class V, int blocks>
+inline void product_blocks(const ProductJob &job, const float *b, float *c) {
+    int i = 0;
+    for (; i + V::rows <= job.rows; i += V::rows)
+        product_rows<V, V::rows, blocks>(job, job.a + i * job.a_row, b, c + i * job.c_row);
+    product_rest<V, V::rows - 1, blocks>(job, job.rows - i, job.a + i * job.a_row, b, c + i * job.c_row);
 }
 
 template <class V>
 void product(const ProductJob &job) {
-    static_assert(kLanes % (V::columns * V::width) == 0);
-    for (int j = 0; j < job.n; j += V::columns * V::width) {
-        int64_t i = 0;
-        for (; i + V::rows <= job.m; i += V::rows) product_rows<V, V::rows>(job, i, j);
-        for (; i < job.m; ++i) product_rows<V, 1>(job, i, j);
-    }
+    int64_t block = 0;
+    for (; block + V::blocks <= job.blocks; block += V::blocks)
+        product_blocks<V, V::blocks>(job, job.b + block * job.b_block, job.c + block * job.c_block);
+    for (; block < job.blocks; ++block)
+        product_blocks<V, 1>(job, job.b + block * job.b_block, job.c + block * job.c_block);
 }
 
 }  // namespace

@@ -1,0 +1,188 @@
+// What a layer does besides matrix products, on one block of kTokens tokens.
+//
+// Owns the formulas of norm, rotary turn, gated activation, softmax, the head's
+// running softmax and Adam, and their gradients. Written once on a vector of all
+// tokens, which the compiler cuts to the registers of each file that includes
+// this; with contraction off, every kernel so gives the same numbers. Must stay
+// true: all in an unnamed namespace, each file its own copy; no library call but
+// sqrt and log, one lane at a time.
+#pragma once
+
+#include <math.h>
+
+#include "../blocks.h"
+
+#pragma GCC diagnostic ignored "-Wpsabi"  // vectors wider than a register are passed inside this file only
+
+namespace edgesleep {
+namespace {
+
+typedef float Lanes __attribute__((vector_size(4 * kTokens)));
+typedef int32_t Ints __attribute__((vector_size(4 * kTokens)));
+
+inline Lanes load(const float *at) {
+    Lanes x;
+    memcpy(&x, at, sizeof x);
+    return x;
+}
+inline void store(float *at, const Lanes &x) { memcpy(at, &x, sizeof x); }
+inline Lanes all(float x) { return Lanes{} + x; }
+inline Lanes larger(const Lanes &x, const Lanes &y) { return x > y ? x : y; }
+
+// e^x by 2^n e^r with |r| <= ln 2 / 2 and a polynomial (Cephes), to about 2 ulp; x is cut to [-87, 88].
+inline Lanes exponential(Lanes x) {
+    x = x > 88.0f ? all(88.0f) : x;
+    x = x < -87.0f ? all(-87.0f) : x;
+    const Lanes n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+    const Lanes r = x - n * 0.693359375f + n * 2.12194440e-4f;
+    Lanes p = all(1.9875691500e-4f);
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
+    Lanes scale;
+    memcpy(&scale, &power, sizeof scale);
+    return (p * r * r + r + 1.0f) * scale;
+}
+
+inline Lanes inverse_rms(const NormJob &job) {
+    Lanes squares{};
+    for (int f = 0; f < job.width; ++f) {
+        const Lanes x = load(job.x + f * kTokens);
+        squares += x * x;
+    }
+    squares = squares / (float)job.width + job.epsilon;
+    for (int t = 0; t < kTokens; ++t) squares[t] = 1.0f / sqrtf(squares[t]);
+    return squares;
+}
+
+// RMSNorm (arXiv:1910.07467): y = x / rms(x) * weight. y may be x.
+void norm(const NormJob &job, float *y) {
+    const Lanes inverse = inverse_rms(job);
+    for (int f = 0; f < job.width; ++f) store(y + f * kTokens, load(job.x + f * kTokens) * inverse * job.weight[f]);
+}
+
+void norm_back(const NormJob &job, const float *dy, float *dx) {
+    const Lanes inverse = inverse_rms(job);
+    Lanes dot{};
+    for (int f = 0; f < job.width; ++f) dot += load(dy + f * kTokens) * load(job.x + f * kTokens) * job.weight[f];
+    const Lanes pull = dot * inverse * inverse * inverse / (float)job.width;
+    for (int f = 0; f < job.width; ++f)
+        store(dx + f * kTokens, load(dx + f * kTokens) + load(dy + f * kTokens) * inverse * job.weight[f] -
+                                    load(job.x + f * kTokens) * pull);
+}
+
+// Rotary positions (arXiv:2104.09864): each pair of features is turned by its token's angle.
+void turn(const TurnJob &job, float *x) {
+    for (int j = 0; j < job.pairs; ++j) {
+        float *first = x + (job.halves ? j : 2 * j) * kTokens, *second = first + job.stride * kTokens;
+        const Lanes cos = load(job.cos + j * kTokens), sine = load(job.sin + j * kTokens);
+        const Lanes sin = job.back ? -sine : sine, a = load(first), b = load(second);
+        store(first, a * cos - b * sin);
+        store(second, a * sin + b * cos);
+    }
+}
+
+// y = x s(g(x)) with s the logistic function: SiLU has g = x, the tanh form of GELU g = 1.5958 (x + 0.044715 x^3).
+inline Lanes logistic(const Lanes &x, bool gelu) {
+    const Lanes g = gelu ? 1.5957691216f * (x + 0.044715f * x * x * x) : x;
+    return 1.0f / (1.0f + exponential(-g));
+}
+
+void gate(int rows, bool gelu, const float *gate, const float *up, float *y) {
+    for (int f = 0; f < rows; ++f) {
+        const Lanes x = load(gate + f * kTokens);
+        store(y + f * kTokens, x * logistic(x, gelu) * load(up + f * kTokens));
+    }
+}
+
+void gate_back(int rows, bool gelu, const float *dy, float *gate, float *up) {
+    for (int f = 0; f < rows; ++f) {
+        const Lanes x = load(gate + f * kTokens), u = load(up + f * kTokens), d = load(dy + f * kTokens);
+        const Lanes s = logistic(x, gelu);
+        const Lanes slope = gelu ? 1.5957691216f * (1.0f + 0.134145f * x * x) : all(1.0f);
+        store(gate + f * kTokens, d * u * (s + x * s * (1.0f - s) * slope));
+        store(up + f * kTokens, d * x * s);
+    }
+}
+
+inline Ints seen(const SoftmaxJob &job, int key) {
+    Ints shared_first, shared_last, first, last;
+    memcpy(&shared_first, job.shared_first, sizeof first);
+    memcpy(&shared_last, job.shared_last, sizeof first);
+    memcpy(&first, job.first, sizeof first);
+    memcpy(&last, job.last, sizeof last);
+    return ((shared_first <= key) & (shared_last >= key)) | ((first <= key) & (last >= key));
+}
+
+// Over the keys that each token sees; scores are [keys][kTokens].
+void softmax(const SoftmaxJob &job, float *scores, float *log_total) {
+    Lanes largest = all(-1e30f), total{};
+    for (int j = 0; j < job.keys; ++j)
+        largest = larger(largest, seen(job, j) ? load(scores + j * kTokens) * job.scale : all(-1e30f));
+    for (int j = 0; j < job.keys; ++j) {
+        const Lanes p = exponential(load(scores + j * kTokens) * job.scale - largest);
+        const Lanes kept = seen(job, j) ? p : all(0.0f);
+        total += kept;
+        store(scores + j * kTokens, kept);
+    }
+    for (int j = 0; j < job.keys; ++j) store(scores + j * kTokens, load(scores + j * kTokens) / total);
+    for (int t = 0; t < kTokens; ++t) log_total[t] = largest[t] + logf(total[t]);
+}
+
+// Turns scores into probabilities p again and dp into the scores' gradient scale * p * (dp - mean).
+void softmax_back(const SoftmaxJob &job, const float *log_total, const float *mean, float *scores, float *dscores) {
+    for (int j = 0; j < job.keys; ++j) {
+        const Lanes p = exponential(load(scores + j * kTokens) * job.scale - load(log_total));
+        const Lanes kept = seen(job, j) ? p : all(0.0f);
+        store(scores + j * kTokens, kept);
+        store(dscores + j * kTokens, kept * (load(dscores + j * kTokens) - load(mean)) * job.scale);
+    }
+}
+
+// One tile of the vocabulary: when a larger logit appears, what was summed before shrinks (arXiv:2205.14135).
+void head(const HeadJob &job, float *logits) {
+    const Lanes before = load(job.largest);
+    Lanes largest = before, total = load(job.total);
+    for (int i = 0; i < job.rows; ++i) largest = larger(largest, load(logits + i * kTokens));
+    bool grew = false;
+    for (int t = 0; t < kTokens; ++t) grew |= largest[t] > before[t];
+    if (grew) {
+        const Lanes shrink = exponential(before - largest);
+        for (int f = 0; f < job.width; ++f) store(job.sum + f * kTokens, load(job.sum + f * kTokens) * shrink);
+        total *= shrink;
+        store(job.largest, largest);
+    }
+    for (int i = 0; i < job.rows; ++i) {
+        const Lanes weight = exponential(load(logits + i * kTokens) - largest);
+        total += weight;
+        store(logits + i * kTokens, weight);
+    }
+    store(job.total, total);
+}
+
+void narrow(int64_t count, const float *x, uint16_t *y) {
+    for (int64_t i = 0; i < count; ++i) y[i] = to_bf16(x[i]);
+}
+
+void widen(int64_t count, const uint16_t *x, float *y) {
+    for (int64_t i = 0; i < count; ++i) y[i] = from_bits((uint32_t)x[i] << 16);
+}
+
+// Adam (arXiv:1412.6980); the gradient is first multiplied by `clip`.
+void adam(const AdamJob &job) {
+    for (int64_t i = 0; i < job.count; ++i) {
+        const float g = job.gradient[i] * job.clip;
+        job.first[i] = job.beta1 * job.first[i] + (1.0f - job.beta1) * g;
+        job.second[i] = job.beta2 * job.second[i] + (1.0f - job.beta2) * g * g;
+        const float spread = sqrtf(job.second[i] * job.correction2) + job.epsilon;
+        job.value[i] -= job.rate * (job.first[i] * job.correction1) / spread;
+    }
+}
+
+constexpr Layers kLayers = {norm, norm_back, turn, gate, gate_back, softmax, softmax_back, head, narrow, widen, adam};
+
+}  // namespace
+}  // namespace edgesleep
