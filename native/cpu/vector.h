@@ -107,13 +107,14 @@ void moved_strip(Block, const Strip &strip, const StripJob &job, int8_t *codes) 
         const typename V::f old = V::codes(strip.code + j), step = V::all(strip.step[g]);
         const typename V::f wanted = V::add(old, V::floor(V::fma(delta, V::all(inverse[g]), u)));
         const typename V::f code = V::min(V::max(wanted, low), high);
-        if (!merging || job.weights) V::store(job.weights + j, V::add(V::mul(code, step), V::all(strip.offset[g])));
+        const typename V::f offset = V::all(strip.offset[g]), weight = V::add(V::mul(code, step), offset);
+        if (!merging || job.weights) V::store(job.weights + j, weight);
         if (merging) V::store_codes(codes + j, code);
         if (merging && job.moves) {
             account.moved += V::differ(code, old);
             account.clamped += V::differ(code, wanted);
             account.squares = V::fma(delta, delta, account.squares);
-            account.dot = V::fma(V::mul(step, V::sub(code, old)), delta, account.dot);
+            account.dot = V::fma(V::sub(weight, V::add(V::mul(old, step), offset)), delta, account.dot);
         }
         columns = V::plus(columns, V::all_ints(kColumn * V::width));
     }
