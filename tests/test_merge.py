@@ -8,7 +8,6 @@ from pathlib import Path
 import gguf as ggufpy
 import numpy as np
 import pytest
-import torch
 from reference import divergence, largest, llama_logits
 from tiny import ARCHITECTURES, make_tiny
 
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def fresh(base: Gguf) -> Adapter:
-    return Adapter.fresh(Network(base, SEED, torch.float32).shapes, 4, 8.0, SEED, "ab" * 32)
+    return Adapter.fresh(Network(base, SEED).shapes, 4, 8.0, SEED, "ab" * 32)
 
 
 def trained(base: Gguf, size: float = 0.02) -> Adapter:
@@ -119,18 +118,18 @@ def test_tiles_change_nothing(base: Gguf, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_merged_file_is_the_network_with_its_adapter(tmp_path: Path, architecture: str) -> None:
-    """In torch to the last bit; in llama.cpp as near as the same file is (tests/test_network.py)."""
+    """In the network to the last bit; in llama.cpp as near as the same file is (tests/test_network.py)."""
     base = Gguf.open(make_tiny(tmp_path / "base.gguf", architecture, ("Q4_1", "Q8_0", "Q6_K", "F16")))
     adapter = trained(base)
     merge(base, adapter, tmp_path / "merged.gguf")
-    net = Network(base, SEED, torch.float32)
+    net = Network(base, SEED)
     before = net.logits(TOKENS)
     net.attach(adapter)
     ours = net.logits(TOKENS)
-    merged = Network(Gguf.open(tmp_path / "merged.gguf"), 0, torch.float32).logits(TOKENS)
-    assert torch.equal(ours, merged)
-    assert largest(before.numpy(), ours.numpy()) > 1
-    assert divergence(llama_logits(tmp_path / "merged.gguf", TOKENS), ours.numpy()) < 2e-3
+    merged = Network(Gguf.open(tmp_path / "merged.gguf"), 0).logits(TOKENS)
+    assert np.array_equal(ours, merged)
+    assert largest(before, ours) > 1
+    assert divergence(llama_logits(tmp_path / "merged.gguf", TOKENS), ours) < 2e-3
 
 
 @pytest.mark.parametrize(
