@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/ready
 NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
 
-.PHONY: help setup demo test lint bench docs clean
+.PHONY: help setup demo test lint bench docs emulators clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv and build everything in it
 
@@ -39,6 +39,9 @@ bench: $(READY) ## measure, and print the machine with the numbers
 
 docs: $(READY) ## write docs/cli.md from the command line itself
 	$(BIN)/python docs/make_cli.py
+
+emulators: ## optional, on Debian and Ubuntu: what the tests need to run the kernels of other processors
+	apt-get install -y g++-aarch64-linux-gnu qemu-user
 
 clean: ## remove what can be made again (not the models in the user's cache)
 	rm -rf .venv build dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

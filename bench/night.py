@@ -84,8 +84,7 @@ def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str,
             row["bytes against the base"] = merged.stat().st_size - base.stat().st_size
             for name, text in texts.items():
                 exam = gate.Exam((), text, settings.gate, settings.night.threads)
-                rise = gate.text_losses(merged, exam) - gate.text_losses(base, exam)
-                row[f"rise of loss, {name}"] = float(rise.mean())
+                row[f"rise of loss, {name}"] = gate.score(merged, exam).loss_mean - gate.score(base, exam).loss_mean
             row["recall, ordinary requantization"] = requantized(base, store, home / "requantized.gguf", settings)
         print(json.dumps({"seed": seed, "status": night.status, "reason": night.reason, **row}), flush=True)
         return row
@@ -121,8 +120,7 @@ def requantized(base: Path, store: Store, path: Path, settings: config.Settings)
     except NotImplementedError:  # the gguf package has no numpy form of some K-quants
         return None
     dreams = load(Dreams, next((store.home / "nights").glob("*/dreams.json")))
-    score, _ = gate.score(path, gate.Exam(dreams.probes, "", settings.gate, settings.night.threads))
-    return score.recall
+    return gate.score(path, gate.Exam(dreams.probes, "", settings.gate, settings.night.threads)).recall
 
 
 if __name__ == "__main__":

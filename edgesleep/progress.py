@@ -25,6 +25,7 @@ LINE_EVERY = 10  # steps between plain lines
 STAGES = {
     "anchors": "Rehearsal texts",
     "dreams": "Wordings",
+    "baseline": "Questions to the current model",
     "train": "Training",
     "merge": "Merging",
     "gate": "Testing the file",

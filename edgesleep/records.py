@@ -193,6 +193,15 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a candidate is measured against. `seconds`: how long the parent's score took, as the candidate's will."""
+
+    base: Score
+    parent: Score
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The gate's decision about the exact bytes with this hash.
 

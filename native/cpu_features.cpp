@@ -43,3 +43,11 @@ bool cpu_has_avx512() {
 
 }  // namespace edgesleep
 #endif
+
+#ifdef EDGESLEEP_ARM
+namespace edgesleep {
+
+bool cpu_has_neon() { return true; }  // part of the base instruction set
+
+}  // namespace edgesleep
+#endif

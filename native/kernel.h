@@ -115,6 +115,9 @@ extern const Kernel kRef;
 extern const Kernel kAvx2;
 extern const Kernel kAvx512;
 #endif
+#ifdef EDGESLEEP_ARM
+extern const Kernel kNeon;
+#endif
 
 // The selected kernel, or null when the forced one cannot run.
 const Kernel *selected();
@@ -124,5 +127,6 @@ void parallel(int64_t count, void (*work)(void *context, int64_t i), void *conte
 
 bool cpu_has_avx2();    // AVX2, FMA and F16C, with operating system support
 bool cpu_has_avx512();  // F, BW, DQ and VL on top
+bool cpu_has_neon();    // with fused multiply-add, as every 64-bit ARM has
 
 }  // namespace edgesleep

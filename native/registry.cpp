@@ -17,6 +17,9 @@ const Kernel *const kKernels[] = {
     &kAvx512,
     &kAvx2,
 #endif
+#ifdef EDGESLEEP_ARM
+    &kNeon,
+#endif
     &kRef,
 };
 

@@ -38,7 +38,7 @@ from edgesleep.night.cycle import Lessons, plan_night, run_night
 from edgesleep.records import NightReport, Training, Verdict, file_digest, load
 from edgesleep.store import Store
 
-STAGES = ["anchors", "dreams", "train", "merge", "gate"]
+STAGES = ["anchors", "dreams", "baseline", "train", "merge", "gate"]
 STEPS = 9  # 15 lessons, five a step, three passes
 REFUSING = replace(SETTINGS, gate=replace(SETTINGS.gate, recall_gain=1.5))
 
@@ -123,7 +123,7 @@ def test_a_night_that_passes_is_promoted(ready: Path, base: Path) -> None:
 def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
     sleep(ready)
     names = {path.name for path in (ready / "nights" / "0001").iterdir() if path.suffix != ".inputs"}
-    records = {"memories", "dreams", "training", "merge", "verdict", "night"}
+    records = {"memories", "dreams", "baseline", "training", "merge", "verdict", "night"}
     assert names == {f"{name}.json" for name in records} | {"report.txt"}
     assert not list(ready.rglob("*.tmp"))
 
@@ -211,6 +211,7 @@ def test_the_second_night_goes_on_from_the_cumulative_delta_and_the_pristine_bas
     given: dict[str, Any] = {}
     spy(monkeypatch, cycle.train, "train", lambda network, adapter, plan, *_: given.update(start=copy(adapter)))
     spy(monkeypatch, cycle.merge, "merge", lambda file, adapter, path: given.update(merged=file.path))
+    spy(monkeypatch, cycle.gate, "baseline", lambda *arguments: given.update(baseline=arguments[:2]))
     spy(monkeypatch, cycle.gate, "judge", lambda *arguments: given.update(judged=arguments))
     result, _ = sleep(ready)
     store = Store(ready)
@@ -219,8 +220,8 @@ def test_the_second_night_goes_on_from_the_cumulative_delta_and_the_pristine_bas
     assert factors(given["start"]) == factors(first)
     assert factors(Adapter.load(store.delta_path(2))) != factors(first)
     assert given["merged"] == base, "never from a rounded night"
-    of_base, of_parent, candidate, exam, known = given["judged"]
-    assert (of_base, of_parent, candidate.name) == (base, store.model_path(1), "candidate.gguf")
+    _, candidate, exam, known = given["judged"]
+    assert (*given["baseline"], candidate.name) == (base, store.model_path(1), "candidate.gguf")
     assert known == set(store.generation(1).memory_ids)
     assert {probe.memory_id for probe in exam.probes} == set(store.generation(2).memory_ids) > known
     assert (result.memories_found, result.memories_trained) == (1, 4)
@@ -308,12 +309,12 @@ def test_a_night_that_is_asked_to_stop_goes_on_later(ready: Path, whole: Whole) 
     listener.stop = lambda: len(listener.steps) >= 3
     stopped = run_night(ready, SETTINGS, listener.watch)
     assert (stopped.status, stopped.night, stopped.generation) == ("interrupted", 1, 0)
-    assert listener.stages == STAGES[:3]
+    assert listener.stages == STAGES[:4]
     assert load(NightReport, ready / "nights" / "0001" / "night.json") == stopped
     with Journal.open(ready) as journal:
         assert journal.open_night() == 1
     result, rest = sleep(ready)
-    assert rest.stages == STAGES[2:]
+    assert rest.stages == STAGES[3:]
     assert [report.step for report in rest.steps] == list(range(4, STEPS + 1)), "not one step is lost"
     check_finished(ready, result, whole)
 
@@ -352,7 +353,7 @@ def test_other_settings_run_the_stages_that_they_concern_again(ready: Path) -> N
     run_night(ready, SETTINGS, listener.watch)
     faster = replace(SETTINGS, train=replace(SETTINGS.train, rate=1e-3))
     result, rest = sleep(ready, faster)
-    assert rest.stages == STAGES[2:]
+    assert rest.stages == STAGES[3:]
     assert rest.steps[0].step == 1, "the checkpoint was that of another rate"
     assert result.status == "promoted"
 
@@ -387,15 +388,17 @@ KILLS = {
     "anchors": STAGES,
     "writing dreams.json.inputs": STAGES[1:],
     "dreams": STAGES[1:],
-    "train": STAGES[2:],
-    "step 1": STAGES[2:],
-    "step 3": STAGES[2:],
-    "writing adapter.safetensors": STAGES[2:],
-    "merge": STAGES[3:],
-    "writing candidate.gguf": STAGES[3:],
-    "writing adapter.gguf": STAGES[3:],
-    "gate": STAGES[4:],
-    "writing verdict.json": STAGES[4:],
+    "baseline": STAGES[2:],
+    "writing baseline.json": STAGES[2:],
+    "train": STAGES[3:],
+    "step 1": STAGES[3:],
+    "step 3": STAGES[3:],
+    "writing adapter.safetensors": STAGES[3:],
+    "merge": STAGES[4:],
+    "writing candidate.gguf": STAGES[4:],
+    "writing adapter.gguf": STAGES[4:],
+    "gate": STAGES[5:],
+    "writing verdict.json": STAGES[5:],
     "before publish": [],
     "writing 0001": [],
     "writing current": [],

@@ -14,11 +14,11 @@ from tiny import make_tiny
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
 from edgesleep.night import gate
-from edgesleep.night.gate import Exam, judge, score
+from edgesleep.night.gate import Exam, baseline, judge, score
 from edgesleep.night.phrases import fold
-from edgesleep.records import Answer, Probe, Score, Verdict, file_digest
+from edgesleep.records import Answer, Baseline, Probe, Score, Verdict, file_digest
 
-BASE, PARENT, CANDIDATE = Path("base"), Path("parent"), Path("candidate")
+CANDIDATE = Path("candidate")
 SETTINGS = GateSettings(drift_budget=0.1, recall_gain=0.25, recall_loss=0.25, answer_tokens=6)
 PROBES = tuple(Probe(f"{memory}-{n}", memory, f"{memory} {n}?", "gold") for memory in ("old", "new") for n in range(4))
 EXAM = Exam(PROBES, TEXT, SETTINGS, threads=1)
@@ -26,39 +26,32 @@ KNOWN = frozenset({"old"})
 FLAT = np.full(5, 3.0, np.float32)
 
 
-def answered(path: Path, old: int, new: int) -> Score:
-    """A score with the first `old` and `new` probes of the two memories right."""
-    right = {f"old-{n}" for n in range(old)} | {f"new-{n}" for n in range(new)}
-    answers = tuple(Answer(probe.id, "", probe.id in right) for probe in PROBES)
-    return Score(f"hash of {path}", (old + new) / 8, answers, 3.0, 3.0, 5)
+def answered(name: str, right: tuple[int, int], losses: np.ndarray) -> Score:
+    """A score with the first so many probes of the old and of the new memory right."""
+    good = {f"{memory}-{n}" for memory, count in zip(("old", "new"), right, strict=True) for n in range(count)}
+    answers = tuple(Answer(probe.id, "", probe.id in good) for probe in PROBES)
+    mean, median = float(np.mean(losses)), float(np.median(losses))
+    return Score(f"hash of {name}", sum(right) / 8, answers, mean, median, len(losses))
 
 
 def verdict(
     monkeypatch: pytest.MonkeyPatch,
     *,
-    before: tuple[int, int] = (4, 0),
-    after: tuple[int, int] = (4, 4),
+    right_before: tuple[int, int] = (4, 0),
+    right_after: tuple[int, int] = (4, 4),
     losses: np.ndarray = FLAT,
     exam: Exam = EXAM,
-    parent: Path = PARENT,
     parent_losses: np.ndarray = FLAT,
 ) -> Verdict:
     """The judgement of made-up answers (right old ones, right new ones) and losses; the base's losses are 3."""
-    asked = set()
 
-    def scored(path: Path, exam: Exam) -> tuple[Score, np.ndarray]:
-        asked.add(path)
-        right, found = (after, losses) if path == CANDIDATE else (before, parent_losses)
-        return answered(path, *right), np.array(found, np.float32)
-
-    def text_losses(path: Path, exam: Exam) -> np.ndarray:
-        assert path == BASE
-        return FLAT[: len(losses)]
+    def scored(path: Path, exam: Exam) -> Score:
+        assert path == CANDIDATE
+        return answered("candidate", right_after, losses)
 
     monkeypatch.setattr(gate, "score", scored)
-    monkeypatch.setattr(gate, "text_losses", text_losses)
-    found = judge(BASE, parent, CANDIDATE, exam, KNOWN)
-    assert asked == {parent, CANDIDATE}
+    parent = answered("parent", right_before, parent_losses)
+    found = judge(Baseline(answered("base", (0, 0), FLAT), parent, 1.0), CANDIDATE, exam, KNOWN)
     assert found.sha256 == found.after.sha256 == "hash of candidate"
     return found
 
@@ -102,7 +95,7 @@ def test_a_model_that_reads_better_than_the_base_is_passed(monkeypatch: pytest.M
 @pytest.mark.parametrize(("kept", "outcome"), [(4, "passed"), (3, "passed"), (2, "refused"), (0, "refused")])
 def test_old_memories_may_not_be_lost(kept: int, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter may; more may not, however much was gained."""
-    found = verdict(monkeypatch, before=(4, 0), after=(kept, 4))
+    found = verdict(monkeypatch, right_before=(4, 0), right_after=(kept, 4))
     assert found.outcome == outcome
     wanted = [f"Recall of older memories fell by {(4 - kept) / 4:.2f}; 0.25 are allowed."]
     assert list(found.reasons) == (wanted if outcome == "refused" else [])
@@ -111,17 +104,17 @@ def test_old_memories_may_not_be_lost(kept: int, outcome: str, monkeypatch: pyte
 @pytest.mark.parametrize(("new", "outcome"), [(1, "refused"), (2, "passed"), (0, "refused")])
 def test_without_gain_it_is_refused(new: int, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of four was known before; a second has to come."""
-    found = verdict(monkeypatch, before=(4, 1), after=(4, new))
+    found = verdict(monkeypatch, right_before=(4, 1), right_after=(4, new))
     assert found.outcome == outcome
     assert ("Recall of new memories rose by" in "".join(found.reasons)) == (outcome == "refused")
 
 
 def test_old_memories_regained_are_no_gain_of_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert verdict(monkeypatch, before=(0, 0), after=(4, 0)).outcome == "refused"
+    assert verdict(monkeypatch, right_before=(0, 0), right_after=(4, 0)).outcome == "refused"
 
 
 def test_all_regressions_are_named_and_gain_only_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = verdict(monkeypatch, before=(4, 4), after=(0, 0), losses=FLAT + 1)
+    found = verdict(monkeypatch, right_before=(4, 4), right_after=(0, 0), losses=FLAT + 1)
     assert [reason.split(" rose")[0].split(" fell")[0] for reason in found.reasons] == [
         "The mean loss on plain text",
         "The median loss on plain text",
@@ -131,7 +124,10 @@ def test_all_regressions_are_named_and_gain_only_without_one(monkeypatch: pytest
 
 def test_a_rehearsal_of_known_memories_needs_no_gain(monkeypatch: pytest.MonkeyPatch) -> None:
     old = tuple(probe for probe in PROBES if probe.memory_id == "old")
-    assert verdict(monkeypatch, before=(4, 0), after=(4, 0), exam=replace(EXAM, probes=old)).outcome == "passed"
+    assert (
+        verdict(monkeypatch, right_before=(4, 0), right_after=(4, 0), exam=replace(EXAM, probes=old)).outcome
+        == "passed"
+    )
 
 
 def test_drift_is_measured_against_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,11 +137,23 @@ def test_drift_is_measured_against_the_base(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.drift_mean == pytest.approx(0.15, abs=1e-5)
 
 
-def test_on_the_first_night_the_base_is_the_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it is asked once, and its losses are those of its score."""
-    found = verdict(monkeypatch, parent=BASE, losses=FLAT + 0.5, parent_losses=FLAT + 0.45)
-    assert (found.outcome, found.before.sha256) == ("passed", "hash of base")
-    assert found.drift_mean == pytest.approx(0.05, abs=1e-5)
+def test_on_the_first_night_the_base_is_the_parent_and_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path, other: Path
+) -> None:
+    asked: list[tuple[Path, int]] = []
+    real = gate.score
+
+    def spy(path: Path, exam: Exam) -> Score:
+        asked.append((path, len(exam.probes)))
+        return real(path, exam)
+
+    monkeypatch.setattr(gate, "score", spy)
+    found = baseline(tiny, tiny, EXAM)
+    assert found.base is found.parent and found.seconds > 0
+    later = baseline(tiny, other, EXAM)
+    assert (later.base.sha256, later.parent.sha256) == (file_digest(tiny), file_digest(other))
+    assert (later.base.loss_mean, later.base.loss_median) == (found.base.loss_mean, found.base.loss_median)
+    assert asked == [(tiny, len(PROBES)), (other, len(PROBES)), (tiny, 0)], "the base is only read plain text"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +170,7 @@ def test_without_questions_the_verdict_is_invalid(
 ) -> None:
     """A file that was asked nothing has not passed, not even the base against itself."""
     exam = change(replace(EXAM, settings=replace(SETTINGS, recall_gain=-1.0)))
-    found = judge(tiny, tiny, tiny, exam, frozenset())
+    found = judge(baseline(tiny, tiny, exam), tiny, exam, frozenset())
     assert found.outcome == "invalid"
     assert list(found.reasons) == [f"There is no {name} to ask." for name in missing]
     assert found.sha256 == file_digest(tiny)
@@ -181,23 +189,25 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny(tmp_path_factory.mktemp("model") / "other.gguf", "llama", seed=1)
 
 
+def losses_of(path: Path, text: str = TEXT) -> np.ndarray:
+    with Engine(path, threads=1, context=256, sequences=16) as engine:
+        return gate.text_losses(engine, text)
+
+
 def test_a_score_names_its_file_and_is_the_same_twice(tiny: Path, other: Path) -> None:
-    first, losses = score(tiny, EXAM)
+    first, losses = score(tiny, EXAM), losses_of(tiny)
     assert first.sha256 == file_digest(tiny)
     assert [answer.probe_id for answer in first.answers] == [probe.id for probe in PROBES]
     assert (first.loss_mean, first.loss_median) == (float(losses.mean()), float(np.median(losses)))
     assert first.tokens == losses.size > 0
-    again, same = score(tiny, EXAM)
-    assert again == first
-    assert np.array_equal(same, losses)
-    assert np.array_equal(gate.text_losses(tiny, EXAM), losses)
-    different, _ = score(other, EXAM)
+    assert score(tiny, EXAM) == first
+    different = score(other, EXAM)
     assert different.sha256 == file_digest(other) != first.sha256
     assert different.answers != first.answers
 
 
 def test_the_losses_are_those_of_every_token_of_every_paragraph(tiny: Path) -> None:
-    _, losses = score(tiny, replace(EXAM, text="One two.\n\n\n\n  \n\nThree."))
+    losses = losses_of(tiny, "One two.\n\n\n\n  \n\nThree.")
     with Engine(tiny, threads=1, context=256, sequences=16) as engine:
         parts = [engine.losses(engine.tokenize(part, begin=True)) for part in ("One two.", "Three.")]
     assert losses.tolist() == pytest.approx(np.concatenate(parts).tolist(), abs=1e-5)
@@ -205,24 +215,24 @@ def test_the_losses_are_those_of_every_token_of_every_paragraph(tiny: Path) -> N
 
 def test_an_answer_is_right_when_it_says_the_gold(tiny: Path) -> None:
     """Whatever the random model says is right to whoever asked for it, and wrong to everyone else."""
-    said = [answer.text for answer in score(tiny, EXAM)[0].answers]
+    said = [answer.text for answer in score(tiny, EXAM).answers]
     words = [fold(text).split(" ")[0] for text in said]
     assert any(words), said
     probes = tuple(replace(probe, gold=word or "gold") for probe, word in zip(PROBES, words, strict=True))
-    result, _ = score(tiny, replace(EXAM, probes=probes))
+    result = score(tiny, replace(EXAM, probes=probes))
     assert [answer.right for answer in result.answers] == [bool(word) for word in words]
     assert result.recall == sum(map(bool, words)) / len(PROBES)
 
 
 def test_the_base_against_itself_has_neither_drift_nor_gain(tiny: Path) -> None:
-    found = judge(tiny, tiny, tiny, EXAM, frozenset())
+    found = judge(baseline(tiny, tiny, EXAM), tiny, EXAM, frozenset())
     assert (found.drift_mean, found.drift_median) == (0.0, 0.0)
     assert found.outcome == "refused"
     assert found.reasons == ("Recall of new memories rose by 0.00; 0.25 are wanted.",)
 
 
 def test_the_drift_of_another_model_is_the_difference_of_the_losses(tiny: Path, other: Path) -> None:
-    found = judge(tiny, tiny, other, EXAM, frozenset())
+    found = judge(baseline(tiny, tiny, EXAM), other, EXAM, frozenset())
     assert (found.before.sha256, found.after.sha256) == (file_digest(tiny), file_digest(other))
     assert abs(found.drift_mean) > 0.01
     assert found.drift_mean == pytest.approx(found.after.loss_mean - found.before.loss_mean, abs=1e-5)

@@ -25,6 +25,7 @@ from edgesleep.network import build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
 from edgesleep.records import (
+    Baseline,
     Dreams,
     Generation,
     Memory,
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
 LESSONS = "memories.json"
-TRAINED_BY = 0.8  # share of the night after which training ends, so that the merge and the gate fit in
+RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's
 
 
 @dataclass(frozen=True)
@@ -209,22 +210,28 @@ class Night:
             [lessons, base_hash, settings.dream, seed],
             lambda path: dump(self._dream(lessons.memories, base), path),
         )
+        # Before training, so that it knows how long the candidate's exam will take.
+        asked = [file_digest(dreams), settings.gate, base_hash, parent]
+        baseline = self._stage("baseline.json", asked, lambda path: dump(self._baseline(base, parent, dreams), path))
         # Minutes and threads are left out: a night that was stopped may go on with others.
         plan = [settings.train, settings.night.passes, seed]
         inputs = [file_digest(dreams), file_digest(anchors), *plan, base_hash, parent]
         adapter = self._stage(
             "adapter.safetensors",
             inputs,
-            lambda path: self._train(path, parent, dreams, anchors, digest(inputs)),
+            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline).seconds),
             "train",
         )
         # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
         if not all((self.folder / name).exists() for name in ("candidate.gguf", "adapter.gguf")):
             (self.folder / "merge.json").unlink(missing_ok=True)
         merged = self._stage("merge.json", [file_digest(adapter), base_hash], lambda path: self._merge(path, base))
-        judged = [merged.read_text(), settings.gate, file_digest(dreams), parent]
+        judged = [merged.read_text(), *asked]
         self._stage(
-            "verdict.json", judged, lambda path: dump(self._judge(base, parent, dreams, lessons.known), path), "gate"
+            "verdict.json",
+            judged,
+            lambda path: dump(self._judge(load(Baseline, baseline), dreams, lessons.known), path),
+            "gate",
         )
 
     def _demand_room(self, base: Path) -> None:
@@ -274,14 +281,18 @@ class Night:
         with Engine(base, vocab_only=True) as engine:
             return dream.dream(memories, engine, self.settings.dream, self._seed)
 
-    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, inputs: str) -> None:
+    def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
+        return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))
+
+    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, exam_seconds: float) -> None:
         night, settings = self.settings.night, self.settings.train
+        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * exam_seconds
         plan = train.Plan(
             lessons=load(Dreams, dreams).lessons,
             anchors=load(tuple[Row, ...], anchors),
             settings=settings,
             passes=night.passes,
-            minutes=max(TRAINED_BY * night.minutes - (time.monotonic() - self.began) / 60, 0.0),
+            minutes=max(left / 60, 0.0),
             seed=self._seed,
         )
         base, delta = self.store.base(), self.store.delta_path(parent)
@@ -290,7 +301,8 @@ class Night:
         adapter = Adapter.load(delta) if delta else None
         network = build(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20)
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
-        checkpoint = self.folder / f"checkpoint-{inputs[:16]}.safetensors"
+        own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
+        checkpoint = self.folder / f"checkpoint-{digest(own)[:16]}.safetensors"
         training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))
         if training.stopped == "asked":
             raise Interrupted
@@ -304,10 +316,13 @@ class Night:
         merge.export(file, adapter, self.folder / "adapter.gguf", self.number)
         dump(result, path)
 
-    def _judge(self, base: Path, parent: int, dreams: Path, known: frozenset[str]) -> Verdict:
-        probes = load(Dreams, dreams).probes
-        exam = gate.Exam(probes, gate.plain_text(), self.settings.gate, self.settings.night.threads)
-        return gate.judge(base, self.store.model_path(parent), self.folder / "candidate.gguf", exam, known)
+    def _judge(self, baseline: Baseline, dreams: Path, known: frozenset[str]) -> Verdict:
+        return gate.judge(baseline, self.folder / "candidate.gguf", self._exam(dreams), known)
+
+    def _exam(self, dreams: Path) -> gate.Exam:
+        return gate.Exam(
+            load(Dreams, dreams).probes, gate.plain_text(), self.settings.gate, self.settings.night.threads
+        )
 
     def _publish(self, journal: Journal, lessons: Lessons, verdict: Verdict) -> None:
         """Hand the passed candidate to the store, then note what it learned; each at most once."""

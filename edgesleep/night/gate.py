@@ -7,8 +7,9 @@ makes the verdict invalid, never passed; a verdict names the hash of its file.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
 from edgesleep.night.phrases import right
-from edgesleep.records import Answer, Message, Probe, Score, Verdict, file_digest
+from edgesleep.records import Answer, Baseline, Message, Probe, Score, Verdict, file_digest
 
 
 @dataclass(frozen=True)
@@ -36,23 +37,28 @@ def plain_text() -> str:
     return (files("edgesleep") / "data" / "plain_text.txt").read_text("utf-8")
 
 
-def judge(base: Path, parent: Path, candidate: Path, exam: Exam, known: frozenset[str]) -> Verdict:
+def baseline(base: Path, parent: Path, exam: Exam) -> Baseline:
+    """What the candidate is measured against; the base is only read plain text where it is not the parent itself."""
+    began = time.monotonic()
+    asked = score(parent, exam)
+    seconds = time.monotonic() - began
+    return Baseline(asked if base == parent else score(base, replace(exam, probes=())), asked, seconds)
+
+
+def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]) -> Verdict:
     """Score the candidate against its parent (recall) and the pristine base (drift).
 
     `known` holds the ids of memories that the parent had learned: their recall
     may not fall. Drift is taken against the base, so that it cannot creep from
     night to night. Both drifts are nats per token.
     """
-    before, parent_losses = score(parent, exam)
-    after, losses = score(candidate, exam)
-    base_losses = parent_losses if base == parent else text_losses(base, exam)
-    drift = losses - base_losses
-    mean = float(drift.mean()) if drift.size else 0.0
-    median = float(np.median(losses) - np.median(base_losses)) if drift.size else 0.0
-    missing = [name for name, probes in (("probes", exam.probes), ("plain text", drift)) if len(probes) == 0]
-    reasons = [f"There is no {name} to ask." for name in missing] or _reasons(before, after, mean, median, exam, known)
+    after = score(candidate, exam)
+    mean, median = after.loss_mean - baseline.base.loss_mean, after.loss_median - baseline.base.loss_median
+    missing = [name for name, count in (("probes", len(exam.probes)), ("plain text", after.tokens)) if count == 0]
+    reasons = [f"There is no {name} to ask." for name in missing]
+    reasons = reasons or _reasons(baseline.parent, after, mean, median, exam, known)
     outcome = "invalid" if missing else "refused" if reasons else "passed"
-    return Verdict(outcome, after.sha256, tuple(reasons), before, after, mean, median)
+    return Verdict(outcome, after.sha256, tuple(reasons), baseline.parent, after, mean, median)
 
 
 def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam, known: frozenset[str]) -> list[str]:
@@ -81,19 +87,14 @@ def _share(score: Score, probes: set[str]) -> float:
     return sum(answers) / len(answers) if answers else 0.0
 
 
-def score(path: Path, exam: Exam) -> tuple[Score, NDArray[np.float32]]:
-    """Ask a file everything; its score, and the loss of every token of the plain text."""
-    with _engine(path, exam) as engine:
+def score(path: Path, exam: Exam) -> Score:
+    """Ask a file everything."""
+    with Engine(path, threads=exam.threads, context=256, sequences=16) as engine:
         answers = ask(engine, exam.probes, exam.settings.answer_tokens)
-        losses = _text_losses(engine, exam.text)
+        losses = text_losses(engine, exam.text)
     recall = sum(answer.right for answer in answers) / len(answers) if answers else 0.0
     mean, median = (float(losses.mean()), float(np.median(losses))) if losses.size else (0.0, 0.0)
-    return Score(file_digest(path), recall, answers, mean, median, losses.size), losses
-
-
-def text_losses(path: Path, exam: Exam) -> NDArray[np.float32]:
-    with _engine(path, exam) as engine:
-        return _text_losses(engine, exam.text)
+    return Score(file_digest(path), recall, answers, mean, median, losses.size)
 
 
 def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ...]:
@@ -103,11 +104,7 @@ def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ..
     return tuple(Answer(probe.id, text, right(text, probe.gold)) for probe, text in zip(probes, texts, strict=True))
 
 
-def _text_losses(engine: Engine, text: str) -> NDArray[np.float32]:
+def text_losses(engine: Engine, text: str) -> NDArray[np.float32]:
     """Loss per token, paragraph by paragraph."""
     parts = [engine.losses(engine.tokenize(part, begin=True)) for part in text.split("\n\n") if part.strip()]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
-
-
-def _engine(path: Path, exam: Exam) -> Engine:
-    return Engine(path, threads=exam.threads, context=256, sequences=16)
