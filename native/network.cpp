@@ -42,8 +42,7 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
 
 // The gradient of their common input, from zero.
 void Network::unproject(int l, std::initializer_list<int> which, std::initializer_list<Panel> dy, const Panel &dx) {
-    const int width = column_piece(call(layer(l).matrices[*which.begin()]));
-    int piece = width;
+    int piece = 0;
     for (int matrix : which) piece = std::max(piece, column_piece(call(layer(l).matrices[matrix])));
     const int64_t cols = layer(l).matrices[*which.begin()].cols;
     each((cols + piece - 1) / piece, [&](int64_t i) {
@@ -70,7 +69,7 @@ void Network::learn_factors(int l, std::initializer_list<int> which, const Panel
     int64_t room = 0;
     for (int which_one : which)
         room += 2 * blocks_of(trained[(size_t)(l * ES_MATRICES + which_one)].adapter.rank) * blocks * square;
-    float *next = small_.panel(room / kTokens, 1).data;
+    float *next = work.factors.panel(room / kTokens, 1).data;
     std::vector<Matrix> matrices;
     auto dy = dys.begin();
     for (int which_one : which) {
@@ -205,8 +204,9 @@ void Network::turn_heads(int l, const Panel &panel, int64_t block, int64_t heads
 }
 
 void Network::attend_layer(int l, const Panel &x, Kept *keep) {
-    const Panel h = h_.panel(shape.width, x.blocks), q = q_.panel(queries(), x.blocks), k = k_.panel(keys(), x.blocks);
-    const Panel v = v_.panel(keys(), x.blocks), mixed = mixed_.panel(queries(), x.blocks);
+    const Panel h = work.h.panel(shape.width, x.blocks), q = work.q.panel(queries(), x.blocks),
+                k = work.k.panel(keys(), x.blocks);
+    const Panel v = work.v.panel(keys(), x.blocks), mixed = work.mixed.panel(queries(), x.blocks);
     const es_layer &own = layer(l);
     each(x.blocks, [&](int64_t block) {
         this->keep(keep, X, x, block);
@@ -236,8 +236,8 @@ void Network::attend_layer(int l, const Panel &x, Kept *keep) {
 }
 
 void Network::feed_layer(int l, const Panel &x, Kept *keep) {
-    const Panel h = h_.panel(shape.width, x.blocks), gate = gate_.panel(hidden(), x.blocks);
-    const Panel up = up_.panel(hidden(), x.blocks);
+    const Panel h = work.h.panel(shape.width, x.blocks), gate = work.gate.panel(hidden(), x.blocks);
+    const Panel up = work.up.panel(hidden(), x.blocks);
     const es_layer &own = layer(l);
     each(x.blocks, [&](int64_t block) {
         kernel.layers.norm(norm_job(x.at(block), own.norms[ES_FFN_NORM], shape.width), h.at(block));
@@ -265,7 +265,7 @@ void Network::backward(const Panel &dx) {
         if (!remember) {
             Kept &again = kept[(size_t)shape.layers];
             make_room(again);
-            const Panel x = x_.panel(shape.width, pack.blocks);
+            const Panel x = work.x.panel(shape.width, pack.blocks);
             kernel.layers.widen(x.stride() * x.blocks, kept[(size_t)l].space.data(), x.data);
             forward_layer(l, x, &again);
         }
@@ -278,9 +278,9 @@ void Network::backward(const Panel &dx) {
 // dx is the gradient of the layer's output, and becomes that of what entered its second half.
 void Network::backward_feed(int l, const Panel &dx, const Kept &keep) {
     const int64_t blocks = dx.blocks;
-    const Panel h = h_.panel(shape.width, blocks), dh = dh_.panel(shape.width, blocks);
-    const Panel gate = gate_.panel(hidden(), blocks), up = up_.panel(hidden(), blocks);
-    const Panel act = act_.panel(hidden(), blocks), dact = dact_.panel(hidden(), blocks);
+    const Panel h = work.h.panel(shape.width, blocks), dh = work.dh.panel(shape.width, blocks);
+    const Panel gate = work.gate.panel(hidden(), blocks), up = work.up.panel(hidden(), blocks);
+    const Panel act = work.act.panel(hidden(), blocks), dact = work.dact.panel(hidden(), blocks);
     const es_layer &own = layer(l);
     const float *post = own.norms[ES_POST_FFN_NORM];
     each(blocks, [&](int64_t block) {
@@ -295,7 +295,7 @@ void Network::backward_feed(int l, const Panel &dx, const Kept &keep) {
     const Panel &ddown = post ? dh : dx;
     learn_factors(l, {ES_DOWN}, act, {ddown});
     unproject(l, {ES_DOWN}, {ddown}, dact);
-    const Panel mid = x_.panel(shape.width, blocks);
+    const Panel mid = work.x.panel(shape.width, blocks);
     each(blocks, [&](int64_t block) {
         kernel.layers.gate_back((int)hidden(), shape.gelu, dact.at(block), gate.at(block), up.at(block));
         recall(keep, MID, mid, block);
@@ -311,11 +311,12 @@ void Network::backward_feed(int l, const Panel &dx, const Kept &keep) {
 
 void Network::backward_attend(int l, const Panel &dx, const Kept &keep) {
     const int64_t blocks = dx.blocks;
-    const Panel h = h_.panel(shape.width, blocks), dh = dh_.panel(shape.width, blocks),
-                x = x_.panel(shape.width, blocks);
-    const Panel q = q_.panel(queries(), blocks), k = k_.panel(keys(), blocks), v = v_.panel(keys(), blocks);
-    const Panel dq = dq_.panel(queries(), blocks), dk = dk_.panel(keys(), blocks), dv = dv_.panel(keys(), blocks);
-    const Panel mixed = mixed_.panel(queries(), blocks), dmixed = dmixed_.panel(queries(), blocks);
+    const Panel h = work.h.panel(shape.width, blocks), dh = work.dh.panel(shape.width, blocks),
+                x = work.x.panel(shape.width, blocks);
+    const Panel q = work.q.panel(queries(), blocks), k = work.k.panel(keys(), blocks), v = work.v.panel(keys(), blocks);
+    const Panel dq = work.dq.panel(queries(), blocks), dk = work.dk.panel(keys(), blocks),
+                dv = work.dv.panel(keys(), blocks);
+    const Panel mixed = work.mixed.panel(queries(), blocks), dmixed = work.dmixed.panel(queries(), blocks);
     const es_layer &own = layer(l);
     const float *post = own.norms[ES_POST_ATTN_NORM];
     each(blocks, [&](int64_t block) {
@@ -333,7 +334,7 @@ void Network::backward_attend(int l, const Panel &dx, const Kept &keep) {
     const Panel &dattended = post ? dh : dx;
     learn_factors(l, {ES_O}, mixed, {dattended});
     unproject(l, {ES_O}, {dattended}, dmixed);
-    attend_back(attention(l), q, k, v, mixed, dmixed, keep.log_totals.data(), dq, dk, dv, scratch_);
+    attend_back(attention(l), q, k, v, mixed, dmixed, keep.log_totals.data(), dq, dk, dv, work.scratch);
     each(blocks, [&](int64_t block) {
         // Back through turn and norm: the norm needs what entered it, which is fetched again.
         const auto undo = [&](const Panel &raw, int part, const Panel &d, int64_t heads, const float *weight) {

@@ -77,6 +77,14 @@ struct Kept {
 };
 enum Part { X, QUERIES, KEYS, VALUES, MIXED, ATTENDED, MID, GATE, UP, DOWN, PARTS };
 
+// Panels that one layer works in after the other; d... is the gradient of what it is named after.
+struct Work {
+    Buffer x, h, q, k, v, mixed, gate, up, act;
+    Buffer dx, dh, dq, dk, dv, dmixed, dact;
+    Buffer chosen, dchosen;  // the states whose next tokens are asked for
+    Buffer factors, scratch;
+};
+
 // The whole model and the memory it works in.
 struct Network {
     es_shape shape;
@@ -90,11 +98,10 @@ struct Network {
     std::vector<std::vector<uint8_t>> rounded;  // packed copies, or none
     bool remember = true;
 
-    std::vector<Kept> kept;
-    Buffer x_, dx_, h_, dh_, q_, k_, v_, mixed_, dq_, dk_, dv_, dmixed_, gate_, up_, dact_, act_, scratch_, small_,
-        places_, dplaces_;
+    std::vector<Kept> kept;  // of every layer; or every layer's input, and one that is computed again
+    Work work;
     Pack pack;
-    std::atomic<bool> good{true};
+    std::atomic<bool> good{true};  // false once a weight was not finite
 
     Network(const es_shape &shape, const Kernel &kernel) : shape(shape), kernel(kernel) {}
 
@@ -122,6 +129,7 @@ struct Network {
         return {matrix, nullptr};
     }
 
+    // A layer's parts; network.cpp says what each does.
     NormJob norm_job(const float *x, const float *weight, int64_t width) const {
         return {(int)width, shape.epsilon, x, weight};
     }

@@ -59,7 +59,7 @@ int check_targets(const Network &net, const es_batch &batch, const es_targets *t
 
 // Final normed states of the chosen places as a panel of their own.
 Panel final_states(Network &net, const Panel &x, const int32_t *places, int64_t count) {
-    const Panel chosen = net.places_.panel(net.shape.width, blocks_of(count));
+    const Panel chosen = net.work.chosen.panel(net.shape.width, blocks_of(count));
     each(chosen.blocks, [&](int64_t block) {
         for (int64_t f = 0; f < chosen.features; ++f)
             for (int t = 0; t < kTokens; ++t) {
@@ -72,7 +72,7 @@ Panel final_states(Network &net, const Panel &x, const int32_t *places, int64_t 
 
 Panel states(Network &net, const es_batch &batch, bool keep) {
     net.begin(batch);
-    const Panel x = net.x_.panel(net.shape.width, net.pack.blocks);
+    const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
     net.embed(batch, x);
     net.forward(x, keep);
     return x;
@@ -84,8 +84,8 @@ void final_norm(Network &net, const Panel &from, const Panel &to) {
     });
 }
 
-// Each matrix of the file against the shape.
-int check_layer(const es_shape &shape, const es_layer &layer) {
+// Each matrix of a layer against the shape, and the parts that a layer may have against those of the first.
+int check_layer(const es_shape &shape, const es_layer &layer, const es_layer &first) {
     const int64_t queries = (int64_t)shape.heads * shape.head_width, keys = (int64_t)shape.kv_heads * shape.head_width;
     const int64_t hidden = layer.matrices[ES_UP].rows;
     const int64_t sizes[ES_MATRICES][2] = {{queries, shape.width}, {keys, shape.width},   {keys, shape.width},
@@ -96,7 +96,11 @@ int check_layer(const es_shape &shape, const es_layer &layer) {
         if (!layout(matrix.type).weights) return ES_TYPE;
         if (matrix.rows != sizes[i][0] || matrix.cols != sizes[i][1] || !matrix.data) return ES_SHAPE;
     }
-    return layer.norms[ES_ATTN_NORM] && layer.norms[ES_FFN_NORM] ? ES_OK : ES_SHAPE;
+    if (hidden != first.matrices[ES_UP].rows || !layer.norms[ES_ATTN_NORM] || !layer.norms[ES_FFN_NORM])
+        return ES_SHAPE;
+    for (int i = 0; i < ES_NORMS; ++i)
+        if (!layer.norms[i] != !first.norms[i]) return ES_SHAPE;
+    return ES_OK;
 }
 
 int check_shape(const es_shape &shape, const es_matrix &embedding, const es_matrix &head) {
@@ -124,7 +128,7 @@ es_network *es_network_new(const es_shape *shape, const es_layer *layers, const 
     const Kernel *kernel = selected();
     *error = !kernel ? ES_KERNEL : !shape || !layers || !embedding || !head || !norm ? ES_SHAPE : ES_OK;
     if (!*error) *error = check_shape(*shape, *embedding, *head);
-    for (int l = 0; !*error && l < shape->layers; ++l) *error = check_layer(*shape, layers[l]);
+    for (int l = 0; !*error && l < shape->layers; ++l) *error = check_layer(*shape, layers[l], layers[0]);
     if (*error) return nullptr;
     try {
         es_network *made = new es_network{{*shape, *kernel}};
@@ -178,11 +182,12 @@ int es_network_learn(es_network *network, const es_batch *batch, const es_target
         const Panel x = states(net, *batch, true);
         const int64_t width = net.shape.width, blocks = blocks_of(targets->count);
         const Panel chosen = final_states(net, x, targets->places, targets->count);
-        const Panel normed = net.h_.panel(width, std::max(blocks, x.blocks)), dnormed = net.dh_.panel(width, blocks);
+        const Panel normed = net.work.h.panel(width, std::max(blocks, x.blocks)),
+                    dnormed = net.work.dh.panel(width, blocks);
         const Panel states{normed.data, width, blocks};
         final_norm(net, chosen, states);
         if (!head_loss(net.call(net.head), states, *targets, scale, losses, dnormed)) net.good = false;
-        const Panel dchosen = net.dplaces_.panel(width, blocks), dx = net.dx_.panel(width, x.blocks);
+        const Panel dchosen = net.work.dchosen.panel(width, blocks), dx = net.work.dx.panel(width, x.blocks);
         each(blocks, [&](int64_t block) {
             std::fill_n(dchosen.at(block), dchosen.stride(), 0.0f);
             net.kernel.layers.norm_back(net.norm_job(chosen.at(block), net.norm, width), dnormed.at(block),
