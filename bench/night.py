@@ -17,6 +17,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from edgesleep.day.importers import import_file
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, gate
-from edgesleep.records import Dreams, NightReport, load
+from edgesleep.records import Dreams, NightReport, StepReport, load
 from edgesleep.store import Store
 
 CHARACTERS = 1200  # of a document: about 250 tokens, so that many kinds of text count
@@ -77,7 +78,9 @@ def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str,
         with Journal.open(home) as journal, as_file(files("edgesleep") / "data" / "day.jsonl") as day:
             import_file(journal, day)
         settings = config.load(home, {"night": {"seed": seed, "minutes": minutes}})
-        night = cycle.run_night(home, settings, cycle.Watch(stage=lambda name: print(f"  {name}", flush=True)))
+        began = time.monotonic()
+        stage = lambda name: print(f"  {name}, after {time.monotonic() - began:.0f} s", flush=True)  # noqa: E731
+        night = cycle.run_night(home, settings, cycle.Watch(stage, told))
         row = figures(night)
         if night.status == "promoted":
             merged = store.model_path()
@@ -88,6 +91,11 @@ def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str,
             row["recall, ordinary requantization"] = requantized(base, store, home / "requantized.gguf", settings)
         print(json.dumps({"seed": seed, "status": night.status, "reason": night.reason, **row}), flush=True)
         return row
+
+
+def told(step: StepReport) -> None:
+    if step.step % 5 == 0:
+        print(f"    {step.step}: loss {step.loss:.3f}, drift {step.drift:.4f}, rate {step.rate:.1e}", flush=True)
 
 
 def figures(night: NightReport) -> dict[str, float | None]:

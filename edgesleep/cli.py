@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
-from edgesleep import __version__, config, errors, records
+from edgesleep import __version__, config, errors, machine, records
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import NightReport
@@ -106,6 +106,7 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
     from edgesleep import catalog
     from edgesleep.gguf import Gguf
     from edgesleep.journal import Journal
+    from edgesleep.network import build
     from edgesleep.store import Store
 
     wanted = spec or config.load(home).model
@@ -114,6 +115,7 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
         return
     path = catalog.resolve(wanted, say=lambda line: click.echo(line, err=True))
     file = Gguf.open(path)
+    build(file, seed=0, memory=0)  # a model that cannot be trained is refused now, not in the night
     named = wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(path)
     base = Store.open(home).adopt_base(path, named)
     with Journal.open(home):  # made now, so that commands which only read find it
@@ -247,13 +249,14 @@ def run_night(
     from edgesleep.store import Store
 
     settings = settings_of(home, pairs, flags)
-    Store(home).base()  # what is wrong with it is said before torch is loaded
+    Store(home).base()  # what is wrong with it is said before anything large is loaded
     from edgesleep.night import cycle
     from edgesleep.progress import progress, stoppable
 
     if dry_run:
         result = cycle.plan_night(home, settings, force=force)
     else:
+        machine.give_way(settings.night.nice)
         with progress(settings.night.minutes) as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop)
             result = cycle.run_night(home, settings, watch, force=force)

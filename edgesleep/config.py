@@ -39,7 +39,8 @@ class NightSettings:
     )
     passes: int = setting(4, "how often each lesson is met", "epochs", least=1)
     seed: int = setting(0, "seed of everything random in the night", least=0)
-    threads: int = setting(0, "processor threads; 0 takes what the process may use", "threads", least=0)
+    threads: int = setting(0, "processor threads; 0 takes all fast cores the process may use", "threads", least=0)
+    nice: int = setting(10, "how far other programs go before, in processor and disk; 0: not at all", least=0)
 
 
 @dataclass(frozen=True)

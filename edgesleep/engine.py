@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edgesleep import machine
 from edgesleep.errors import EdgesleepError
+from edgesleep.model import common
 from edgesleep.records import Message
 
 Floats = NDArray[np.float32]
@@ -292,7 +293,7 @@ class Engine:
         prompts = [prompt[-room:] for prompt in prompts]
         answers: list[list[int]] = [[] for _ in prompts]
         active = list(range(len(prompts)))
-        rows = np.stack([self._prefill(prompt, seq) for seq, prompt in enumerate(prompts)])
+        rows = self._prefill(prompts)
         for step in range(limit):
             chosen = _draw(rows, temperature, rng) if temperature > 0 else rows.argmax(axis=1)
             going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not self.ends(int(token))]
@@ -304,13 +305,25 @@ class Engine:
             rows = self._decode([(token, len(prompts[seq]) + step, seq, True) for seq, token in going])
         return answers
 
-    def _prefill(self, prompt: Sequence[int], seq: int) -> Floats:
-        """Feed a prompt; the logits after its last token."""
-        for start in range(0, len(prompt), self._batch_size):
-            part = prompt[start : start + self._batch_size]
-            last = len(prompt) - 1
-            rows = self._decode([(token, start + i, seq, start + i == last) for i, token in enumerate(part)])
-        return np.array(rows[-1])
+    def _prefill(self, prompts: Sequence[Sequence[int]]) -> Floats:
+        """Feed a prompt to each sequence, their common beginning once; the logits after each one's last token."""
+        shared = common(prompts)
+        for start in range(0, shared, self._batch_size):
+            part = prompts[0][start : min(start + self._batch_size, shared)]
+            self._decode([(token, start + i, 0, False) for i, token in enumerate(part)])
+        for seq in range(1, len(prompts) if shared else 0):
+            llama_cpp.llama_memory_seq_cp(self._memory, 0, seq, -1, -1)
+        last = [len(prompt) - 1 for prompt in prompts]
+        entries = [
+            (token, shared + i, seq, shared + i == last[seq])
+            for seq, prompt in enumerate(prompts)
+            for i, token in enumerate(prompt[shared:])
+        ]
+        parts = [
+            np.array(self._decode(entries[start : start + self._batch_size]))
+            for start in range(0, len(entries), self._batch_size)
+        ]
+        return np.concatenate(parts)
 
     def _decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> Floats:
         """Run (token, position, sequence, wants logits) entries; the wanted logits in order."""

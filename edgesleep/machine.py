@@ -16,13 +16,55 @@ from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
+_SYSTEM = Path("/sys/devices")
 
 
 def threads(wanted: int = 0) -> int:
-    """How many threads to run: `wanted`, but no more than the processors this process may use; 0 takes all of them."""
+    """How many threads to run: `wanted`, but no more than the processors this process may use; 0 takes the fast ones.
+
+    On processors with slow cores beside fast ones, a thread on a slow core only keeps the others waiting.
+    """
     # Affinity (taskset, containers) can allow fewer processors than the machine has.
-    allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(wanted, allowed) if wanted > 0 else allowed
+    allowed = os.sched_getaffinity(0) if sys.platform == "linux" else set(range(os.cpu_count() or 1))
+    return min(wanted, len(allowed)) if wanted > 0 else _fast(allowed)
+
+
+def _fast(allowed: set[int]) -> int:
+    """How many of the processors are fast cores; all of them where none are, or the system does not tell."""
+    if sys.platform == "darwin":
+        count = _asked("/usr/sbin/sysctl", "-n", "hw.perflevel0.logicalcpu")
+        return min(int(count), len(allowed)) if count.isdigit() else len(allowed)
+    if listed := _text(_SYSTEM / "cpu_core/cpus"):  # Intel's hybrids
+        return len(allowed & _processors(listed)) or len(allowed)
+    told = [_text(_SYSTEM / f"system/cpu/cpu{cpu}/cpu_capacity") for cpu in allowed]  # Arm, of 1024
+    if not all(text.isdigit() for text in told):
+        return len(allowed)
+    return sum(2 * int(text) > max(map(int, told)) for text in told)
+
+
+def _processors(listed: str) -> set[int]:
+    """The kernel's lists of processors: "0-3,8" are five."""
+    ends = [(part.split("-")[0], part.split("-")[-1]) for part in listed.split(",")]
+    return {cpu for first, last in ends for cpu in range(int(first), int(last) + 1)}
+
+
+def give_way(nice: int) -> None:
+    """Let other programs go before this one, in processor (`nice`, as Unix counts) and disk; 0 changes nothing.
+
+    It holds for threads started from now on, and cannot be taken back.
+    """
+    if not nice:
+        return
+    import psutil
+
+    own = psutil.Process()
+    if sys.platform == "win32":
+        own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        own.ionice(psutil.IOPRIO_VERYLOW)
+        return
+    own.nice(max(own.nice(), min(nice, 19)))
+    if sys.platform == "linux":
+        own.ionice(psutil.IOPRIO_CLASS_BE, 7)  # the idle class may wait for ever
 
 
 def has_amx() -> bool:
@@ -71,9 +113,12 @@ def describe() -> dict[str, str | int]:
 def _processor() -> str:
     name = _cpuinfo("model name")
     if sys.platform == "darwin":
-        asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-        name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        name = _asked("/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string")
     return name or platform.processor() or platform.machine()
+
+
+def _asked(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def _cpuinfo(field: str) -> str:
@@ -82,9 +127,13 @@ def _cpuinfo(field: str) -> str:
 
 def _field(path: Path, field: str) -> str:
     """The first value of a field in one of Linux's files of `name: value` lines; empty where there is none."""
+    pairs = (line.partition(":") for line in _text(path).splitlines())
+    return next((value.strip() for name, _, value in pairs if name.strip() == field), "")
+
+
+def _text(path: Path) -> str:
+    """What a file of the system says; empty where there is none."""
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
+        return path.read_text("utf-8", "replace").strip()
     except OSError:
         return ""
-    pairs = (line.partition(":") for line in lines)
-    return next((value.strip() for name, _, value in pairs if name.strip() == field), "")

@@ -42,7 +42,7 @@ class Target:
     probs: NDArray[np.float32]
 
 
-def common(rows: Sequence[Tokens]) -> int:
+def common(rows: Sequence[Sequence[int]]) -> int:
     """How many tokens all of several rows begin with; at least one token of each row is its own."""
     if len(rows) < 2:
         return 0
@@ -77,6 +77,8 @@ class Shape:
             return _number(file, f"{arch}.{key}", default)
 
         heads, width = int(number("attention.head_count")), int(number("embedding_length"))
+        if heads < 1 or width < 1:
+            raise GgufError(f"{file.path.name} has {heads} heads and a width of {width}.", "Use a complete model file.")
         head_width = int(number("attention.key_length", width // heads))
         gemma = arch == "gemma3"
         if number("final_logit_softcapping", 0.0):
@@ -84,7 +86,7 @@ class Shape:
                 f"{file.path.name} caps its logits (softcapping), which cannot be trained.",
                 "Use a model without final_logit_softcapping, as Gemma 3 is published.",
             )
-        return cls(
+        shape = cls(
             architecture=arch,
             layers=int(number("block_count")),
             width=width,
@@ -99,6 +101,26 @@ class Shape:
             window=int(number("attention.sliding_window", 0)) if gemma else 0,
             local_every=int(number("attention.sliding_window_pattern", 6)) if gemma else 1,
         )
+        shape._demand_sense(file.path.name)
+        return shape
+
+    def _demand_sense(self, name: str) -> None:
+        """Raises GgufError for numbers that no model has; llama.cpp would end the program over some of them."""
+        turned, whole = self.rope_width, self.head_width
+        wrong = [
+            what
+            for what, ok in (
+                (f"{self.layers} layers", self.layers > 0),
+                (f"{self.heads} heads on {self.kv_heads} keys", self.kv_heads > 0 and self.heads % self.kv_heads == 0),
+                (f"heads of {whole} features", whole > 0),
+                (f"{turned} of {whole} features turned", 0 < turned <= whole and turned % 2 == 0),
+                (f"{turned} of {whole} features turned", turned == whole or self.architecture == "gemma3"),
+                (f"a window of {self.window}", self.window >= 0 and self.local_every > 0),
+            )
+            if not ok
+        ]
+        if wrong:
+            raise GgufError(f"{name} claims {wrong[0]}, which no model has.", "Use a model as it was published.")
 
     def is_local(self, layer: int) -> bool:
         """Whether the layer has a sliding window (llama.cpp: five of six in gemma3)."""
@@ -157,7 +179,7 @@ def _rope_scale(file: Gguf) -> float:
 def matrix(file: Gguf, name: str, seed: int) -> Quantized:
     """One matrix of the file with the dither of `seed`. Raises GgufError where it is missing."""
     tensor = file.tensors.get(name)
-    if tensor is None:
+    if tensor is None or len(tensor.shape) != 2:  # more dimensions: experts
         raise GgufError(f"{file.path.name} has no tensor {name}.", "Use a dense model that is complete.")
     rows, cols = tensor.shape
     return Quantized(tensor.type, rows, cols, tensor.data, kernel.tensor_seed(seed, name))

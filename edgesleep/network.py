@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgesleep import _native, kernel, model
 from edgesleep.adapter import Adapter
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, GgufError
 from edgesleep.gguf import Gguf
 from edgesleep.model import LINEARS, Shape, Target, Tokens
 
@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 _NORMS = ("attn_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
+_PER_HEAD = ("attn_q_norm", "attn_k_norm")
 _NEEDED = ("attn_norm", "ffn_norm")
 FEW, MANY = 64, 512  # tokens of a pass: fewer waste time on forming weights, more on memory
 
@@ -110,7 +111,7 @@ class Network:
         head = model.head(file, seed)
         self.vocabulary = head.rows
         self.copy, self.remember, self.batch_tokens = self._plan(memory)
-        factors = self._vectors.get("rope_freqs.weight")
+        factors = self._vector("rope_freqs.weight", shape.rope_width // 2)
         self._native = _native.Network(
             self._native_shape(),
             shape.frequencies(False, factors),
@@ -118,7 +119,7 @@ class Network:
             [self._layer(i) for i in range(shape.layers)],
             kernel.native_matrix(model.matrix(file, "token_embd.weight", seed)),
             kernel.native_matrix(head),
-            self._norm("output_norm.weight"),
+            self._norm("output_norm.weight", shape.width),
         )
         kernel.done(self._native.error)
 
@@ -196,17 +197,27 @@ class Network:
         return made
 
     def _layer(self, layer: int) -> _native.Layer:
-        at = f"blk.{layer}."
+        at, shape = f"blk.{layer}.", self.shape
+        weights = [self._weights[f"{at}{part}.weight"] for part in LINEARS]
         return _native.Layer(
-            [kernel.native_matrix(self._weights[f"{at}{part}.weight"]) for part in LINEARS],
-            [self._vectors.get(f"{at}{part}.bias") for part in LINEARS],
+            [kernel.native_matrix(weight) for weight in weights],
+            [self._vector(f"{at}{part}.bias", w.rows) for part, w in zip(LINEARS, weights, strict=True)],
             [
-                self._norm(f"{at}{name}.weight") if name in _NEEDED else self._vectors.get(f"{at}{name}.weight")
+                self._norm(f"{at}{name}.weight", shape.width) if name in _NEEDED
+                else self._vector(f"{at}{name}.weight", shape.head_width if name in _PER_HEAD else shape.width)
                 for name in _NORMS
             ],
-        )
+        )  # fmt: skip
 
-    def _norm(self, name: str) -> Floats:
-        if name not in self._vectors:
-            raise EdgesleepError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
-        return self._vectors[name]
+    def _norm(self, name: str, size: int) -> Floats:
+        if (vector := self._vector(name, size)) is None:
+            raise GgufError(f"{self._file.path.name} has no tensor {name}.", "Use a complete model file.")
+        return vector
+
+    def _vector(self, name: str, size: int) -> Floats | None:
+        """A norm, bias or list of factors, where the file has it. Raises GgufError for one of another length."""
+        vector = self._vectors.get(name)
+        if vector is not None and len(vector) != size:
+            wrong = f"{self._file.path.name}: {name} has {len(vector)} numbers, not {size}."
+            raise GgufError(wrong, "Use a complete model file.")
+        return vector

@@ -117,6 +117,13 @@ def test_init_adopts_a_model_and_says_what_next(home: Path, tiny: Path) -> None:
     assert config.load(home).model == str(tiny)
 
 
+def test_init_refuses_a_model_that_cannot_be_trained(home: Path, tmp_path: Path) -> None:
+    """At once, and not after a night's dreaming; the home stays as it was."""
+    result = run("init", "--model", str(make_tiny(tmp_path / "tiny.gguf", "llama", ("Q4_1", "IQ4_NL"))))
+    assert result.exit_code != 0 and "IQ4_NL have no affine grid" in result.stderr
+    assert not (home / config.FILE).exists() and not (home / "base.json").exists()
+
+
 def test_init_without_a_model_takes_the_configured_one(home: Path, tiny: Path) -> None:
     home.mkdir()
     (home / config.FILE).write_text(f'model = "{tiny}"\n')

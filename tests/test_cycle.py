@@ -237,6 +237,16 @@ def test_the_delta_keeps_its_dither_when_the_seed_changes(ready: Path) -> None:
 
 
 @pytest.mark.usefixtures("all_right")
+def test_another_rank_than_the_delta_s_is_refused_and_can_be_set_back(ready: Path) -> None:
+    sleep(ready)
+    other = replace(SETTINGS, train=replace(SETTINGS.train, rank=SETTINGS.train.rank + 1))
+    with pytest.raises(EdgesleepError, match=f"Generation 1 was trained with train.rank {SETTINGS.train.rank}"):
+        sleep(ready, other, force=True)
+    result, _ = sleep(ready)
+    assert (result.status, result.generation) == ("promoted", 2)
+
+
+@pytest.mark.usefixtures("all_right")
 def test_after_a_rollback_the_next_night_starts_from_what_is_served(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's sc
 @linux_only
 def test_threads_stay_within_the_processors_allowed(monkeypatch: pytest.MonkeyPatch, wanted: int, given: int) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 7})
+    monkeypatch.setattr(machine, "_SYSTEM", Path("nowhere"))
     assert machine.threads(wanted) == given
 
 
@@ -28,6 +29,42 @@ def test_threads_follow_a_real_affinity() -> None:
     one = min(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, {{{one}}}); from edgesleep.machine import threads; print(threads())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "given"),
+    [
+        ({}, 6),
+        ({"cpu_core/cpus": "0-1,4\n", "cpu_atom/cpus": "2-3,5-9\n"}, 3),
+        ({"cpu_core/cpus": "8-9\n"}, 6),
+        ({f"system/cpu/cpu{cpu}/cpu_capacity": f"{1024 if cpu < 2 else 446}\n" for cpu in range(6)}, 2),
+        ({f"system/cpu/cpu{cpu}/cpu_capacity": "1024\n" for cpu in range(6)}, 6),
+    ],
+)
+@linux_only
+def test_slow_cores_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], given: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(machine, "_SYSTEM", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    assert machine.threads() == given
+    assert machine.threads(5) == 5
+
+
+@linux_only
+def test_giving_way_holds_for_threads_and_never_takes_more(tmp_path: Path) -> None:
+    code = """if True:
+        import os, psutil, threading
+        from edgesleep import machine
+        def shown(): print(os.getpriority(os.PRIO_PROCESS, 0), psutil.Process().ionice().value, end=" ")
+        machine.give_way(0); before = os.getpriority(os.PRIO_PROCESS, 0); print(before, end=" ")
+        machine.give_way(12); machine.give_way(3)
+        thread = threading.Thread(target=shown); thread.start(); thread.join()"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert told == [told[0], str(max(12, int(told[0]))), "7"]
 
 
 @pytest.mark.parametrize(

@@ -486,6 +486,37 @@ def test_unequal_layers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         of(make_tiny(tmp_path / "tiny.gguf", "qwen3", "F32"))
 
 
+@pytest.mark.parametrize(
+    ("architecture", "key", "value", "message"),
+    [
+        ("llama", "attention.head_count", 0, "0 heads"),
+        ("llama", "attention.head_count_kv", 0, "4 heads on 0 keys"),
+        ("llama", "attention.head_count_kv", 3, "4 heads on 3 keys"),
+        ("llama", "block_count", 0, "0 layers"),
+        ("qwen2", "rope.dimension_count", 8, "8 of 16 features turned"),
+        ("gemma3", "rope.dimension_count", 7, "7 of 32 features turned"),
+        ("gemma3", "attention.sliding_window_pattern", 0, "a window"),
+    ],
+)
+def test_numbers_that_no_model_has_are_refused(
+    tmp_path: Path, architecture: str, key: str, value: int, message: str
+) -> None:
+    file = Gguf.open(make_tiny(tmp_path / "tiny.gguf", architecture, "F32"))
+    file.metadata = {**file.metadata, f"{architecture}.{key}": value}
+    with pytest.raises(GgufError, match=message):
+        Network(file, 0)
+
+
+@pytest.mark.parametrize("name", ["blk.1.attn_norm.weight", "blk.0.attn_q_norm.weight", "output_norm.weight"])
+def test_a_vector_of_another_length_is_refused(tmp_path: Path, name: str) -> None:
+    """The kernel reads as many numbers as the shape says."""
+    file = Gguf.open(make_tiny(tmp_path / "tiny.gguf", "qwen3", "F32"))
+    short = file.tensors[name]
+    file.tensors[name] = replace(short, shape=(short.shape[0] - 1,), data=short.data[:-4])
+    with pytest.raises(GgufError, match=rf"{name} has \d+ numbers, not"):
+        Network(file, 0)
+
+
 @pytest.mark.parametrize("name", ["blk.1.ffn_up.weight", "blk.0.attn_norm.weight", "token_embd.weight"])
 def test_a_missing_tensor_is_named(small: Path, name: str) -> None:
     file = Gguf.open(small)

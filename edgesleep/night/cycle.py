@@ -299,6 +299,11 @@ class Night:
         kernel.set_threads(machine.threads(night.threads))
         # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
         adapter = Adapter.load(delta) if delta else None
+        if adapter and (adapter.rank, adapter.alpha) != (settings.rank, settings.alpha):
+            raise EdgesleepError(
+                f"Generation {parent} was trained with train.rank {adapter.rank} and train.alpha {adapter.alpha:g}.",
+                "Set them back in config.toml, or begin again from the base with `edgesleep rollback 0`.",
+            )
         network = build(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20)
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]

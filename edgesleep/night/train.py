@@ -31,10 +31,10 @@ T = TypeVar("T")
 
 WARM_UP = 0.1  # share of the run in which the rate rises
 LAST_RATE = 0.1  # share of the peak rate at the end
-STAY_RANGE = (0.5, 16.0)  # weight of staying the base against learning
+STAY_RANGE = (0.5, 40.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
-TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a little each step
-SLOWER, FASTER = 0.97, 1.01
+TOO_FAST = 8.0  # budgets of drift from which on the rate itself goes down, the more the further beyond
+SLOWEST, FASTER = 0.75, 1.01  # what a step may change the pace by
 SPARED = 64  # tokens that a row of another beginning may cost a batch
 PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 
@@ -204,7 +204,7 @@ class Run:
         self.drift = drift if self.step == 0 else DRIFT_MEMORY * self.drift + (1 - DRIFT_MEMORY) * drift
         spent = self.drift / self.plan.settings.drift_budget
         self.stay = _within(STAY_RANGE, self.stay * math.exp(0.15 * _within((-1.0, 1.0), spent - 1)))
-        self.pace = _within(PACE_RANGE, self.pace * (SLOWER if spent > TOO_FAST else FASTER))
+        self.pace = _within(PACE_RANGE, self.pace * _within((SLOWEST, FASTER), TOO_FAST / max(spent, 1e-9)))
 
     def _rate(self) -> float:
         """Warm-up, then a cosine to a tenth, over steps or over the time allowed, whichever is further on."""
