@@ -6,6 +6,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+DEVELOP := .venv/develop
 NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
 
 .PHONY: help setup demo test lint bench docs emulators clean
@@ -13,28 +14,32 @@ NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv and build everything in it
+setup: $(DEVELOP) ## make .venv and build everything in it
 
 $(READY): pyproject.toml constraints.txt CMakeLists.txt models/catalog.toml $(NATIVE)
 	@echo "Setting up .venv. The first time takes about five minutes on two cores: llama.cpp is built from source."
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "edgesleep needs Python 3.10 or newer.")'
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEVELOP): $(READY)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(READY) ## ask five questions, sleep one night, ask again
 	$(BIN)/python examples/demo.py
 
-test: $(READY) ## the whole test suite, with real models
+test: $(DEVELOP) ## the whole test suite, with real models
 	$(BIN)/pytest
 
-lint: $(READY) ## style, types and the lay-out of the native code
+lint: $(DEVELOP) ## style, types and the lay-out of the native code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
 
-bench: $(READY) ## measure, and print the machine with the numbers
+bench: $(DEVELOP) ## measure, and print the machine with the numbers
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(READY) ## write docs/cli.md from the command line itself

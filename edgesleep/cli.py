@@ -104,18 +104,21 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
     Example: edgesleep init --model smollm2-135m
     """
     from edgesleep import catalog
+    from edgesleep.engine import Engine
     from edgesleep.gguf import Gguf
     from edgesleep.journal import Journal
     from edgesleep.network import build
     from edgesleep.store import Store
 
-    wanted = spec or config.load(home).model
+    wanted = config.load(home, {"model": spec} if spec else None).model
     if dry_run:
         click.echo(_would_use(wanted))
         return
     path = catalog.resolve(wanted, say=lambda line: click.echo(line, err=True))
     file = Gguf.open(path)
-    build(file, seed=0, memory=0)  # a model that cannot be trained is refused now, not in the night
+    # A model that cannot be trained, or asked in its own chat template, is refused now and not in the night.
+    build(file, seed=0, memory=0)
+    Engine(path, vocab_only=True).close()
     named = wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(path)
     base = Store.open(home).adopt_base(path, named)
     with Journal.open(home):  # made now, so that commands which only read find it
@@ -249,7 +252,9 @@ def run_night(
     from edgesleep.store import Store
 
     settings = settings_of(home, pairs, flags)
-    Store(home).base()  # what is wrong with it is said before anything large is loaded
+    _demand_base(
+        Store(home).base().spec, settings.model
+    )  # what is wrong with it is said before anything large is loaded
     from edgesleep.night import cycle
     from edgesleep.progress import progress, stoppable
 
@@ -257,7 +262,7 @@ def run_night(
         result = cycle.plan_night(home, settings, force=force)
     else:
         machine.give_way(settings.night.nice)
-        with progress(settings.night.minutes) as shown, stoppable() as should_stop:
+        with progress() as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop)
             result = cycle.run_night(home, settings, watch, force=force)
     if as_json:
@@ -265,6 +270,17 @@ def run_night(
     else:
         click.echo("\n".join(_outcome(result)))
     return EXIT_CODES[result.status]
+
+
+def _demand_base(adopted: str, wanted: str) -> None:
+    from edgesleep import catalog
+
+    named = wanted in catalog.names() or wanted.startswith("hf:")
+    if named and wanted not in (adopted, Settings().model):  # the default may only mean that nothing was said
+        raise EdgesleepError(
+            f"The settings name the model {wanted}, but the home learns on {adopted}.",
+            f"Choose it with `edgesleep init --model {wanted}`, or set it back.",
+        )
 
 
 def settings_of(home: Path, pairs: tuple[str, ...], flags: dict[str, float | None]) -> Settings:
@@ -431,7 +447,7 @@ def _unlearn(home: Path, store: Store, number: int) -> int:
 
     made = {generation.number: generation for generation in store.generations()}
     taught = {memory for generation in made.values() for memory in generation.memory_ids}
-    while number:
+    while number in made:
         taught.difference_update(made[number].memory_ids)
         number = made[number].parent
     with Journal.open(home) as journal:

@@ -56,6 +56,7 @@ class TrainSettings:
     rank: int = setting(16, "rank of the adapter", least=1)
     alpha: float = setting(32.0, "adapter scale times rank", least=1e-06)
     rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so", least=0)
+    decay: float = setting(0.01, "weight decay of the adapter", "share per unit of rate", least=0)
     lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
     anchors_per_step: int = setting(8, "anchor rows in a step", "rows", least=1)
     memory: int = setting(

@@ -9,6 +9,7 @@ a control token; only the model's own template may write those.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from edgesleep import machine
 from edgesleep.errors import EdgesleepError
-from edgesleep.model import common
+from edgesleep.model import Tokens, common
 from edgesleep.records import Message
 
 Floats = NDArray[np.float32]
@@ -106,7 +107,7 @@ class Engine:
         params.n_gpu_layers = 0
         # llama.cpp's AMX buffers crash on Sapphire Rapids and later (ggml-org/llama.cpp issue 20824).
         params.use_extra_bufts = not machine.has_amx()
-        model = llama_cpp.llama_model_load_from_file(str(self.path).encode(), params)
+        model = llama_cpp.llama_model_load_from_file(os.fsencode(self.path), params)
         if not model:
             raise EdgesleepError(
                 f"llama.cpp cannot load {self.path}.",
@@ -134,7 +135,7 @@ class Engine:
         return max(32, (16 << 20) // (4 * self.vocab_size))
 
     def _apply(self, adapter: Path) -> None:
-        handle = llama_cpp.llama_adapter_lora_init(self._model, str(adapter).encode())
+        handle = llama_cpp.llama_adapter_lora_init(self._model, os.fsencode(adapter))
         if not handle:
             raise EdgesleepError(
                 f"llama.cpp refuses the adapter {adapter.name} on {self.path.name}.",
@@ -146,12 +147,17 @@ class Engine:
     def _template(self) -> Jinja2ChatFormatter:
         raw = llama_cpp.llama_model_chat_template(self._model, None)
         if raw:
-            template = raw.decode()
+            template = raw.decode(errors="replace")
         else:
             single = (marker for marker in _FALLBACKS if len(self.tokenize(marker, control=True)) <= 1)
             template = _FALLBACKS[next(single)]
         bos, eos = llama_cpp.llama_vocab_bos(self._vocab), llama_cpp.llama_vocab_eos(self._vocab)
-        return Jinja2ChatFormatter(template=template, bos_token=self._name(bos), eos_token=self._name(eos))
+        try:
+            return Jinja2ChatFormatter(template=template, bos_token=self._name(bos), eos_token=self._name(eos))
+        except Exception as error:  # whatever Jinja finds wrong with a template
+            raise EdgesleepError(
+                f"The chat template of {self.path.name} is broken: {error}.", "Use the model as it was published."
+            ) from error
 
     def _name(self, token: int) -> str:
         """A control token as the template spells it; empty where the model has none."""
@@ -290,10 +296,10 @@ class Engine:
     ) -> list[list[int]]:
         llama_cpp.llama_memory_clear(self._memory, True)
         room = self.context - limit
-        prompts = [prompt[-room:] for prompt in prompts]
+        fitting = [list(prompt[-room:]) for prompt in prompts]
         answers: list[list[int]] = [[] for _ in prompts]
         active = list(range(len(prompts)))
-        rows = self._prefill(prompts)
+        rows = self._prefill(fitting)
         for step in range(limit):
             chosen = _draw(rows, temperature, rng) if temperature > 0 else rows.argmax(axis=1)
             going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not self.ends(int(token))]
@@ -302,10 +308,10 @@ class Engine:
             active = [seq for seq, _ in going]
             if not active or step == limit - 1:
                 break
-            rows = self._decode([(token, len(prompts[seq]) + step, seq, True) for seq, token in going])
+            rows = self._decode([(token, len(fitting[seq]) + step, seq, True) for seq, token in going])
         return answers
 
-    def _prefill(self, prompts: Sequence[Sequence[int]]) -> Floats:
+    def _prefill(self, prompts: Sequence[Tokens]) -> Floats:
         """Feed a prompt to each sequence, their common beginning once; the logits after each one's last token."""
         shared = common(prompts)
         for start in range(0, shared, self._batch_size):

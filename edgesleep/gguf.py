@@ -2,7 +2,7 @@
 
 Owns the file format, through the `gguf` package (imported nowhere else), and
 the refusal of files that are damaged, hostile or of a kind that edgesleep does
-not serve. Leaves what the numbers mean to `kernel` and `network`. A source file
+not serve. Leaves what the numbers mean to `kernel` and `model`. A source file
 is only ever mapped read-only; what is written appears whole or not at all.
 """
 

@@ -176,7 +176,7 @@ class Journal:
     def remember(self, memories: Sequence[Memory], through: int) -> int:
         """Store memories and note that turns up to `through` have been curated; returns how many were new.
 
-        A memory that is there already keeps its state and gains the turns in which it was said again.
+        A memory that is there already keeps its state, and gains the turns in which it was said again and their time.
         """
         new = 0
         with self._writing():
@@ -185,6 +185,7 @@ class Journal:
                 new += self._db.execute(
                     "INSERT OR IGNORE INTO memories (id, relation, sentence, slots, at) VALUES (?, ?, ?, ?, ?)", values
                 ).rowcount
+                self._db.execute("UPDATE memories SET at = max(at, ?) WHERE id = ?", [memory.at, memory.id])
                 for turn in memory.turn_ids:
                     self._db.execute("INSERT OR IGNORE INTO memory_turns VALUES (?, ?)", [memory.id, turn])
             self._db.execute(

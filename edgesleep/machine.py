@@ -7,6 +7,7 @@ psutil is loaded where it is needed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -58,13 +59,14 @@ def give_way(nice: int) -> None:
     import psutil
 
     own = psutil.Process()
-    if sys.platform == "win32":
-        own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        own.ionice(psutil.IOPRIO_VERYLOW)
-        return
-    own.nice(max(own.nice(), min(nice, 19)))
-    if sys.platform == "linux":
-        own.ionice(psutil.IOPRIO_CLASS_BE, 7)  # the idle class may wait for ever
+    with contextlib.suppress(OSError, psutil.Error):  # some sandboxes forbid it, and a night is worth more
+        if sys.platform == "win32":
+            own.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+            own.ionice(psutil.IOPRIO_VERYLOW)
+            return
+        own.nice(max(own.nice(), min(nice, 19)))
+        if sys.platform == "linux":
+            own.ionice(psutil.IOPRIO_CLASS_BE, 7)  # the idle class may wait for ever
 
 
 def has_amx() -> bool:

@@ -26,6 +26,9 @@ LINEARS = (*ATTENTION, *FEED_FORWARD)
 
 Tokens = tuple[int, ...] | list[int]
 
+# Far above any real model, and low enough that a lying file costs a moment and no memory.
+MAX_LAYERS, MAX_WIDTH = 1 << 10, 1 << 20
+
 
 @dataclass(frozen=True)
 class Target:
@@ -42,7 +45,7 @@ class Target:
     probs: NDArray[np.float32]
 
 
-def common(rows: Sequence[Sequence[int]]) -> int:
+def common(rows: Sequence[Tokens]) -> int:
     """How many tokens all of several rows begin with; at least one token of each row is its own."""
     if len(rows) < 2:
         return 0
@@ -110,12 +113,14 @@ class Shape:
         wrong = [
             what
             for what, ok in (
-                (f"{self.layers} layers", self.layers > 0),
+                (f"{self.layers} layers", 0 < self.layers <= MAX_LAYERS),
+                (f"a width of {self.width}", self.width <= MAX_WIDTH),
                 (f"{self.heads} heads on {self.kv_heads} keys", self.kv_heads > 0 and self.heads % self.kv_heads == 0),
-                (f"heads of {whole} features", whole > 0),
+                (f"{self.heads} heads of {whole} features", whole > 0 and self.heads * whole <= MAX_WIDTH),
                 (f"{turned} of {whole} features turned", 0 < turned <= whole and turned % 2 == 0),
                 (f"{turned} of {whole} features turned", turned == whole or self.architecture == "gemma3"),
-                (f"a window of {self.window}", self.window >= 0 and self.local_every > 0),
+                (f"a window of {self.window} tokens", 0 <= self.window < 2**31),
+                (f"one global layer in {self.local_every}", 0 < self.local_every <= MAX_LAYERS),
             )
             if not ok
         ]
@@ -165,9 +170,11 @@ def _number(file: Gguf, key: str, default: float | None) -> float:
 
 
 def _rope_scale(file: Gguf) -> float:
-    kind = file.get(f"{file.architecture}.rope.scaling.type", "none")
+    """As llama.cpp reads it: linear where no type is given, by a factor under its new or its old name; 0 is none."""
+    at = f"{file.architecture}.rope"
+    kind = file.get(f"{at}.scaling.type", "linear")
     if kind == "linear":
-        return 1.0 / _number(file, f"{file.architecture}.rope.scaling.factor", 1.0)
+        return 1.0 / (_number(file, f"{at}.scaling.factor", _number(file, f"{at}.scale_linear", 0.0)) or 1.0)
     if kind == "none":
         return 1.0
     raise GgufError(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgesleep import _native, kernel, model
 from edgesleep.adapter import Adapter
-from edgesleep.errors import EdgesleepError, GgufError
+from edgesleep.errors import EdgesleepError, GgufError, KernelError
 from edgesleep.gguf import Gguf
 from edgesleep.model import LINEARS, Shape, Target, Tokens
 
@@ -49,11 +49,15 @@ class Trainable(Protocol):
 def build(file: Gguf, seed: int, memory: int) -> Trainable:
     """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
-    `memory` is what it may use beside file and adapter, in bytes. Raises EdgesleepError for an unknown name.
+    `memory` is what it may use beside file and adapter, in bytes. Raises GgufError for a model that it cannot train,
+    and EdgesleepError for an unknown name.
     """
     wanted = os.environ.get("EDGESLEEP_NETWORK") or "native"
     if wanted == "native":
-        return Network(file, seed, memory)
+        try:
+            return Network(file, seed, memory)
+        except KernelError as error:
+            raise GgufError(f"{file.path.name} cannot be trained. {error.message}", error.hint) from error
     if wanted != "torch":
         raise EdgesleepError(f'EDGESLEEP_NETWORK names no network: "{wanted}".', "Unset it, or choose native or torch.")
     try:

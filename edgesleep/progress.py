@@ -41,10 +41,10 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(minutes: float) -> Iterator[Progress]:
-    """A bar where stderr is a terminal, lines where it is not. Training ends after `minutes` at the latest."""
+def progress() -> Iterator[Progress]:
+    """A bar where stderr is a terminal, lines where it is not."""
     if not sys.stderr.isatty():
-        yield Lines(minutes)
+        yield Lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -53,7 +53,7 @@ def progress(minutes: float) -> Iterator[Progress]:
     text = "{task.description}", "{task.fields[numbers]}"
     columns = SpinnerColumn(), TextColumn(text[0]), BarColumn(12), TimeElapsedColumn(), TextColumn(text[1])
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        drawn = Drawn(bar, minutes)
+        drawn = Drawn(bar)
         yield drawn
         drawn.finish()
 
@@ -61,30 +61,26 @@ def progress(minutes: float) -> Iterator[Progress]:
 class Lines:
     """One line per stage and per LINE_EVERY steps."""
 
-    def __init__(self, minutes: float) -> None:
-        self._minutes = minutes
-
     def stage(self, name: str) -> None:
         print(f"{STAGES.get(name, name)} ...", file=sys.stderr, flush=True)
 
     def step(self, report: StepReport) -> None:
         if report.step % LINE_EVERY == 0 or report.step == report.steps:
-            print(f"  {numbers(report, self._minutes)}", file=sys.stderr, flush=True)
+            print(f"  {numbers(report)}", file=sys.stderr, flush=True)
 
 
 class Drawn:
     """One bar per stage; it pulses where a stage does not count its steps."""
 
-    def __init__(self, bar: Bar, minutes: float) -> None:
+    def __init__(self, bar: Bar) -> None:
         self._bar = bar
-        self._minutes = minutes
 
     def stage(self, name: str) -> None:
         self.finish()
         self._bar.add_task(STAGES.get(name, name), total=None, numbers="")
 
     def step(self, report: StepReport) -> None:
-        shown = numbers(report, self._minutes)
+        shown = numbers(report)
         for task in self._bar.task_ids[-1:]:
             self._bar.update(task, total=report.steps, completed=report.step, numbers=shown)
 
@@ -94,13 +90,13 @@ class Drawn:
             self._bar.update(task, total=1, completed=1)
 
 
-def numbers(report: StepReport, minutes: float) -> str:
+def numbers(report: StepReport) -> str:
     """Place, time left, speed, loss and drift; what is cut off first on a narrow terminal stands last.
 
     A report's tokens and seconds count from the start of training.
     """
     seconds = max(report.seconds, 1e-9)
-    left = round(min(seconds / report.step * (report.steps - report.step), max(60 * minutes - seconds, 0)))
+    left = round(min(seconds / report.step * (report.steps - report.step), max(report.limit - seconds, 0)))
     return (
         f"{report.step}/{report.steps} steps  {left // 60}:{left % 60:02d} left  "
         f"{report.tokens / seconds:,.0f} tokens/s  loss {report.loss:.3f}  drift {report.drift:.4f}"

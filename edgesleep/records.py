@@ -127,6 +127,7 @@ class StepReport:
     rate: float
     tokens: int
     seconds: float
+    limit: float  # seconds that all steps may take
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class Training:
 class TensorMove:
     """How far one tensor moved in the merge.
 
-    `codes` weights had `moved` codes changed, `clamped` of them at the end of
-    the grid; `share` is the projection of the change on the wanted delta,
+    `codes` weights had `moved` codes changed, and `clamped` wanted one beyond
+    the end of the grid; `share` is the projection of the change on the wanted delta,
     <w'-w, D> / <D, D>: 1.0 means that all of it survived.
     """
 

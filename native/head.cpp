@@ -180,7 +180,8 @@ bool head_top(const Call &head, const Panel &hidden, int64_t count, int32_t list
                     mine.total *= std::exp(mine.largest - largest);
                     mine.largest = largest;
                     for (int r = 0; r < rows; ++r) {
-                        const Found found{own[r * kTokens], (int32_t)(row + r)};
+                        const float logit = own[r * kTokens];
+                        const Found found{logit == logit ? logit : kNone, (int32_t)(row + r)};  // NaN has no order
                         mine.total += std::exp(found.logit - largest);
                         if ((int32_t)mine.heap.size() == listed) {
                             if (!(found < mine.heap.front())) continue;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <system_error>
 #include <thread>
 
@@ -39,6 +40,7 @@ public:
         pull();
         std::unique_lock<std::mutex> lock(mutex_);
         done_.wait(lock, [&] { return busy_ == 0; });
+        if (failed_.exchange(false)) throw std::bad_alloc();  // all that a piece throws
     }
 
 private:
@@ -66,12 +68,17 @@ private:
     }
 
     void pull() {
-        for (int64_t i; (i = next_.fetch_add(1)) < count_;) work_(context_, i);
+        for (int64_t i; (i = next_.fetch_add(1)) < count_ && !failed_;) try {
+                work_(context_, i);
+            } catch (...) {
+                failed_ = true;
+            }
     }
 
     std::mutex job_, mutex_;
     std::condition_variable start_, done_;
     std::atomic<int64_t> next_{0};
+    std::atomic<bool> failed_{false};
     void (*work_)(void *, int64_t) = nullptr;
     void *context_ = nullptr;
     int64_t count_ = 0;

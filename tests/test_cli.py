@@ -124,6 +124,21 @@ def test_init_refuses_a_model_that_cannot_be_trained(home: Path, tmp_path: Path)
     assert not (home / config.FILE).exists() and not (home / "base.json").exists()
 
 
+def test_init_refuses_a_broken_chat_template(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny.CHATML", "{% if %}")
+    result = run("init", "--model", str(make_tiny(tmp_path / "tiny.gguf", "llama")))
+    assert result.exit_code == errors.ERROR and "The chat template of tiny.gguf is broken" in result.stderr
+    assert not (home / config.FILE).exists()
+
+
+@pytest.mark.parametrize("where", ["flag", "file"])
+def test_a_night_on_another_model_than_the_home_s_is_refused(where: str, ready: Path) -> None:
+    if where == "file":
+        (ready / config.FILE).write_text('model = "gemma3-270m"\n')
+    words = ["--set", "model=gemma3-270m"] if where == "flag" else []
+    assert "name the model gemma3-270m, but the home learns on" in fails("run-night", *words)
+
+
 def test_init_without_a_model_takes_the_configured_one(home: Path, tiny: Path) -> None:
     home.mkdir()
     (home / config.FILE).write_text(f'model = "{tiny}"\n')
@@ -336,11 +351,11 @@ def test_the_second_signal_stops_at_once(ready: Path, monkeypatch: pytest.Monkey
 
 
 def step(number: int) -> StepReport:
-    return StepReport(number, 40, 1.5, 0.0123, 0.001, 1000 * number, 2.0 * number)
+    return StepReport(number, 40, 1.5, 0.0123, 0.001, 1000 * number, 2.0 * number, limit=66.0)
 
 
 def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress(minutes=1.1) as shown:
+    with progress.progress() as shown:
         shown.stage("train")
         for number in range(1, 22):
             shown.step(step(number))
@@ -359,7 +374,7 @@ def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], mon
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setenv("TERM", "xterm")
-    with progress.progress(minutes=1.1) as shown:
+    with progress.progress() as shown:
         for stage in progress.STAGES:
             shown.stage(stage)
             if stage == "train":

@@ -35,7 +35,7 @@ from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, gate
 from edgesleep.night.cycle import Lessons, plan_night, run_night
-from edgesleep.records import NightReport, Training, Verdict, file_digest, load
+from edgesleep.records import Entry, NightReport, Training, Verdict, file_digest, load
 from edgesleep.store import Store
 
 STAGES = ["anchors", "dreams", "baseline", "train", "merge", "gate"]
@@ -550,6 +550,30 @@ def test_what_is_said_later_replaces_what_was_held(home: Path, base: Path) -> No
         third = cycle.gather(journal, force=False)
         assert [memory.value for memory in third.memories] == ["Skelwick", "Pemberly"]
         assert [memory.value for memory in journal.memories("replaced")] == ["Oxmoor"]
+
+
+def test_an_old_chat_that_is_imported_late_replaces_nothing(home: Path, base: Path) -> None:
+    make_home(home, base, ("I live in Skelwick.",))
+    with Journal.open(home) as journal:
+        cycle.gather(journal, force=False)
+        journal.log_many([Entry("user", "I live in Oxmoor.", at="2019-05-01T10:00:00+00:00")])
+        journal.log_many([Entry("user", "My cat is called Pemberly.", at="2019-05-01T10:00:00+00:00")])
+        lessons = cycle.gather(journal, force=False)
+        assert [memory.value for memory in lessons.memories] == ["Skelwick", "Pemberly"]
+        assert journal.memories("replaced") == []
+        # What is said again is as new as its last time.
+        journal.log_many([Entry("user", "I live in Skelwick.", at="2099-05-01T10:00:00+00:00")])
+        journal.log("user", "I live in Oxmoor.")
+        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "Pemberly"]
+        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "Pemberly"]
+
+
+def test_a_night_without_time_to_train_says_so_and_can_be_given_more(ready: Path) -> None:
+    with pytest.raises(EdgesleepError, match="Of 0 minutes none are left to train in"):
+        sleep(ready, replace(SETTINGS, night=replace(SETTINGS.night, minutes=0.0)))
+    result, listener = sleep(ready)
+    assert result.status in ("promoted", "rejected")
+    assert listener.stages[0] == "train"
 
 
 def test_a_full_disk_is_said_before_the_night_begins(home: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,8 @@ def nothing(writer: Writer) -> None:
     [
         pytest.param("llama", {"rope_factors": True}, nothing, id="llama3 factors"),
         pytest.param("llama", {}, linear_rope, id="linear rope"),
+        pytest.param("llama", {}, lambda w: w.add_rope_scaling_factor(4.0), id="linear rope, its type left out"),
+        pytest.param("llama", {}, lambda w: w.add_float32("llama.rope.scale_linear", 4.0), id="linear rope, old name"),
         pytest.param("gemma3", {"window": 64}, nothing, id="window"),
         pytest.param("gemma3", {"window": POSITIONS + 1}, nothing, id="window beyond the text"),
         pytest.param("gemma3", {"layers": 7}, nothing, id="layers beyond the pattern"),
@@ -495,7 +497,10 @@ def test_unequal_layers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("llama", "block_count", 0, "0 layers"),
         ("qwen2", "rope.dimension_count", 8, "8 of 16 features turned"),
         ("gemma3", "rope.dimension_count", 7, "7 of 32 features turned"),
-        ("gemma3", "attention.sliding_window_pattern", 0, "a window"),
+        ("llama", "block_count", 2**32 - 1, "4294967295 layers"),
+        ("qwen3", "attention.key_length", 2**31 - 2, "4 heads of 2147483646 features"),
+        ("gemma3", "attention.sliding_window", 2**31, "a window of 2147483648 tokens"),
+        ("gemma3", "attention.sliding_window_pattern", 0, "one global layer in 0"),
     ],
 )
 def test_numbers_that_no_model_has_are_refused(

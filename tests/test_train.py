@@ -53,11 +53,11 @@ def ran(base: Path, wanted: Plan, checkpoint: Path, watch: Watch | None = None) 
     return train.train(network, adapter, wanted, checkpoint, watch or Watch()), adapter
 
 
-def begun(base: Path) -> Run:
+def begun(base: Path, *, passes: int = 4) -> Run:
     """A run before its first step."""
     network, adapter = start(base)
     network.attach(adapter)
-    return Run(network, adapter, plan(), [])
+    return Run(network, adapter, plan(passes=passes), [])
 
 
 def flat(adapter: Adapter) -> dict[str, bytes]:
@@ -125,6 +125,19 @@ def test_the_balance_follows_drift(base: Path) -> None:
     assert len(set(weights)) > 20, "the weight jumps"
 
 
+def test_factors_decay_apart_from_the_gradient(base: Path) -> None:
+    """AdamW: without any gradient a step only multiplies."""
+    run = begun(base)
+    before = {key: factor.copy() for key, factor in run._named()}
+    for pair in run.network.gradients.values():
+        for gradient in pair:
+            gradient.fill(0.0)
+    run._descend(0.5)
+    for key, factor in run._named():
+        np.testing.assert_allclose(factor, before[key] * (1 - 0.5 * TRAIN.decay), rtol=1e-6)
+    assert TRAIN.decay > 0
+
+
 def test_one_wild_step_is_smoothed(base: Path) -> None:
     run = begun(base)
     run._balance(TRAIN.drift_budget)
@@ -149,6 +162,22 @@ def test_the_rate_gives_way_to_drift_that_runs_away(base: Path) -> None:
     full = run._rate()
     run.pace = low
     assert run._rate() == pytest.approx(low * full)
+
+
+def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
+    """One model moves at a third of the rate that another needs: each finds its own peak, and keeps it."""
+    moved, free = begun(base, passes=40), begun(base, passes=40)
+    steps = moved.plan.steps
+    assert train.WARM_UP * steps > 6
+    rates = []
+    for moved.step in range(steps):
+        rates.append(moved._rate())
+        budgets = 0.0 if moved.step < 3 else 12.0 if moved.step == 3 else 2.4  # smoothed: 0, then 2.4 from here on
+        moved._balance(budgets * TRAIN.drift_budget)
+    assert rates[2] < rates[3] == max(rates)
+    assert moved.peak == pytest.approx(4 / (train.WARM_UP * steps + 1))
+    free.step = steps // 2
+    assert rates[steps // 2] == pytest.approx(moved.peak * free._rate())
 
 
 def test_drift_that_ran_away_slowed_the_run_that_is_cut_below(whole: tuple[Training, Adapter], base: Path) -> None:
@@ -248,7 +277,7 @@ def same(training: Training, wanted: Training, after: int) -> None:
     assert (training.steps, training.stopped) == (wanted.steps, wanted.stopped)
     assert (training.loss, training.drift, training.tokens) == (wanted.loss, wanted.drift, wanted.tokens)
     for mine, theirs in zip(training.history, wanted.history[after:], strict=True):
-        assert replace(mine, seconds=0.0) == replace(theirs, seconds=0.0)
+        assert replace(mine, seconds=0, limit=0) == replace(theirs, seconds=0, limit=0)
 
 
 def test_a_run_may_be_stopped_at_every_step(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:

@@ -21,6 +21,7 @@ from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
+from edgesleep.model import Shape
 from edgesleep.network import build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
@@ -120,13 +121,14 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
 def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     """Curate the turns since the last night into memories, and choose what to rehearse.
 
-    What was said newly replaces what was held on the same topic, learned or not.
+    What was said later replaces what was held on the same topic, learned or not.
     """
     turns = journal.turns(after=journal.curated_through())
     through = turns[-1].id if turns else journal.curated_through()
-    fresh = curate(turns)
-    said = {memory.topic: memory.id for memory in fresh}
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
+    latest = {memory.topic: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
+    fresh = [memory for memory in curate(turns) if not _outdated(memory, latest.get(memory.topic))]
+    said = {memory.topic: memory.id for memory in fresh}
     still = {state: [m for m in held[state] if said.get(m.topic, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
     again = [m for m in held[REPLACED] if said.get(m.topic) == m.id]
     if commit:
@@ -139,6 +141,11 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
     chosen = [*new, *still[WEAK], *still[LEARNED]] if new or still[WEAK] or force else []
     return Lessons(tuple(chosen), frozenset(m.id for m in still[LEARNED]), len(new), through)
+
+
+def _outdated(memory: Memory, held: Memory | None) -> bool:
+    """Whether something else was said on the topic later: an old chat may be imported after a new one."""
+    return held is not None and held.id != memory.id and memory.at < held.at
 
 
 def _folder(home: Path, number: int) -> Path:
@@ -203,7 +210,8 @@ class Night:
         base, base_hash = self.store.model_path(0), self.store.base().sha256
         parent = self.store.current()
         self._demand_room(base)
-        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed]
+        kernel.set_threads(machine.threads(settings.night.threads))
+        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed, __version__]
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
@@ -235,8 +243,11 @@ class Night:
         )
 
     def _demand_room(self, base: Path) -> None:
-        """The candidate is as large as the base; adapter, checkpoint and records stay below that."""
-        wanted, free = 2 * base.stat().st_size, machine.free_disk(self.folder)
+        """The candidate, and of the adapter's size: itself, its export, and checkpoints (three each) old and new."""
+        file = Gguf.open(base)
+        sizes = (file.tensors[name].shape for name in Shape.read(file).names if name in file.tensors)
+        adapter = 4 * self.settings.train.rank * sum(map(sum, sizes))
+        wanted, free = base.stat().st_size + 8 * adapter, machine.free_disk(self.folder)
         if free < wanted:
             raise EdgesleepError(
                 f"A night needs {wanted / 1e9:.1f} GB of disk in {self.folder.parent}, and {free / 1e9:.1f} are free.",
@@ -286,17 +297,7 @@ class Night:
 
     def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, exam_seconds: float) -> None:
         night, settings = self.settings.night, self.settings.train
-        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * exam_seconds
-        plan = train.Plan(
-            lessons=load(Dreams, dreams).lessons,
-            anchors=load(tuple[Row, ...], anchors),
-            settings=settings,
-            passes=night.passes,
-            minutes=max(left / 60, 0.0),
-            seed=self._seed,
-        )
         base, delta = self.store.base(), self.store.delta_path(parent)
-        kernel.set_threads(machine.threads(night.threads))
         # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
         adapter = Adapter.load(delta) if delta else None
         if adapter and (adapter.rank, adapter.alpha) != (settings.rank, settings.alpha):
@@ -307,7 +308,22 @@ class Night:
         network = build(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20)
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
-        checkpoint = self.folder / f"checkpoint-{digest(own)[:16]}.safetensors"
+        checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.safetensors"
+        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * exam_seconds
+        if left <= 0 and not checkpoint.exists():
+            raise EdgesleepError(
+                f"Of {night.minutes:g} minutes none are left to train in: the model's exams alone need "
+                f"{(1 + RESERVE) * exam_seconds / 60:.1f}.",
+                "Give the night more with --minutes; what is done already is kept.",
+            )
+        plan = train.Plan(
+            lessons=load(Dreams, dreams).lessons,
+            anchors=load(tuple[Row, ...], anchors),
+            settings=settings,
+            passes=night.passes,
+            minutes=max(left / 60, 0.0),
+            seed=self._seed,
+        )
         training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))
         if training.stopped == "asked":
             raise Interrupted

@@ -17,6 +17,8 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.night import phrases
 from edgesleep.records import Dreams, Memory, Message, Row, View
 
+FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
+
 
 def dream(memories: Sequence[Memory], engine: Engine, settings: DreamSettings, seed: int) -> Dreams:
     """Lessons and held-out probes for every memory. Raises EdgesleepError if a wording is in both."""
@@ -37,29 +39,39 @@ def _row(view: View, engine: Engine) -> Row:
 
 
 def anchors(engine: Engine, settings: DreamSettings, seed: int) -> tuple[Row, ...]:
-    """Texts sampled from the base at temperature 1: half chat, half prose from one random token.
+    """Texts sampled from the base at temperature 1, each from one random token on: half chat, half prose.
 
     Breadth matters more than weight: 20 such texts leave +0.13 nat on unseen
     web text, 160 leave +0.02 (DESIGN.md section 2).
     """
     chats = settings.anchors // 2
-    rows = _chats(engine, chats, settings.anchor_tokens, seed)
-    rows += _prose(engine, settings.anchors - chats, settings.anchor_tokens, seed + 1)
-    return tuple(rows)
+    starts = _starts(engine.vocab_size, settings.anchors, seed)
+    rows = _chats(engine, starts[:chats], settings.anchor_tokens, seed)
+    return tuple(rows + _prose(engine, starts[chats:], settings.anchor_tokens, seed + 1))
 
 
-def _chats(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
+def _starts(vocabulary: int, count: int, seed: int) -> list[int]:
+    """Random tokens, about as often as texts have them: density 1 / (id + FREQUENT), after Zipf and Mandelbrot.
+
+    A tokenizer numbers its tokens from frequent to rare. Drawn evenly, most starts would be of scripts and languages
+    that the model hardly knows, and it would stay itself on those.
+    """
+    shares = np.random.default_rng(seed).random(count)
+    return [int(FREQUENT * ((vocabulary / FREQUENT + 1) ** share - 1)) for share in shares]
+
+
+def _chats(engine: Engine, starts: Sequence[int], length: int, seed: int) -> list[Row]:
     """The base writes both sides: a request of a third of the length, then its answer."""
     opening = engine.opening()
-    requests = engine.complete([opening] * count, length // 3, temperature=1.0, seed=seed)
-    prompts = [engine.chat([Message("user", engine.text(request))]) for request in requests]
+    requests = engine.complete([[*opening, start] for start in starts], length // 3, temperature=1.0, seed=seed)
+    said = [engine.text([start, *request]) for start, request in zip(starts, requests, strict=True)]
+    prompts = [engine.chat([Message("user", text)]) for text in said]
     answers = engine.complete(prompts, length - length // 3, temperature=1.0, seed=seed)
     return [Row("", (*prompt, *answer), len(opening)) for prompt, answer in zip(prompts, answers, strict=True)]
 
 
-def _prose(engine: Engine, count: int, length: int, seed: int) -> list[Row]:
-    random = np.random.default_rng(seed)
-    start = engine.tokenize("", begin=True)
-    prompts = [[*start, int(token)] for token in random.integers(0, engine.vocab_size, count)]
+def _prose(engine: Engine, starts: Sequence[int], length: int, seed: int) -> list[Row]:
+    begin = engine.tokenize("", begin=True)
+    prompts = [[*begin, start] for start in starts]
     texts = engine.complete(prompts, length, temperature=1.0, seed=seed)
     return [Row("", (*prompt, *text), len(prompt)) for prompt, text in zip(prompts, texts, strict=True)]

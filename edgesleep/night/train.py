@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edgesleep import kernel
@@ -31,16 +31,26 @@ T = TypeVar("T")
 
 WARM_UP = 0.1  # share of the run in which the rate rises
 LAST_RATE = 0.1  # share of the peak rate at the end
-STAY_RANGE = (0.5, 40.0)  # weight of staying the base against learning
+STAY_RANGE = (0.5, 32.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
-TOO_FAST = 8.0  # budgets of drift from which on the rate itself goes down, the more the further beyond
-SLOWEST, FASTER = 0.75, 1.01  # what a step may change the pace by
+ENOUGH = 2.0  # budgets of drift at which the rate stops rising
+TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a little each step
+SLOWER, FASTER = 0.97, 1.01
 SPARED = 64  # tokens that a row of another beginning may cost a batch
 PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 
 
 _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
-_COUNTERS = {"step": int, "tokens": int, "seconds": float, "stay": float, "pace": float, "drift": float, "loss": float}
+_COUNTERS = {
+    "step": int,
+    "tokens": int,
+    "seconds": float,
+    "stay": float,
+    "peak": float,
+    "pace": float,
+    "drift": float,
+    "loss": float,
+}
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,13 @@ def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, wa
     """
     if not plan.lessons or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
+    began = time.monotonic()
     anchors = anchor_tasks(network, plan.anchors, plan.settings.top_tokens)
     network.attach(adapter)
     run = Run(network, adapter, plan, anchors)
     if checkpoint.exists():
         run.resume(checkpoint)
+    run.aside = time.monotonic() - began
     return run.go(checkpoint, watch)
 
 
@@ -126,8 +138,10 @@ class Run:
         self.moments = {key: (np.zeros_like(factor), np.zeros_like(factor)) for key, factor in self._named()}
         self.step = 0
         self.tokens = 0
-        self.seconds = 0.0
+        self.seconds = 0.0  # in steps
+        self.aside = 0.0  # since this process began: preparing, and writing checkpoints
         self.stay = 1.0
+        self.peak = 1.0  # share of the highest rate that was reached before the model began to move
         self.pace = 1.0
         self.drift = 0.0
         self.loss = 0.0
@@ -136,7 +150,7 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         while self.step < self.plan.steps:
-            if self.seconds >= 60 * self.plan.minutes:
+            if self.seconds + self.aside >= 60 * self.plan.minutes:
                 stopped = "time"
                 break
             if watch.should_stop():
@@ -147,8 +161,9 @@ class Run:
             rate = self._advance()
             self.seconds += time.monotonic() - began
             report = StepReport(
-                self.step, self.plan.steps, self.loss, self.drift, rate, self.tokens, round(self.seconds, 2)
-            )
+                self.step, self.plan.steps, self.loss, self.drift, rate, self.tokens, round(self.seconds, 2),
+                60 * self.plan.minutes - self.aside,
+            )  # fmt: skip
             history.append(report)
             watch.report(report)
             if self.step % self.plan.settings.checkpoint_every == 0:
@@ -183,37 +198,49 @@ class Run:
             rows = [task.row.tokens for task in batch]
             losses = self.network.learn(rows, [task.target for task in batch], weight / places)
             total += float(losses.sum(dtype=np.float64))
-            self.tokens += sum(len(row) for row in rows)
+            self.tokens += _computed(rows)
         return total / places
 
     def _descend(self, rate: float) -> None:
-        """One step of Adam along the gradient, whose norm is cut to 1."""
+        """One step of AdamW (arXiv:1711.05101) along the gradient, whose norm is cut to 1."""
         gradients = self.network.gradients
         norm = math.sqrt(sum(float(np.vdot(part, part)) for pair in gradients.values() for part in pair))
         for (name, part), factor in self._named():
             gradient = gradients[name]["ab".index(part)]
+            factor *= 1 - rate * self.plan.settings.decay
             kernel.adam(factor, gradient, self.moments[name, part], self.step + 1, rate, min(1.0, 1.0 / (norm + 1e-6)))
         self.network.moved()
 
     def _balance(self, drift: float) -> None:
-        """Weigh staying against learning so that smoothed drift settles at its budget; slow down when it runs away.
+        """Weigh staying against learning so that smoothed drift settles at its budget, and find the rate for it.
 
-        The same rate that suits one model wrecks another, so it follows the
-        drift that is measured and not a table of models.
+        The same rate that suits one model wrecks another, so it follows the drift that is measured and not a table of
+        models: it rises until the model begins to move, and goes down while drift is far beyond its budget.
         """
         self.drift = drift if self.step == 0 else DRIFT_MEMORY * self.drift + (1 - DRIFT_MEMORY) * drift
         spent = self.drift / self.plan.settings.drift_budget
         self.stay = _within(STAY_RANGE, self.stay * math.exp(0.15 * _within((-1.0, 1.0), spent - 1)))
-        self.pace = _within(PACE_RANGE, self.pace * _within((SLOWEST, FASTER), TOO_FAST / max(spent, 1e-9)))
+        if spent > ENOUGH and self._done() < WARM_UP and self.peak == 1.0:
+            self.peak = self._rise()
+        self.pace = _within(PACE_RANGE, self.pace * (SLOWER if spent > TOO_FAST else FASTER))
+
+    def _done(self) -> float:
+        """Share of the run that is over, in steps or in the time allowed, whichever is further on."""
+        spent = self.seconds + self.aside
+        return min(1.0, max(self.step / self.plan.steps, spent / (60 * self.plan.minutes)))
 
     def _rate(self) -> float:
-        """Warm-up, then a cosine to a tenth, over steps or over the time allowed, whichever is further on."""
-        done = max(self.step / self.plan.steps, self.seconds / (60 * self.plan.minutes))
-        peak = self.plan.settings.rate * self.pace
+        """Warm-up, up to what drift allows, then a cosine to a tenth."""
+        done = self._done()
+        rate = self.plan.settings.rate * self.pace
         if done < WARM_UP:
-            return peak * (self.step + 1) / (WARM_UP * self.plan.steps + 1)
+            return rate * min(self.peak, self._rise())
         cosine = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-        return peak * (LAST_RATE + (1 - LAST_RATE) * cosine)
+        return rate * self.peak * (LAST_RATE + (1 - LAST_RATE) * cosine)
+
+    def _rise(self) -> float:
+        """Share of the highest rate in this step of the warm-up."""
+        return (self.step + 1) / (WARM_UP * self.plan.steps + 1)
 
     def _draw(self) -> list[Row]:
         """This step's lessons: every pass is a permutation of its own, so a resumed run draws the same."""
@@ -232,17 +259,24 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Adapter, Adam's moments and counters in one file, whole or absent."""
+        began = time.monotonic()
         tensors = {f"{name}.{part}.{kind}": array for (name, part), kind, array in self._state()}
         about = {key: repr(getattr(self, key)) for key in _COUNTERS}
         write_atomically(path, save(tensors, about))
+        self.aside += time.monotonic() - began
 
     def resume(self, path: Path) -> None:
-        with safe_open(path, "numpy") as file:
-            about = file.metadata()
-            for counter, number in _COUNTERS.items():
-                setattr(self, counter, number(about[counter]))
-            for (name, part), kind, array in self._state():
-                array[:] = file.get_tensor(f"{name}.{part}.{kind}")
+        try:
+            with safe_open(path, "numpy") as file:
+                about = file.metadata()
+                for counter, number in _COUNTERS.items():
+                    setattr(self, counter, number(about[counter]))
+                for (name, part), kind, array in self._state():
+                    array[:] = file.get_tensor(f"{name}.{part}.{kind}")
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise EdgesleepError(
+                f"The checkpoint {path} is damaged: {error}.", "Delete it; training starts over."
+            ) from error
         self.network.moved()
 
     def _state(self) -> Iterator[tuple[tuple[str, str], str, NDArray[np.float32]]]:

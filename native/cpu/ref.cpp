@@ -1,7 +1,8 @@
-// The definition of every native operation, one number at a time.
+// The definition of rounding and products, one number at a time.
 //
-// Owns the meaning: each other kernel must give these bytes. Leaves speed to
-// the others. Must stay true: built without fast-math, contraction or
+// Owns their meaning: each other kernel must give these bytes. Leaves speed to
+// the others, and what a layer does besides to layers.h, which all kernels share
+// and the tests compare with torch and llama.cpp. Must stay true: built without fast-math, contraction or
 // vectorisation, so that what is written is what runs.
 #include <cmath>
 
