@@ -68,11 +68,11 @@ private:
     }
 
     void pull() {
-        for (int64_t i; (i = next_.fetch_add(1)) < count_ && !failed_;) try {
-                work_(context_, i);
-            } catch (...) {
-                failed_ = true;
-            }
+        try {
+            for (int64_t i; (i = next_.fetch_add(1)) < count_;) work_(context_, i);
+        } catch (...) {
+            failed_ = true;  // the others finish what is left
+        }
     }
 
     std::mutex job_, mutex_;

@@ -32,10 +32,10 @@ from tiny import make_tiny
 from edgesleep import errors
 from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.journal import Journal
+from edgesleep.journal import Entry, Journal
 from edgesleep.night import cycle, gate
 from edgesleep.night.cycle import Lessons, plan_night, run_night
-from edgesleep.records import Entry, NightReport, Training, Verdict, file_digest, load
+from edgesleep.records import NightReport, Training, Verdict, file_digest, load
 from edgesleep.store import Store
 
 STAGES = ["anchors", "dreams", "baseline", "train", "merge", "gate"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import make_tiny
 
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.night import phrases
-from edgesleep.night.dream import anchors, dream
+from edgesleep.night.dream import FREQUENT, _starts, anchors, dream
 from edgesleep.records import Memory, Message, Probe, Row
 
 SETTINGS = DreamSettings(views=24, probes=3, anchors=7, anchor_tokens=24)
@@ -121,7 +123,7 @@ def test_anchors_are_half_chat_and_half_prose(engine: Engine) -> None:
         assert list(row.tokens[: row.start]) == opening
         assert contains(row.tokens, closing), "the request ends where the template says"
     for row in prose:
-        assert row.start == 1, "one random token, then the base goes on"
+        assert row.start == 0, "what the base begins with is to stay too; this one has no token that begins a text"
         assert not contains(row.tokens, opening)
     assert len({row.tokens for row in rows}) == len(rows)
     assert not any(row.memory_id for row in rows)
@@ -132,6 +134,14 @@ def test_anchors_are_as_many_as_asked_and_fit_the_context(engine: Engine, count:
     rows = anchors(engine, DreamSettings(anchors=count, anchor_tokens=SETTINGS.anchor_tokens), seed=3)
     assert len(rows) == count
     assert all(row.start <= len(row.tokens) <= engine.context for row in rows)
+
+
+@given(st.integers(2, 300_000), st.integers(0, 1000))
+def test_starts_are_tokens_and_mostly_frequent_ones(vocabulary: int, seed: int) -> None:
+    starts = _starts(vocabulary, 200, seed)
+    assert len(starts) == 200 and all(0 <= start < vocabulary for start in starts)
+    if vocabulary > 50 * FREQUENT:
+        assert 40 < sum(start < vocabulary // 12 for start in starts) < 200, "frequent ones, and not only those"
 
 
 def test_anchors_follow_from_the_seed(engine: Engine) -> None:

@@ -74,4 +74,5 @@ def _prose(engine: Engine, starts: Sequence[int], length: int, seed: int) -> lis
     begin = engine.tokenize("", begin=True)
     prompts = [[*begin, start] for start in starts]
     texts = engine.complete(prompts, length, temperature=1.0, seed=seed)
-    return [Row("", (*prompt, *text), len(prompt)) for prompt, text in zip(prompts, texts, strict=True)]
+    # From the first place on: what the base begins a text with is also to stay.
+    return [Row("", (*prompt, *text), len(begin)) for prompt, text in zip(prompts, texts, strict=True)]
