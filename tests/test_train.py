@@ -315,15 +315,18 @@ def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tu
 def test_time_stops_a_run_and_counts_over_resumptions(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock that gives each step a minute, and preparing one in each process: two steps before the cut, one after."""
+    """A clock that gives a minute to each step, each checkpoint and the preparing of each process.
+
+    Of four and a half, the first process uses one, two steps and a checkpoint; the second one and two more steps.
+    """
     clock = tick(60.0)
     monkeypatch.setattr(train.time, "monotonic", clock)
     done: list[StepReport] = []
-    wanted = plan(minutes=3.5)
+    wanted = plan(minutes=4.5)
     first, _ = ran(base, wanted, tmp_path / "c", Watch(done.append, lambda: len(done) >= 2))
     assert (first.steps, first.stopped, first.seconds) == (2, "asked", 120.0)
     second, _ = ran(base, wanted, tmp_path / "c")
-    assert (second.steps, second.stopped, second.seconds) == (3, "time", 180.0)
+    assert (second.steps, second.stopped, second.seconds) == (4, "time", 240.0)
 
 
 def tick(seconds: float) -> Callable[[], float]:
