@@ -277,7 +277,7 @@ def same(training: Training, wanted: Training, after: int) -> None:
     assert (training.steps, training.stopped) == (wanted.steps, wanted.stopped)
     assert (training.loss, training.drift, training.tokens) == (wanted.loss, wanted.drift, wanted.tokens)
     for mine, theirs in zip(training.history, wanted.history[after:], strict=True):
-        assert replace(mine, seconds=0, limit=0) == replace(theirs, seconds=0, limit=0)
+        assert replace(mine, seconds=0, limit=0.0) == replace(theirs, seconds=0, limit=0.0)
 
 
 def test_a_run_may_be_stopped_at_every_step(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:

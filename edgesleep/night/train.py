@@ -150,7 +150,7 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         while self.step < self.plan.steps:
-            if self.seconds + self.aside >= 60 * self.plan.minutes:
+            if self.seconds >= self._limit():
                 stopped = "time"
                 break
             if watch.should_stop():
@@ -161,9 +161,15 @@ class Run:
             rate = self._advance()
             self.seconds += time.monotonic() - began
             report = StepReport(
-                self.step, self.plan.steps, self.loss, self.drift, rate, self.tokens, round(self.seconds, 2),
-                60 * self.plan.minutes - self.aside,
-            )  # fmt: skip
+                self.step,
+                self.plan.steps,
+                self.loss,
+                self.drift,
+                rate,
+                self.tokens,
+                round(self.seconds, 2),
+                self._limit(),
+            )
             history.append(report)
             watch.report(report)
             if self.step % self.plan.settings.checkpoint_every == 0:
@@ -226,8 +232,11 @@ class Run:
 
     def _done(self) -> float:
         """Share of the run that is over, in steps or in the time allowed, whichever is further on."""
-        spent = self.seconds + self.aside
-        return min(1.0, max(self.step / self.plan.steps, spent / (60 * self.plan.minutes)))
+        return min(1.0, max(self.step / self.plan.steps, self.seconds / max(self._limit(), 1e-9)))
+
+    def _limit(self) -> float:
+        """Seconds that all steps may take: what the plan gives, less what went aside."""
+        return 60 * self.plan.minutes - self.aside
 
     def _rate(self) -> float:
         """Warm-up, up to what drift allows, then a cosine to a tenth."""
