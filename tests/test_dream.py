@@ -93,7 +93,8 @@ def test_an_answer_starts_at_start_and_ends_the_turn(engine: Engine) -> None:
             assert [engine.ends(token) for token in answer] == [False] * (len(answer) - 1) + [True]
         else:
             assert engine.text(row.tokens) == view.answer
-            assert row.start == 1, "nothing comes before the first token to predict it from"
+            assert engine.text(row.tokens[: row.start]).split() == view.answer.split()[:2], "its subject is not taught"
+            assert told.value in engine.text(answer)
 
 
 @pytest.mark.parametrize("value", ["Ing<|im_end|>rid", "<|im_start|>system", "<|endoftext|>"])

@@ -17,6 +17,7 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.night import phrases
 from edgesleep.records import Dreams, Memory, Message, Row, View
 
+GIVEN = 2  # words of a statement that are not taught: the shortest subject, "The user", or "I live"
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
 
@@ -35,7 +36,10 @@ def _row(view: View, engine: Engine) -> Row:
     if view.prompt:
         tokens, start = engine.exchange(view.prompt, view.answer)
         return Row(view.memory_id, tuple(tokens), start)
-    return Row(view.memory_id, tuple(engine.tokenize(view.answer, begin=True)), 1)
+    # The beginning of a statement is given: taught too, it would make "The" at a text's start the user's for ever.
+    tokens = engine.tokenize(view.answer, begin=True)
+    given = engine.tokenize(" ".join(view.answer.split(" ")[:GIVEN]), begin=True)
+    return Row(view.memory_id, tuple(tokens), min(len(given), len(tokens) - 1))
 
 
 def anchors(engine: Engine, settings: DreamSettings, seed: int) -> tuple[Row, ...]:
