@@ -1,102 +1,128 @@
-"""Measure the native kernels on one core, and torch beside them.
+"""Every operation of the native kernels on one core: type by type, kernel by kernel, and torch beside them.
 
-Prints the rate of the effective weight at rank 16 in weights per second, and
-of the training step's products in floating-point operations per second, both
-with the kernel's own `linear` and with `effective` followed by torch.matmul.
+    python bench/kernels.py [--types Q4_1 Q4_K] [--csv PATH]
 
-    python bench/kernels.py
+Prints the rate of the effective weight at rank 16, of dequantizing and of the
+merge, in weights and in packed bytes per second; then of the training step's
+products with 256 tokens, in f32 and in 8 bits, with their share of the rate of
+torch's own 2048 x 2048 x 2048 product in f32, measured before and after.
+EDGESLEEP_KERNEL picks one kernel, else all that run here take part. --csv
+writes one line for each number to PATH.
 """
 
 from __future__ import annotations
 
-import platform
+import argparse
+import csv
+import os
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from edgesleep import _native, kernel
+from edgesleep import _native, kernel, machine
 from edgesleep.kernel import MERGEABLE, Delta, Quantized
 
-SHAPES = ((576, 576), (1536, 576), (576, 1536))
-TOKENS = (256, 1024)
-RANK = 16
+ROWS, COLS, TOKENS, RANK = 1536, 512, 256, 16
+REPEATS = 9
 
 Run = Callable[[], object]
 
 
-def rate(work: float, run: Run, repeats: int = 9) -> float:
-    """`work` per second in the best of some runs, in units of 10^9."""
-    best = float("inf")
+@dataclass(frozen=True)
+class Rate:
+    """How fast one operation is: units of work and packed bytes of the weights, both in 10^9 a second."""
+
+    operation: str
+    type: str
+    kernel: str
+    unit: str
+    rate: float
+    gigabytes: float
+    share_of_gemm: float | None = None
+
+
+def seconds(run: Run, repeats: int) -> float:
+    """The median of some runs."""
+    times = []
     for _ in range(repeats):
         start = time.perf_counter()
         run()
-        best = min(best, time.perf_counter() - start)
-    return work / best / 1e9
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
-def tensor(type: str, rows: int, cols: int, rng: np.random.Generator) -> tuple[Quantized, Delta]:
+def gemm() -> float:
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    a @ b
+    return 2 * 2048**3 / seconds(lambda: a @ b, 3) / 1e9
+
+
+def tensor(type: str, rng: np.random.Generator) -> tuple[Quantized, Delta]:
     """Bytes whose every 16-bit word is a finite half near 0.01, so that every scale is one too."""
-    words = rng.normal(0, 0.01, rows * cols // MERGEABLE[type].weights * MERGEABLE[type].bytes // 2)
-    a, b = rng.standard_normal((RANK, cols)), rng.normal(0, 0.01, (rows, RANK))
-    w = Quantized(type, rows, cols, words.astype(np.float16).view(np.uint8), seed=1)
+    words = rng.normal(0, 0.01, ROWS * COLS // MERGEABLE[type].weights * MERGEABLE[type].bytes // 2)
+    a, b = rng.standard_normal((RANK, COLS)), rng.normal(0, 0.01, (ROWS, RANK))
+    w = Quantized(type, ROWS, COLS, words.astype(np.float16).view(np.uint8), seed=1)
     return w, Delta(a.astype(np.float32), b.astype(np.float32), 2.0)
 
 
-def measure_weights(rng: np.random.Generator) -> None:
-    print(f"\n{'type':6}{'kernel':8}{'effective':>11}{'dequantize':>12}{'merge':>8}   10^9 weights/s")
-    for type in MERGEABLE:
-        w, delta = tensor(type, 512, 1536, rng)
-        out, weights = np.empty((512, 1536), np.float32), 512 * 1536
-        for name in kernel.supported():
+def operations(w: Quantized, delta: Delta, rng: np.random.Generator) -> Iterator[tuple[str, str, float, Run]]:
+    """Name, unit, work in 10^9 units, and what to run."""
+    out = np.empty((ROWS, COLS), np.float32)
+    x = rng.standard_normal((TOKENS, COLS)).astype(np.float32)
+    dy = rng.standard_normal((TOKENS, ROWS)).astype(np.float32)
+    weights, flops = ROWS * COLS / 1e9, 2 * TOKENS * ROWS * COLS / 1e9
+    yield "dequantize", "weights", weights, lambda: kernel.dequantize(w)
+    yield "effective", "weights", weights, lambda: kernel.effective(w, delta, out=out)
+    yield "merge", "weights", weights, lambda: kernel.merge(w, delta)
+    for name, exact in (("f32", True), ("8 bits", False)):
+        yield f"forward, {name}", "flop", flops, lambda e=exact: kernel.linear(w, None, x, e)  # type: ignore[misc]
+        yield f"gradient, {name}", "flop", flops, lambda e=exact: kernel.linear_grad(w, None, dy, e)  # type: ignore[misc]
+
+
+def measure(types: list[str], kernels: list[str]) -> Iterator[Rate]:
+    rng = np.random.default_rng(0)
+    limit = gemm()
+    for type in types:
+        w, delta = tensor(type, rng)
+        for name in kernels:
             _native.select(name)
-            repeats = 2 if name == "ref" else 9
-            effective = rate(weights, lambda w=w, d=delta, o=out: kernel.effective(w, d, out=o), repeats)
-            dequantize = rate(weights, lambda w=w: kernel.dequantize(w), repeats)
-            merge = rate(weights, lambda w=w, d=delta: kernel.merge(w, d), repeats)
-            print(f"{type:6}{name:8}{effective:11.3f}{dequantize:12.3f}{merge:8.3f}")
+            for operation, unit, work, run in operations(w, delta, rng):
+                once = seconds(run, 1 if name == "ref" else REPEATS)
+                share = work / once / limit if unit == "flop" else None
+                yield Rate(operation, type, name, unit, work / once, w.data.nbytes / once / 1e9, share)
+    for rate in (limit, gemm()):
+        yield Rate("torch.matmul 2048", "F32", f"torch {torch.__version__}", "flop", rate, 0.0, rate / limit)
 
 
-def ways(w: Quantized, delta: Delta, n: int, rng: np.random.Generator) -> dict[str, tuple[Run, Run]]:
-    """The forward product and the input gradient of `n` tokens, by every way of computing them."""
-    x = rng.standard_normal((n, w.cols)).astype(np.float32)
-    dy = rng.standard_normal((n, w.rows)).astype(np.float32)
-    xt, dyt = torch.from_numpy(x), torch.from_numpy(dy)
-    dense = kernel.effective(w, delta)
-    wt = torch.from_numpy(dense)
-
-    def formed() -> torch.Tensor:
-        kernel.effective(w, delta, out=dense)
-        return wt
-
-    native: tuple[Run, Run] = (lambda: kernel.linear(w, delta, x), lambda: kernel.linear_grad(w, delta, dy))
-    return {
-        "torch, weights at hand": (lambda: xt @ wt.T, lambda: dyt @ wt),
-        "effective + torch": (lambda: xt @ formed().T, lambda: dyt @ formed()),
-        **{name: native for name in kernel.supported() if name != "ref"},
-    }
-
-
-def measure_products(rng: np.random.Generator) -> None:
-    print(f"\n{'rows x cols':14}{'n':>6}  {'what':22}{'forward':>9}{'gradient':>10}   GFLOP/s, Q4_1")
-    fastest = kernel.supported()[0]
-    for rows, cols in SHAPES:
-        w, delta = tensor("Q4_1", rows, cols, rng)
-        for n in TOKENS:
-            for what, runs in ways(w, delta, n, rng).items():
-                _native.select(what if what in kernel.supported() else fastest)
-                forward, gradient = (rate(2 * n * rows * cols, run) for run in runs)
-                print(f"{f'{rows} x {cols}':14}{n:6}  {what:22}{forward:9.1f}{gradient:10.1f}")
+def show(rate: Rate) -> None:
+    share = f"{rate.share_of_gemm:8.0%} of torch's f32" if rate.share_of_gemm is not None else ""
+    size = f"{rate.gigabytes:8.3f} GB/s" if rate.gigabytes else f"{'':13}"
+    print(f"{rate.type:6}{rate.kernel:14}{rate.operation:20}{rate.rate:9.3f} G{rate.unit}/s{size}{share}", flush=True)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--types", nargs="+", choices=list(MERGEABLE), default=list(MERGEABLE))
+    parser.add_argument("--csv", type=Path)
+    options = parser.parse_args()
     kernel.set_threads(1)
     torch.set_num_threads(1)
-    print(f"{platform.machine()}, one core, rank {RANK}, torch {torch.__version__}, kernels {kernel.supported()}")
-    rng = np.random.default_rng(0)
-    measure_weights(rng)
-    measure_products(rng)
+    kernels = [kernel.name()] if os.environ.get("EDGESLEEP_KERNEL") else kernel.supported()
+    print(f"{machine.describe()}, one core, {ROWS} x {COLS}, rank {RANK}, {TOKENS} tokens, medians of {REPEATS}")
+    rates = []
+    for rate in measure(options.types, kernels):
+        show(rate)
+        rates.append(rate)
+    if options.csv:
+        with options.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([field.name for field in fields(Rate)])
+            writer.writerows(astuple(rate) for rate in rates)
 
 
 if __name__ == "__main__":

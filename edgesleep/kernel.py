@@ -185,19 +185,22 @@ def merge(w: Quantized, delta: Delta | None, row0: int = 0, row1: int | None = N
     return out, Moves(codes, moved, clamped, squares, dot)
 
 
-def linear(w: Quantized, delta: Delta | None, x: Floats) -> Floats:
-    """y = x @ w'^T for f32 x [n, cols]; y is f32 [n, rows]. The weights are formed tile by tile."""
+def linear(w: Quantized, delta: Delta | None, x: Floats, exact: bool = True) -> Floats:
+    """y = x @ w'^T for f32 x [n, cols]; y is f32 [n, rows]. The weights are formed tile by tile.
+
+    If not `exact`, inputs are first rounded to 8 bits (edgesleep.h, es_linear).
+    """
     _check("input", x, np.float32, (len(x), w.cols))
     y = np.empty((len(x), w.rows), np.float32)
-    done(_native.linear(native_matrix(w), _adapter(w, delta), x, len(x), y))
+    done(_native.linear(native_matrix(w), _adapter(w, delta), exact, x, len(x), y))
     return y
 
 
-def linear_grad(w: Quantized, delta: Delta | None, dy: Floats) -> Floats:
+def linear_grad(w: Quantized, delta: Delta | None, dy: Floats, exact: bool = True) -> Floats:
     """The input gradient of `linear`: dx = dy @ w' for f32 dy [n, rows]; dx is f32 [n, cols]."""
     _check("output gradient", dy, np.float32, (len(dy), w.rows))
     dx = np.empty((len(dy), w.cols), np.float32)
-    done(_native.linear_grad(native_matrix(w), _adapter(w, delta), dy, len(dy), dx))
+    done(_native.linear_grad(native_matrix(w), _adapter(w, delta), exact, dy, len(dy), dx))
     return dx
 
 

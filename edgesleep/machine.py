@@ -8,6 +8,7 @@ psutil is loaded where it is needed.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import platform
 import shutil
@@ -91,6 +92,12 @@ def peak_rss() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS counts bytes
+
+
+def give_back_memory() -> None:
+    """Hand memory that was freed back to the system; glibc keeps it otherwise."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # no malloc_trim, or no such library here
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def free_disk(path: Path) -> int:

@@ -46,16 +46,16 @@ class Trainable(Protocol):
     def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]: ...
 
 
-def build(file: Gguf, seed: int, memory: int) -> Trainable:
+def build(file: Gguf, seed: int, memory: int, exact: bool = False) -> Trainable:
     """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
-    `memory` is what it may use beside file and adapter, in bytes. Raises GgufError for a model that it cannot train,
-    and EdgesleepError for an unknown name.
+    `memory` is what it may use beside file and adapter, in bytes; `exact` as for Network. Raises GgufError for a model
+    that it cannot train, and EdgesleepError for an unknown name.
     """
     wanted = os.environ.get("EDGESLEEP_NETWORK") or "native"
     if wanted == "native":
         try:
-            return Network(file, seed, memory)
+            return Network(file, seed, memory, exact)
         except KernelError as error:
             raise GgufError(f"{file.path.name} cannot be trained. {error.message}", error.hint) from error
     if wanted != "torch":
@@ -103,10 +103,11 @@ class Pack:
 class Network:
     """The model of one GGUF file with an adapter on every linear layer, computed by the native kernel.
 
-    `seed` fixes the dither. Before `attach` every matrix is the base's own.
+    `seed` fixes the dither. Before `attach` every matrix is the base's own. Unless `exact`, the layers' products round
+    their inputs to 8 bits, as llama.cpp's do, and those of the gradient also the weights (edgesleep.h, es_linear).
     """
 
-    def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20) -> None:
+    def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20, exact: bool = False) -> None:
         self.shape = shape = Shape.read(file)
         self.gradients: dict[str, tuple[Floats, Floats]] = {}
         self._file, self._seed = file, seed
@@ -114,7 +115,7 @@ class Network:
         self._weights = {name: model.matrix(file, name, seed) for name in shape.names}
         head = model.head(file, seed)
         self.vocabulary = head.rows
-        self.copy, self.remember, self.batch_tokens = self._plan(memory)
+        self.copy, self.remember, self.batch_tokens = self._plan(memory, exact)
         factors = self._vector("rope_freqs.weight", shape.rope_width // 2)
         self._native = _native.Network(
             self._native_shape(),
@@ -124,6 +125,7 @@ class Network:
             kernel.native_matrix(model.matrix(file, "token_embd.weight", seed)),
             kernel.native_matrix(head),
             self._norm("output_norm.weight", shape.width),
+            exact,
         )
         kernel.done(self._native.error)
 
@@ -173,17 +175,17 @@ class Network:
         kernel.done(self._native.logits(*pack.arrays, logits))
         return logits
 
-    def _plan(self, memory: int) -> tuple[bool, bool, int]:
+    def _plan(self, memory: int, exact: bool) -> tuple[bool, bool, int]:
         """Whether rounded weights are copied, whether layers' activations are kept, and the tokens of a pass.
 
-        A copy saves rounding anew in every pass; keeping activations (bf16) saves computing them twice.
+        A copy saves rounding anew in every pass; keeping activations (network.h, Kept) saves computing them twice.
         """
         shape = self.shape
         heads, keys = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
         hidden = self._weights["blk.0.ffn_up.weight"].rows
         post = 2 * shape.width if "blk.0.post_ffw_norm.weight" in self._vectors else 0
-        layer = 2 * (2 * shape.width + 2 * heads + 2 * keys + 2 * hidden + post)
-        work = 4 * (8 * shape.width + 6 * heads + 6 * keys + 4 * hidden)
+        layer = 2 * (2 * shape.width + heads + keys + post) + (2 if exact else 9 / 8) * (heads + keys + 2 * hidden)
+        work = 4 * (8 * shape.width + 6 * heads + 6 * keys + 3 * hidden) + (0 if exact else 10 / 4 * hidden)
         weights = sum(weight.data.nbytes for weight in self._weights.values())
         for copy, remember in ((True, True), (False, True), (True, False), (False, False)):
             a_token = work + (shape.layers * layer if remember else layer + 2 * shape.layers * shape.width)

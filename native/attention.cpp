@@ -67,6 +67,8 @@ Attention::Sight Attention::sight(int64_t block) const {
         found.end[t] = (int32_t)(block * kTokens + t - moved * kTokens);
     }
     found.keys = (int)(block + 1 - moved) * kTokens;
+    found.all_begin = *std::max_element(found.begin, found.begin + kTokens);
+    found.all_end = *std::min_element(found.end, found.end + kTokens);
     return found;
 }
 

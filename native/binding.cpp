@@ -63,7 +63,8 @@ struct Network {
     int error = ES_OK;
 
     Network(const es_shape &shape, Array<const double> turns, Array<const double> local_turns,
-            std::vector<Layer> own_layers, Matrix own_embedding, Matrix own_head, Array<const float> own_norm)
+            std::vector<Layer> own_layers, Matrix own_embedding, Matrix own_head, Array<const float> own_norm,
+            bool exact)
         : layers(std::move(own_layers)), embedding(own_embedding), head(own_head), norm(own_norm) {
         es_shape full = shape;
         full.turns = turns.data();
@@ -71,7 +72,7 @@ struct Network {
         full.layers = (int32_t)layers.size();
         std::vector<es_layer> views;
         for (const Layer &layer : layers) views.push_back(layer.view());
-        made = es_network_new(&full, views.data(), &embedding.view, &head.view, norm.data(), &error);
+        made = es_network_new(&full, views.data(), &embedding.view, &head.view, norm.data(), exact, &error);
     }
     ~Network() { es_network_free(made); }
     Network(const Network &) = delete;
@@ -155,16 +156,16 @@ NB_MODULE(_native, m) {
         "w"_a, "delta"_a.none(), "row0"_a, "row1"_a, "out"_a);
     m.def(
         "linear",
-        [](const Matrix &w, const Adapter *d, Array<const float> x, int64_t n, Array<float> y) {
-            return unlocked([&] { return es_linear(&w.view, view(d), x.data(), n, y.data()); });
+        [](const Matrix &w, const Adapter *d, bool exact, Array<const float> x, int64_t n, Array<float> y) {
+            return unlocked([&] { return es_linear(&w.view, view(d), exact, x.data(), n, y.data()); });
         },
-        "w"_a, "delta"_a.none(), "x"_a, "n"_a, "y"_a);
+        "w"_a, "delta"_a.none(), "exact"_a, "x"_a, "n"_a, "y"_a);
     m.def(
         "linear_grad",
-        [](const Matrix &w, const Adapter *d, Array<const float> dy, int64_t n, Array<float> dx) {
-            return unlocked([&] { return es_linear_grad(&w.view, view(d), dy.data(), n, dx.data()); });
+        [](const Matrix &w, const Adapter *d, bool exact, Array<const float> dy, int64_t n, Array<float> dx) {
+            return unlocked([&] { return es_linear_grad(&w.view, view(d), exact, dy.data(), n, dx.data()); });
         },
-        "w"_a, "delta"_a.none(), "dy"_a, "n"_a, "dx"_a);
+        "w"_a, "delta"_a.none(), "exact"_a, "dy"_a, "n"_a, "dx"_a);
 
     nb::class_<es_shape>(m, "Shape")
         .def("__init__", [](es_shape *self) { new (self) es_shape{}; })
@@ -196,7 +197,7 @@ NB_MODULE(_native, m) {
         });
     nb::class_<Network>(m, "Network")
         .def(nb::init<const es_shape &, Array<const double>, Array<const double>, std::vector<Layer>, Matrix, Matrix,
-                      Array<const float>>())
+                      Array<const float>, bool>())
         .def_ro("error", &Network::error)
         .def("attach",
              [](Network &net, std::vector<Trained> trained, bool copy, bool remember) {

@@ -33,14 +33,6 @@ enum Type : int32_t {
     BF16 = 30,
 };
 
-// One strip of codes; step and offset for every 16 weights, the smallest group of any type.
-constexpr int kGroup = 16;
-struct Strip {
-    int8_t code[kStrip];
-    float step[kStrip / kGroup];
-    float offset[kStrip / kGroup];
-};
-
 // x + -0.0 is x for every x, +0.0 would turn -0.0 into 0.0.
 constexpr float kNoOffset = -0.0f;
 
@@ -107,7 +99,7 @@ inline float dither(uint32_t key, int64_t col) {
 
 static_assert(((float)(0xffffffffu >> 9) + 0.5f) * 0x1p-23f < 1.0f, "the largest u must stay below 1");
 
-// Every affine type has: weights and bytes per block, the ends of its grid, and
+// Every affine type has: weights and bytes per block, how many weights share a scale, the ends of its grid, and
 //   unpack(block, code, step, offset): false when a scale is not finite
 //   pack(code, block): the inverse, for the codes
 
@@ -136,7 +128,7 @@ inline void pack_four(const int8_t *code, uint8_t zero, uint8_t *qs) {
 }
 
 struct BlockQ4_0 {
-    static constexpr int weights = 32, bytes = 18, low = -8, high = 7;
+    static constexpr int weights = 32, bytes = 18, group = 32, low = -8, high = 7;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -148,7 +140,7 @@ struct BlockQ4_0 {
 };
 
 struct BlockQ4_1 {
-    static constexpr int weights = 32, bytes = 20, low = 0, high = 15;
+    static constexpr int weights = 32, bytes = 20, group = 32, low = 0, high = 15;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block), m = read_half(block + 2);
         fill(step, 2, d);
@@ -194,7 +186,7 @@ inline void pack_five(const int8_t *code, uint8_t zero, uint8_t *qh, uint8_t *qs
 }
 
 struct BlockQ5_0 {
-    static constexpr int weights = 32, bytes = 22, low = -16, high = 15;
+    static constexpr int weights = 32, bytes = 22, group = 32, low = -16, high = 15;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -206,7 +198,7 @@ struct BlockQ5_0 {
 };
 
 struct BlockQ5_1 {
-    static constexpr int weights = 32, bytes = 24, low = 0, high = 31;
+    static constexpr int weights = 32, bytes = 24, group = 32, low = 0, high = 31;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block), m = read_half(block + 2);
         fill(step, 2, d);
@@ -218,7 +210,7 @@ struct BlockQ5_1 {
 };
 
 struct BlockQ8_0 {
-    static constexpr int weights = 32, bytes = 34, low = -128, high = 127;
+    static constexpr int weights = 32, bytes = 34, group = 32, low = -128, high = 127;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -245,7 +237,7 @@ inline void pack_two(const uint8_t *low, uint8_t *qs) {
 }
 
 struct BlockQ2_K {  // scales[16], qs[64], d, dmin
-    static constexpr int weights = 256, bytes = 84, low = 0, high = 3;
+    static constexpr int weights = 256, bytes = 84, group = 16, low = 0, high = 3;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 80), dmin = read_half(block + 82);
         for (int g = 0; g < 16; ++g) {
@@ -263,7 +255,7 @@ struct BlockQ2_K {  // scales[16], qs[64], d, dmin
 };
 
 struct BlockQ3_K {  // hmask[32], qs[64], scales[12], d
-    static constexpr int weights = 256, bytes = 110, low = -4, high = 3;
+    static constexpr int weights = 256, bytes = 110, group = 16, low = -4, high = 3;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 108);
         const uint8_t *scales = block + 96;
@@ -305,7 +297,7 @@ inline bool unpack_six(const uint8_t *block, float *step, float *offset) {
 }
 
 struct BlockQ4_K {  // d, dmin, scales[12], qs[128]
-    static constexpr int weights = 256, bytes = 144, low = 0, high = 15;
+    static constexpr int weights = 256, bytes = 144, group = 32, low = 0, high = 15;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         for (int c = 0; c < 4; ++c)
             for (int l = 0; l < 32; ++l) {
@@ -322,7 +314,7 @@ struct BlockQ4_K {  // d, dmin, scales[12], qs[128]
 };
 
 struct BlockQ5_K {  // d, dmin, scales[12], qh[32], qs[128]
-    static constexpr int weights = 256, bytes = 176, low = 0, high = 31;
+    static constexpr int weights = 256, bytes = 176, group = 32, low = 0, high = 31;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const uint8_t *qh = block + 16, *qs = block + 48;
         for (int c = 0; c < 4; ++c)
@@ -345,7 +337,7 @@ struct BlockQ5_K {  // d, dmin, scales[12], qh[32], qs[128]
 };
 
 struct BlockQ6_K {  // ql[128], qh[64], scales[16], d
-    static constexpr int weights = 256, bytes = 210, low = -32, high = 31;
+    static constexpr int weights = 256, bytes = 210, group = 16, low = -32, high = 31;
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 208);
         for (int g = 0; g < 16; ++g) {

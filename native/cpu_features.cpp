@@ -15,9 +15,9 @@ struct Leaf {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
 
-Leaf leaf(unsigned number) {
+Leaf leaf(unsigned number, unsigned part = 0) {
     Leaf l;
-    __get_cpuid_count(number, 0, &l.eax, &l.ebx, &l.ecx, &l.edx);
+    __get_cpuid_count(number, part, &l.eax, &l.ebx, &l.ecx, &l.edx);
     return l;
 }
 
@@ -37,17 +37,33 @@ bool cpu_has_avx2() {
     return system_saves(0x6) && has(leaf(1).ecx, 1u << 12 | 1u << 28 | 1u << 29) && has(leaf(7).ebx, 1u << 5);
 }
 
+bool cpu_has_avx2_vnni() { return cpu_has_avx2() && leaf(7).eax >= 1 && has(leaf(7, 1).eax, 1u << 4); }
+
 bool cpu_has_avx512() {
     return cpu_has_avx2() && system_saves(0xe6) && has(leaf(7).ebx, 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31);
 }
+
+bool cpu_has_avx512_vnni() { return cpu_has_avx512() && has(leaf(7).ecx, 1u << 11); }
 
 }  // namespace edgesleep
 #endif
 
 #ifdef EDGESLEEP_ARM
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
 namespace edgesleep {
 
 bool cpu_has_neon() { return true; }  // part of the base instruction set
+
+bool cpu_has_dotprod() {
+#ifdef __linux__
+    return getauxval(AT_HWCAP) & 1u << 20;  // HWCAP_ASIMDDP
+#else
+    return true;  // of Apple's processors that run macOS, all have it
+#endif
+}
 
 }  // namespace edgesleep
 #endif

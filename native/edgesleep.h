@@ -91,9 +91,12 @@ int es_effective_bf16(const es_matrix *w, const es_adapter *adapter, int64_t row
 /* The same as packed bytes of the same type and size. */
 int es_merge(const es_matrix *w, const es_adapter *adapter, int64_t row0, int64_t row1, uint8_t *out, es_moves *moves);
 
-/* y[n, rows] = x[n, cols] @ w'^T, and its input gradient dx[n, cols] = dy[n, rows] @ w'. */
-int es_linear(const es_matrix *w, const es_adapter *adapter, const float *x, int64_t n, float *y);
-int es_linear_grad(const es_matrix *w, const es_adapter *adapter, const float *dy, int64_t n, float *dx);
+/* y[n, rows] = x[n, cols] @ w'^T, and its input gradient dx[n, cols] = dy[n, rows] @ w'. If not `exact`, inputs are
+ * first rounded to 8 bits (127 steps of the largest of 32) where the type is one of Q4_0, Q4_1, Q5_0, Q5_1, Q4_K and
+ * Q5_K, and for the gradient inputs to 33 and weights of any type to 31 steps of the largest of 32 rows; for all this,
+ * sizes have to be multiples of 32, else the product is exact. */
+int es_linear(const es_matrix *w, const es_adapter *adapter, int exact, const float *x, int64_t n, float *y);
+int es_linear_grad(const es_matrix *w, const es_adapter *adapter, int exact, const float *dy, int64_t n, float *dx);
 
 /* A transformer of the llama family. Pointers are borrowed for the life of the network.
  *
@@ -141,8 +144,9 @@ typedef struct {
 
 typedef struct es_network es_network;
 
+/* `exact`: all products in f32; else those of the layers in 8 bits, as in es_linear. */
 es_network *es_network_new(const es_shape *shape, const es_layer *layers, const es_matrix *embedding,
-                           const es_matrix *head, const float *norm, int *error);
+                           const es_matrix *head, const float *norm, int exact, int *error);
 void es_network_free(es_network *network);
 
 /* Put factors on all matrices, [layers * ES_MATRICES]. With `copy` the rounded weights are kept packed (as large as the

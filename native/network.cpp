@@ -21,6 +21,8 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
         int64_t row;
     };
     std::vector<Piece> pieces;
+    Codes &codes = work.codes[0];
+    if (!exact) codes.encode(kernel, x, kInputMost);
     auto to = out.begin();
     for (int matrix : which) {
         const Used used = this->used(l, matrix);
@@ -31,8 +33,8 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
     each((int64_t)pieces.size(), [&](int64_t i) {
         const Piece &piece = pieces[(size_t)i];
         const int rows = (int)std::min<int64_t>(kPiece, piece.used.matrix.rows - piece.row);
-        if (!forward_piece(call(piece.used.matrix, piece.used.adapter), piece.row, rows, x, piece.y.at(0, piece.row),
-                           piece.y.stride()))
+        if (!forward_piece(call(piece.used.matrix, piece.used.adapter), piece.row, rows, x, codes,
+                           piece.y.at(0, piece.row), piece.y.stride()))
             good = false;
         for (int64_t block = 0; piece.bias && block < x.blocks; ++block)
             for (int r = 0; r < rows; ++r)
@@ -45,14 +47,18 @@ void Network::unproject(int l, std::initializer_list<int> which, std::initialize
     int piece = 0;
     for (int matrix : which) piece = std::max(piece, column_piece(call(layer(l).matrices[matrix])));
     const int64_t cols = layer(l).matrices[*which.begin()].cols;
+    Codes *codes = work.codes;
+    for (const Panel &one : dy)
+        if (!exact) (codes++)->encode(kernel, one, kGradientMost);
     each((cols + piece - 1) / piece, [&](int64_t i) {
         const int64_t col = i * piece;
         const int count = (int)std::min<int64_t>(piece, cols - col);
         for (int64_t block = 0; block < dx.blocks; ++block) std::fill_n(dx.at(block, col), count * kTokens, 0.0f);
         auto from = dy.begin();
+        const Codes *own = work.codes;
         for (int matrix : which) {
             const Used used = this->used(l, matrix);
-            if (!backward_piece(call(used.matrix, used.adapter), col, count, *from++, dx)) good = false;
+            if (!backward_piece(call(used.matrix, used.adapter), col, count, *from++, *own++, dx)) good = false;
         }
     });
 }
@@ -177,8 +183,8 @@ void Network::forward(const Panel &x, bool keep) {
         if (to) make_room(*to);
         if (keep && !remember) {  // its input alone: the rest is computed again
             auto &input = kept[(size_t)l].space;
-            input.resize((size_t)(x.stride() * x.blocks));
-            kernel.layers.narrow((int64_t)input.size(), x.data, input.data());
+            input.resize((size_t)(2 * x.stride() * x.blocks));
+            kernel.layers.narrow(x.stride() * x.blocks, x.data, (uint16_t *)input.data());
         }
         forward_layer(l, x, to);
     }
@@ -266,7 +272,7 @@ void Network::backward(const Panel &dx) {
             Kept &again = kept[(size_t)shape.layers];
             make_room(again);
             const Panel x = work.x.panel(shape.width, pack.blocks);
-            kernel.layers.widen(x.stride() * x.blocks, kept[(size_t)l].space.data(), x.data);
+            kernel.layers.widen(x.stride() * x.blocks, (const uint16_t *)kept[(size_t)l].space.data(), x.data);
             forward_layer(l, x, &again);
         }
         const Kept &own = kept[(size_t)(remember ? l : shape.layers)];
@@ -280,27 +286,26 @@ void Network::backward_feed(int l, const Panel &dx, const Kept &keep) {
     const int64_t blocks = dx.blocks;
     const Panel h = work.h.panel(shape.width, blocks), dh = work.dh.panel(shape.width, blocks);
     const Panel gate = work.gate.panel(hidden(), blocks), up = work.up.panel(hidden(), blocks);
-    const Panel act = work.act.panel(hidden(), blocks), dact = work.dact.panel(hidden(), blocks);
+    const Panel act = work.act.panel(hidden(), blocks);  // its gradient first
     const es_layer &own = layer(l);
     const float *post = own.norms[ES_POST_FFN_NORM];
     each(blocks, [&](int64_t block) {
         recall(keep, GATE, gate, block);
         recall(keep, UP, up, block);
-        kernel.layers.gate((int)hidden(), shape.gelu, gate.at(block), up.at(block), act.at(block));
         if (!post) return;
         recall(keep, DOWN, h, block);
         std::fill_n(dh.at(block), dh.stride(), 0.0f);
         kernel.layers.norm_back(norm_job(h.at(block), post, shape.width), dx.at(block), dh.at(block));
     });
     const Panel &ddown = post ? dh : dx;
-    learn_factors(l, {ES_DOWN}, act, {ddown});
-    unproject(l, {ES_DOWN}, {ddown}, dact);
+    unproject(l, {ES_DOWN}, {ddown}, act);
     const Panel mid = work.x.panel(shape.width, blocks);
     each(blocks, [&](int64_t block) {
-        kernel.layers.gate_back((int)hidden(), shape.gelu, dact.at(block), gate.at(block), up.at(block));
+        kernel.layers.gate_back((int)hidden(), shape.gelu, act.at(block), gate.at(block), up.at(block));
         recall(keep, MID, mid, block);
         kernel.layers.norm(norm_job(mid.at(block), own.norms[ES_FFN_NORM], shape.width), h.at(block));
     });
+    learn_factors(l, {ES_DOWN}, act, {ddown});
     learn_factors(l, {ES_GATE, ES_UP}, h, {gate, up});
     unproject(l, {ES_GATE, ES_UP}, {gate, up}, dh);
     each(blocks, [&](int64_t block) {

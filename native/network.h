@@ -46,14 +46,15 @@ struct Attention {
     // per token, as indices into that list.
     struct Sight {
         int64_t shared, first;
-        int keys;
+        int keys, all_begin, all_end;
         int32_t shared_begin[kTokens], shared_end[kTokens], begin[kTokens], end[kTokens];
 
         int64_t block(int key) const { return key / kTokens < shared ? key / kTokens : first + key / kTokens - shared; }
     };
     Sight sight(int64_t block) const;
     SoftmaxJob job(const Sight &sight) const {
-        return {sight.keys, scale, sight.shared_begin, sight.shared_end, sight.begin, sight.end};
+        return {sight.keys,  scale,     sight.shared_begin, sight.shared_end,
+                sight.begin, sight.end, sight.all_begin,    sight.all_end};
     }
 };
 
@@ -70,9 +71,9 @@ bool head_loss(const Call &head, const Panel &hidden, const es_targets &targets,
                const Panel &dhidden);
 bool head_top(const Call &head, const Panel &hidden, int64_t count, int32_t listed, int32_t *ids, float *probs);
 
-// bf16 copies of what a layer's gradient needs; `space` holds the panels one after the other.
+// Copies of what a layer's gradient needs, bf16 or 8 bits; `space` holds the panels one after the other.
 struct Kept {
-    std::vector<uint16_t> space;
+    std::vector<uint8_t> space;
     std::vector<float> log_totals;
 };
 enum Part { X, QUERIES, KEYS, VALUES, MIXED, ATTENDED, MID, GATE, UP, DOWN, PARTS };
@@ -80,9 +81,10 @@ enum Part { X, QUERIES, KEYS, VALUES, MIXED, ATTENDED, MID, GATE, UP, DOWN, PART
 // Panels that one layer works in after the other; d... is the gradient of what it is named after.
 struct Work {
     Buffer x, h, q, k, v, mixed, gate, up, act;
-    Buffer dx, dh, dq, dk, dv, dmixed, dact;
+    Buffer dx, dh, dq, dk, dv, dmixed;
     Buffer chosen, dchosen;  // the states whose next tokens are asked for
     Buffer factors, scratch;
+    Codes codes[3];  // of a product's inputs
 };
 
 // The whole model and the memory it works in.
@@ -92,6 +94,7 @@ struct Network {
     es_matrix embedding, head;
     const float *norm;
     const Kernel &kernel;
+    const bool exact;                    // products in f32
     std::vector<double> frequencies[2];  // global, local
 
     std::vector<es_trained> trained;            // [layers * ES_MATRICES], or none
@@ -103,7 +106,7 @@ struct Network {
     Pack pack;
     std::atomic<bool> good{true};  // false once a weight was not finite
 
-    Network(const es_shape &shape, const Kernel &kernel) : shape(shape), kernel(kernel) {}
+    Network(const es_shape &shape, const Kernel &kernel, bool exact) : shape(shape), kernel(kernel), exact(exact) {}
 
     const es_layer &layer(int l) const { return layers[(size_t)l]; }
     bool local(int l) const { return shape.window > 0 && l % shape.local_every < shape.local_every - 1; }
@@ -168,16 +171,31 @@ struct Network {
             default: return shape.width;
         }
     }
+    // What only enters products or sums is as good in 8 bits as the products are. Scores are not: they are exponents.
+    bool coded(int part) const {
+        return !exact && (part == VALUES || part == MIXED || part == GATE || part == UP) &&
+               part_rows(part) % kDots == 0;
+    }
+    int64_t block_bytes(int part) const {
+        const int64_t values = part_rows(part) * kTokens;
+        return coded(part) ? values + values / kDots * (int64_t)sizeof(float) : 2 * values;
+    }
     int64_t part_offset(int part, int64_t block) const {
         int64_t offset = 0;
-        for (int before = 0; before < part; ++before) offset += part_rows(before) * kTokens * pack.blocks;
-        return offset + block * part_rows(part) * kTokens;
+        for (int before = 0; before < part; ++before) offset += block_bytes(before) * pack.blocks;
+        return offset + block * block_bytes(part);
     }
     void keep(Kept *to, int part, const Panel &panel, int64_t block) const {
-        if (to) kernel.layers.narrow(panel.stride(), panel.at(block), to->space.data() + part_offset(part, block));
+        if (!to) return;
+        uint8_t *at = to->space.data() + part_offset(part, block);
+        if (!coded(part)) return kernel.layers.narrow(panel.stride(), panel.at(block), (uint16_t *)at);
+        kernel.layers.encode({(int)(panel.features / kDots), kInputMost, false, panel.at(block), kTokens, at,
+                              4 * kTokens, (float *)(at + panel.stride()), nullptr, kTokens});
     }
     void recall(const Kept &from, int part, const Panel &panel, int64_t block) const {
-        kernel.layers.widen(panel.stride(), from.space.data() + part_offset(part, block), panel.at(block));
+        const uint8_t *at = from.space.data() + part_offset(part, block);
+        if (!coded(part)) return kernel.layers.widen(panel.stride(), (const uint16_t *)at, panel.at(block));
+        kernel.layers.decode((int)(panel.features / kDots), at, (const float *)(at + panel.stride()), panel.at(block));
     }
     void make_room(Kept &keep) const {
         keep.space.resize((size_t)part_offset(PARTS, 0));

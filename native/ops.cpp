@@ -163,31 +163,36 @@ int es_merge(const es_matrix *w, const es_adapter *adapter, int64_t row0, int64_
     });
 }
 
-int es_linear(const es_matrix *w, const es_adapter *adapter, const float *x, int64_t n, float *y) {
+int es_linear(const es_matrix *w, const es_adapter *adapter, int exact, const float *x, int64_t n, float *y) {
     return checked(w, adapter, 0, w ? w->rows : 0, [&](const Call &call) {
         std::atomic<bool> good{true};
         Panels panels(n, w->cols, w->rows);
         fold(x, n, panels.in);
+        Codes codes;
+        if (!exact) codes.encode(call.kernel, panels.in, kInputMost);
         each((w->rows + kPiece - 1) / kPiece, [&](int64_t i) {
             const int64_t row = i * kPiece;
             const int rows = (int)std::min<int64_t>(kPiece, w->rows - row);
-            if (!forward_piece(call, row, rows, panels.in, panels.out.at(0, row), panels.out.stride())) good = false;
+            if (!forward_piece(call, row, rows, panels.in, codes, panels.out.at(0, row), panels.out.stride()))
+                good = false;
         });
         unfold(panels.out, n, y);
         return good ? ES_OK : ES_WEIGHT;
     });
 }
 
-int es_linear_grad(const es_matrix *w, const es_adapter *adapter, const float *dy, int64_t n, float *dx) {
+int es_linear_grad(const es_matrix *w, const es_adapter *adapter, int exact, const float *dy, int64_t n, float *dx) {
     return checked(w, adapter, 0, w ? w->rows : 0, [&](const Call &call) {
         std::atomic<bool> good{true};
         Panels panels(n, w->rows, w->cols);
         fold(dy, n, panels.in);
+        Codes codes;
+        if (!exact) codes.encode(call.kernel, panels.in, kGradientMost);
         const int width = column_piece(call);
         each((w->cols + width - 1) / width, [&](int64_t i) {
             const int64_t col = i * width;
             const int cols = (int)std::min<int64_t>(width, w->cols - col);
-            if (!backward_piece(call, col, cols, panels.in, panels.out)) good = false;
+            if (!backward_piece(call, col, cols, panels.in, codes, panels.out)) good = false;
         });
         unfold(panels.out, n, dx);
         return good ? ES_OK : ES_WEIGHT;

@@ -14,11 +14,10 @@ namespace {
 
 const Kernel *const kKernels[] = {
 #ifdef EDGESLEEP_X86
-    &kAvx512,
-    &kAvx2,
+    &kAvx512Vnni,  &kAvx512, &kAvx2Vnni, &kAvx2,
 #endif
 #ifdef EDGESLEEP_ARM
-    &kNeon,
+    &kNeonDotprod, &kNeon,
 #endif
     &kRef,
 };

@@ -61,14 +61,15 @@ struct Case {
 };
 
 struct Results {
-    std::vector<float> effective, y, dx;
+    std::vector<float> effective, y, dx, y8, dx8;
     std::vector<uint16_t> bf16;
     std::vector<uint8_t> packed;
     es_moves moves{};
 
     bool operator==(const Results &other) const {
-        return same(effective, other.effective) && same(y, other.y) && same(dx, other.dx) && bf16 == other.bf16 &&
-               packed == other.packed && moves.moved == other.moves.moved && moves.clamped == other.moves.clamped;
+        return same(effective, other.effective) && same(y, other.y) && same(dx, other.dx) && same(y8, other.y8) &&
+               same(dx8, other.dx8) && bf16 == other.bf16 && packed == other.packed &&
+               moves.moved == other.moves.moved && moves.clamped == other.moves.clamped;
     }
     static bool same(const std::vector<float> &x, const std::vector<float> &y) {
         return x.size() == y.size() && !std::memcmp(x.data(), y.data(), x.size() * sizeof(float));
@@ -84,6 +85,8 @@ Results all_operations(const Case &test) {
     r.packed.resize(test.data.size());
     r.y.resize((size_t)(n * test.w.rows));
     r.dx.resize((size_t)(n * test.w.cols));
+    r.y8.resize(r.y.size());
+    r.dx8.resize(r.dx.size());
     std::vector<float> x(r.dx.size()), dy(r.y.size());
     Random random{5};
     for (float &value : x) value = random.number(1.0f);
@@ -91,8 +94,10 @@ Results all_operations(const Case &test) {
     EXPECT(es_effective(&test.w, &test.adapter, 0, test.w.rows, r.effective.data()) == ES_OK);
     EXPECT(es_effective_bf16(&test.w, &test.adapter, 0, test.w.rows, r.bf16.data()) == ES_OK);
     EXPECT(es_merge(&test.w, &test.adapter, 0, test.w.rows, r.packed.data(), &r.moves) == ES_OK);
-    EXPECT(es_linear(&test.w, &test.adapter, x.data(), n, r.y.data()) == ES_OK);
-    EXPECT(es_linear_grad(&test.w, &test.adapter, dy.data(), n, r.dx.data()) == ES_OK);
+    EXPECT(es_linear(&test.w, &test.adapter, 1, x.data(), n, r.y.data()) == ES_OK);
+    EXPECT(es_linear_grad(&test.w, &test.adapter, 1, dy.data(), n, r.dx.data()) == ES_OK);
+    EXPECT(es_linear(&test.w, &test.adapter, 0, x.data(), n, r.y8.data()) == ES_OK);
+    EXPECT(es_linear_grad(&test.w, &test.adapter, 0, dy.data(), n, r.dx8.data()) == ES_OK);
     return r;
 }
 
@@ -126,7 +131,7 @@ void check_shapes() {
         es_block(type, &weights, &bytes);
         const int64_t long_row = 289 / weights + 1;
         for (int rank : {0, 1, 16, 33})
-            for (int64_t rows : {1, 3, 4, 35, 67}) {
+            for (int64_t rows : {1, 3, 4, 35, 64, 67}) {
                 const Random random{(uint64_t)(type * 1000 + rows * 10 + rank)};
                 check_case(Case(type, rows, rows == 3 ? 1 : long_row, rank, random), 3);
             }
@@ -160,6 +165,8 @@ uint64_t check_tensors(int count) {
             add_to(digest, results.bf16);
             add_to(digest, results.y);
             add_to(digest, results.dx);
+            add_to(digest, results.y8);
+            add_to(digest, results.dx8);
         }
     }
     return digest;
@@ -197,7 +204,7 @@ struct Model {
     std::vector<es_trained> trained;
     es_network *net = nullptr;
 
-    explicit Model(Random random) {
+    Model(Random random, int exact) {
         const int queries = 4 * kHeadWidth, keys = 2 * kHeadWidth;
         const int sizes[ES_MATRICES][2] = {{queries, kWidth}, {keys, kWidth},    {keys, kWidth},   {kWidth, queries},
                                            {kHidden, kWidth}, {kHidden, kWidth}, {kWidth, kHidden}};
@@ -219,11 +226,11 @@ struct Model {
         }
         for (Case &one : matrices)
             for (float &value : one.b) value *= 0.01f;
-        begin();
+        begin(exact);
     }
     ~Model() { es_network_free(net); }
 
-    void begin() {
+    void begin(int exact) {
         for (int l = 0; l < 2; ++l) {
             es_layer layer{};
             for (int i = 0; i < ES_MATRICES; ++i) layer.matrices[i] = matrices[(size_t)(l * ES_MATRICES + i)].w;
@@ -241,7 +248,8 @@ struct Model {
         const es_shape shape{2, kWidth, 4,     2,    kHeadWidth, kHeadWidth,   1,           1,
                              5, 2,      1e-6f, 0.2f, 2.0f,       turns.data(), turns.data()};
         int error;
-        net = es_network_new(&shape, layers.data(), &matrices.back().w, &matrices.back().w, vectors[0].data(), &error);
+        net = es_network_new(&shape, layers.data(), &matrices.back().w, &matrices.back().w, vectors[0].data(), exact,
+                             &error);
         EXPECT(net && error == ES_OK);
     }
 
@@ -262,14 +270,14 @@ struct Model {
     }
 };
 
-void check_network() {
+void check_network(int exact) {
     std::vector<float> first;
     for (int i = 0; i < es_kernel_count(); ++i) {
         if (!es_kernel_runs(i)) continue;
         EXPECT(es_select(es_kernel_name(i)) == ES_OK);
         for (int threads : {1, 3}) {
             es_set_threads(threads);
-            Model model(Random{11});
+            Model model(Random{11}, exact);
             const std::vector<float> found = model.learn(1, 1);
             for (float value : found) EXPECT(finite(value));
             if (first.empty()) first = found;
@@ -317,7 +325,8 @@ int main(int count, char **arguments) {
     check_halves();
     check_dither();
     check_refusals();
-    check_network();
+    check_network(1);
+    check_network(0);
     check_shapes();
     std::printf("%d tensors of each type: %016" PRIx64 "\n", tensors, check_tensors(tensors));
     for (int i = 0; i < es_kernel_count(); ++i)

@@ -58,7 +58,7 @@ inline bool tile(const Call &call, int64_t row, int rows, int64_t col, int cols,
         for (int i = r; i < r + count; ++i)
             good &= call.kernel.strip({call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i),
                                        call.adapter ? delta + (i - r) * kStrip : nullptr, out + i * stride, nullptr,
-                                       nullptr});
+                                       nullptr, nullptr});
     }
     return good;
 }
@@ -71,9 +71,9 @@ inline bool pack_tile(const Call &call, int64_t row, int rows, int64_t col, int 
         const int count = std::min(kRows, rows - r);
         if (call.adapter) call.kernel.delta({call.adapter, call.w.cols, row + r, col, count, cols, delta});
         for (int i = r; i < r + count; ++i)
-            good &= call.kernel.strip({call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i),
-                                       delta + (i - r) * kStrip, nullptr,
-                                       out + (call.at(row + i, col) - call.at(row, 0)), moves ? moves + i : nullptr});
+            good &= call.kernel.strip(
+                {call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i), delta + (i - r) * kStrip,
+                 nullptr, out + (call.at(row + i, col) - call.at(row, 0)), moves ? moves + i : nullptr, nullptr});
     }
     return good;
 }
@@ -113,13 +113,122 @@ inline void unfold(const Panel &panel, int64_t n, float *rows) {
             rows[t * panel.features + f] = panel.at(t / kTokens, f)[t % kTokens];
 }
 
+// --- products in 8 bits
+
+// Sizes of codes for which eight fours add up within 16 bits. Inputs of a forward product meet the file's own codes;
+// in the gradient, where the scales of the file lie across the sum, the weights are encoded anew.
+constexpr int kInputMost = 127, kWeightMost = 31, kGradientMost = 33;
+static_assert(8 * 2 * 15 * kInputMost < 1 << 15 && 4 * 2 * 31 * kInputMost < 1 << 15);
+static_assert(8 * 2 * 2 * kWeightMost * kGradientMost < 1 << 15);
+
+// A panel as integers, as kernel.h says; empty where the product is to be made in f32.
+struct Codes {
+    std::vector<uint8_t> codes;
+    std::vector<float> scales, sums;
+    int64_t features = 0;
+
+    bool empty() const { return !features; }
+    int64_t block(int64_t feature) const { return feature * kTokens; }
+
+    void encode(const Kernel &kernel, const Panel &x, int most) {
+        features = x.features % kDots ? 0 : x.features;
+        const size_t size = (size_t)(features * x.blocks * kTokens);
+        if (codes.size() < size) codes.resize(size), scales.resize(size / kDots), sums.resize(size / kDots);
+        if (empty()) return;
+        each(x.blocks, [&](int64_t i) {
+            const int64_t at = i * x.stride(), groups = features / kDots;
+            kernel.layers.encode({(int)groups, most, false, x.at(i), kTokens, codes.data() + at, 4 * kTokens,
+                                  scales.data() + at / kDots, sums.data() + at / kDots, kTokens});
+        });
+    }
+};
+
+// The ends of a grid whose scales hold for kDots weights and whose codes leave room; {0, 0} for any other type.
+struct Grid {
+    int low = 0, high = 0;
+};
+inline Grid grid(int32_t type) {
+    Grid found;
+    with_block(type, [&](auto block) {
+        if (block.high - block.low < 32 && block.group == kDots) found = {block.low, block.high};
+    });
+    return found;
+}
+
+// A tile of codes and what they mean, in either of the lay-outs of kernel.h.
+struct CodeTile {
+    alignas(64) uint8_t code[kStrip * kTurned];
+    float step[kStrip / kDots * kTurned], offset[kStrip / kDots * kTurned];
+};
+
+// The file's own codes of w' [row, row+rows) x [col, col+cols), rows <= kPiece.
+inline bool code_tile(const Call &call, const Grid &grid, int64_t row, int rows, int64_t col, int cols, CodeTile &out) {
+    float delta[kRows * kStrip];
+    Strip strip;
+    bool good = true;
+    for (int i = 0; i < rows; ++i) {
+        if (call.adapter && i % kRows == 0)
+            call.kernel.delta({call.adapter, call.w.cols, row + i, col, std::min(kRows, rows - i), cols, delta});
+        good &=
+            call.kernel.strip({call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i),
+                               call.adapter ? delta + i % kRows * kStrip : nullptr, nullptr, nullptr, nullptr, &strip});
+        for (int j = 0; j < cols; ++j) out.code[i * kStrip + j] = (uint8_t)(strip.code[j] - grid.low);
+        for (int g = 0; g < cols / kDots; ++g) {
+            const float step = strip.step[g * (kDots / kGroup)], offset = strip.offset[g * (kDots / kGroup)];
+            out.step[i * (kStrip / kDots) + g] = step;
+            out.offset[i * (kStrip / kDots) + g] = offset + step * (float)grid.low;
+        }
+    }
+    return good;
+}
+
+// Adds to rows [row, row+rows) of y, of columns [col, col+cols).
+inline bool forward_codes(const Call &call, const Grid &grid, int64_t row, int rows, int64_t col, int cols,
+                          const Codes &x, int64_t blocks, float *y, int64_t y_stride) {
+    thread_local CodeTile tile;
+    const bool good = code_tile(call, grid, row, rows, col, cols, tile);
+    const int64_t stride = x.features * kTokens, at = col * kTokens;
+    call.kernel.dots({rows, cols / kDots, grid.high - grid.low < 16 ? 8 : 4, blocks, false, tile.code, tile.step,
+                      tile.offset, x.codes.data() + at, x.scales.data() + at / kDots, x.sums.data() + at / kDots,
+                      stride, stride / kDots, y, y_stride});
+    return good;
+}
+
+// Adds rows [row, row+rows) of w'^T dy to columns [col, col+cols) of dx; rows <= kStrip, whole groups.
+inline bool backward_codes(const Call &call, int64_t row, int rows, int64_t col, int cols, const Codes &dy,
+                           const Panel &dx) {
+    thread_local CodeTile codes;
+    alignas(64) float weights[kDots * kStrip];
+    bool good = true;
+    for (int group = 0; group < rows / kDots; ++group) {
+        good &= tile(call, row + group * kDots, kDots, col, cols, weights, kStrip);
+        for (int j = 0; j < cols; j += kTokens)
+            call.kernel.layers.encode({1, kWeightMost, true, weights + j, kStrip,
+                                       codes.code + group * kDots * kTurned + 4 * j, 4 * kTurned,
+                                       codes.step + group * kTurned + j, codes.offset + group * kTurned + j, 0});
+    }
+    const int64_t stride = dy.features * kTokens, at = row * kTokens;
+    call.kernel.dots({cols, rows / kDots, 8, dx.blocks, true, codes.code, codes.step, codes.offset,
+                      dy.codes.data() + at, dy.scales.data() + at / kDots, dy.sums.data() + at / kDots, stride,
+                      stride / kDots, dx.at(0, col), dx.stride()});
+    return good;
+}
+
+// --- pieces of a product
+
 // Rows [row, row+rows) of y = w' x; rows <= kPiece. y's own stride is given, since y may be part of a panel.
-inline bool forward_piece(const Call &call, int64_t row, int rows, const Panel &x, float *y, int64_t y_stride) {
+inline bool forward_piece(const Call &call, int64_t row, int rows, const Panel &x, const Codes &codes, float *y,
+                          int64_t y_stride) {
     alignas(64) float weights[kPiece * kStrip];
+    const Grid grid = codes.empty() ? Grid{} : edgesleep::grid(call.w.type);
     bool good = true;
     for (int64_t block = 0; block < x.blocks; ++block) std::fill_n(y + block * y_stride, rows * kTokens, 0.0f);
     for (int64_t col = 0; col < call.w.cols; col += kStrip) {
         const int cols = (int)std::min<int64_t>(kStrip, call.w.cols - col);
+        if (grid.high) {
+            good &= forward_codes(call, grid, row, rows, col, cols, codes, x.blocks, y, y_stride);
+            continue;
+        }
         good &= tile(call, row, rows, col, cols, weights, kStrip);
         call.kernel.product(
             {rows, cols, 1, x.blocks, weights, kStrip, 1, 0, x.at(0, col), 0, x.stride(), y, kTokens, y_stride});
@@ -128,9 +237,15 @@ inline bool forward_piece(const Call &call, int64_t row, int rows, const Panel &
 }
 
 // Adds columns [col, col+cols) of w'^T dy to dx; cols <= kStrip. The rows of w' are summed in order.
-inline bool backward_piece(const Call &call, int64_t col, int cols, const Panel &dy, const Panel &dx) {
+inline bool backward_piece(const Call &call, int64_t col, int cols, const Panel &dy, const Codes &codes,
+                           const Panel &dx) {
     alignas(64) float weights[kPiece * kStrip];
     bool good = true;
+    if (!codes.empty() && cols % kTokens == 0) {
+        for (int64_t row = 0; row < call.w.rows; row += kStrip)
+            good &= backward_codes(call, row, (int)std::min<int64_t>(kStrip, call.w.rows - row), col, cols, codes, dx);
+        return good;
+    }
     for (int64_t row = 0; row < call.w.rows; row += kPiece) {
         const int rows = (int)std::min<int64_t>(kPiece, call.w.rows - row);
         good &= tile(call, row, rows, col, cols, weights, kStrip);

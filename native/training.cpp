@@ -124,14 +124,14 @@ int round_matrix(Network &net, int64_t i) {
 extern "C" {
 
 es_network *es_network_new(const es_shape *shape, const es_layer *layers, const es_matrix *embedding,
-                           const es_matrix *head, const float *norm, int *error) {
+                           const es_matrix *head, const float *norm, int exact, int *error) {
     const Kernel *kernel = selected();
     *error = !kernel ? ES_KERNEL : !shape || !layers || !embedding || !head || !norm ? ES_SHAPE : ES_OK;
     if (!*error) *error = check_shape(*shape, *embedding, *head);
     for (int l = 0; !*error && l < shape->layers; ++l) *error = check_layer(*shape, layers[l], layers[0]);
     if (*error) return nullptr;
     try {
-        es_network *made = new es_network{{*shape, *kernel}};
+        es_network *made = new es_network{{*shape, *kernel, exact != 0}};
         Network &net = made->net;
         net.layers.assign(layers, layers + shape->layers);
         net.embedding = *embedding;
@@ -223,7 +223,7 @@ int es_network_logits(es_network *network, const es_batch *batch, float *logits)
         final_norm(net, x, x);
         std::vector<float> rows((size_t)(batch->count * net.shape.width));
         unfold(x, batch->count, rows.data());
-        return es_linear(&net.head, nullptr, rows.data(), batch->count, logits);
+        return es_linear(&net.head, nullptr, 1, rows.data(), batch->count, logits);
     });
 }
 

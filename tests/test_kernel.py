@@ -336,6 +336,54 @@ def test_linear_and_its_gradient(name: str, case: tuple[Quantized, Delta, np.ran
         assert np.all(np.abs(got - left.astype(np.float64) @ right) <= bound)
 
 
+def eighths(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each 32 columns rounded to `most` steps of the largest size, and how far that may be from the values; f64."""
+    groups = values.astype(np.float64).reshape(len(values), -1, 32)
+    step = np.abs(groups).max(2, keepdims=True) / most
+    rounded = np.round(groups / np.where(step == 0, 1, step)) * step
+    return rounded.reshape(values.shape), np.broadcast_to(0.501 * step, groups.shape).reshape(values.shape)
+
+
+@pytest.mark.parametrize("type", list(MERGEABLE))
+def test_products_in_8_bits(type: str) -> None:
+    """Forwards, inputs are rounded and weights are the file's own; in the gradient both are rounded."""
+    rng = np.random.default_rng(5)
+    w = random_tensor(type, 96, 512, rng)
+    delta = random_delta(w, 4, rng)
+    weights = kernel.effective(w, delta).astype(np.float64)
+    x = rng.standard_normal((21, 512)).astype(np.float32)
+    dy = rng.standard_normal((21, 96)).astype(np.float32)
+    dy[:, :32] *= 1e-3
+    dy[3] = 0
+    rounded, off = eighths(x, 127)
+    sums = 4096 * np.finfo(np.float32).eps * (np.abs(x) @ np.abs(weights.T)) + 1e-30
+    y = kernel.linear(w, delta, x, exact=False)
+    if type in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K"):
+        # A value that lies between two codes may round either way.
+        near = np.abs(np.abs(x - rounded) - off / 1.002) < 1e-4 * off
+        assert np.all(np.abs(y - rounded @ weights.T) <= (near * off * 2) @ np.abs(weights.T) + sums)
+        assert np.any(y != kernel.linear(w, delta, x))
+    else:
+        np.testing.assert_array_equal(y, kernel.linear(w, delta, x))
+    _, dy_off = eighths(dy, 33)
+    _, w_off = (part.T for part in eighths(weights.T, 31))
+    bound = dy_off @ np.abs(weights) + (np.abs(dy) + dy_off) @ w_off
+    dx = kernel.linear_grad(w, delta, dy, exact=False)
+    assert np.all(np.abs(dx - dy @ weights) <= bound * 1.001 + 1e-30)
+    assert np.any(dx != kernel.linear_grad(w, delta, dy))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_rounded_away(bad: float) -> None:
+    rng = np.random.default_rng(5)
+    w = random_tensor("Q4_1", 64, 64, rng)
+    x = np.ones((3, 64), np.float32)
+    x[1, 7] = bad
+    for product in (kernel.linear, kernel.linear_grad):
+        found = product(w, None, x, exact=False)
+        assert not np.isfinite(found[1]).any() and np.isfinite(found[[0, 2]]).all()
+
+
 def test_results_do_not_depend_on_threads() -> None:
     rng = np.random.default_rng(4)
     w = random_tensor("Q5_0", 131, 608, rng)
@@ -532,13 +580,14 @@ def test_an_older_processor_meets_no_instruction_that_it_lacks(
 
 @pytest.mark.slow
 def test_neon_gives_the_bytes_of_every_other_kernel(static_self_test: Path, tmp_path: Path) -> None:
-    """Cross-compiled for 64-bit ARM and run under an emulator."""
+    """Cross-compiled for 64-bit ARM and run under an emulator, with and without dotprod."""
     qemu = emulator("qemu-aarch64")
     if shutil.which("aarch64-linux-gnu-g++") is None:
         pytest.skip("no cross compiler for ARM here: `make emulators` installs it on Debian and Ubuntu")
     toolchain = Path(__file__).parent.parent / "native" / "aarch64.cmake"
     said = run_self_test(qemu, self_test(tmp_path, f"-DCMAKE_TOOLCHAIN_FILE={toolchain}"), "2")
-    assert "selected: neon\n" in said and "neon: 0 failures" in said
+    assert "selected: neon-dotprod\n" in said
+    assert "neon-dotprod: 0 failures" in said and "neon: 0 failures" in said
     assert digest(said) == digest(run_self_test(static_self_test, "2"))
 
 

@@ -281,6 +281,7 @@ class Night:
         mark.unlink(missing_ok=True)
         make(path)
         write_atomically(mark, wanted.encode())
+        machine.give_back_memory()
         return path
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
@@ -305,7 +306,9 @@ class Night:
                 f"Generation {parent} was trained with train.rank {adapter.rank} and train.alpha {adapter.alpha:g}.",
                 "Set them back in config.toml, or begin again from the base with `edgesleep rollback 0`.",
             )
-        network = build(Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20)
+        network = build(
+            Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20, settings.exact
+        )
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
         checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.safetensors"

@@ -98,10 +98,11 @@ void gate(int rows, bool gelu, const float *gate, const float *up, float *y) {
     }
 }
 
-void gate_back(int rows, bool gelu, const float *dy, float *gate, float *up) {
+void gate_back(int rows, bool gelu, float *y, float *gate, float *up) {
     for (int f = 0; f < rows; ++f) {
-        const Lanes x = load(gate + f * kTokens), u = load(up + f * kTokens), d = load(dy + f * kTokens);
+        const Lanes x = load(gate + f * kTokens), u = load(up + f * kTokens), d = load(y + f * kTokens);
         const Lanes s = logistic(x, gelu);
+        store(y + f * kTokens, x * s * u);
         const Lanes slope = gelu ? 1.5957691216f * (1.0f + 0.134145f * x * x) : all(1.0f);
         store(gate + f * kTokens, d * u * (s + x * s * (1.0f - s) * slope));
         store(up + f * kTokens, d * x * s);
@@ -117,18 +118,24 @@ inline Ints seen(const SoftmaxJob &job, int key) {
     return ((shared_first <= key) & (shared_last >= key)) | ((first <= key) & (last >= key));
 }
 
+inline Lanes where_seen(const SoftmaxJob &job, int key, const Lanes &x, float otherwise) {
+    if (key >= job.all_first && key <= job.all_last) return x;
+    return seen(job, key) ? x : all(otherwise);
+}
+
 // Over the keys that each token sees; scores are [keys][kTokens].
 void softmax(const SoftmaxJob &job, float *scores, float *log_total) {
     Lanes largest = all(-1e30f), total{};
     for (int j = 0; j < job.keys; ++j)
-        largest = larger(largest, seen(job, j) ? load(scores + j * kTokens) * job.scale : all(-1e30f));
+        largest = larger(largest, where_seen(job, j, load(scores + j * kTokens) * job.scale, -1e30f));
     for (int j = 0; j < job.keys; ++j) {
         const Lanes p = exponential(load(scores + j * kTokens) * job.scale - largest);
-        const Lanes kept = seen(job, j) ? p : all(0.0f);
+        const Lanes kept = where_seen(job, j, p, 0.0f);
         total += kept;
         store(scores + j * kTokens, kept);
     }
-    for (int j = 0; j < job.keys; ++j) store(scores + j * kTokens, load(scores + j * kTokens) / total);
+    const Lanes share = 1.0f / total;
+    for (int j = 0; j < job.keys; ++j) store(scores + j * kTokens, load(scores + j * kTokens) * share);
     for (int t = 0; t < kTokens; ++t) log_total[t] = largest[t] + logf(total[t]);
 }
 
@@ -136,7 +143,7 @@ void softmax(const SoftmaxJob &job, float *scores, float *log_total) {
 void softmax_back(const SoftmaxJob &job, const float *log_total, const float *mean, float *scores, float *dscores) {
     for (int j = 0; j < job.keys; ++j) {
         const Lanes p = exponential(load(scores + j * kTokens) * job.scale - load(log_total));
-        const Lanes kept = seen(job, j) ? p : all(0.0f);
+        const Lanes kept = where_seen(job, j, p, 0.0f);
         store(scores + j * kTokens, kept);
         store(dscores + j * kTokens, kept * (load(dscores + j * kTokens) - load(mean)) * job.scale);
     }
@@ -182,7 +189,59 @@ void adam(const AdamJob &job) {
     }
 }
 
-constexpr Layers kLayers = {norm, norm_back, turn, gate, gate_back, softmax, softmax_back, head, narrow, widen, adam};
+// The largest size of a group per lane; NaN and infinity are larger than any number.
+inline Lanes largest_size(const float *x, int64_t step) {
+    Ints top{};
+    for (int k = 0; k < kDots; ++k) {
+        Ints size;
+        memcpy(&size, x + k * step, sizeof size);
+        size &= 0x7fffffff;
+        top = size > top ? size : top;
+    }
+    Lanes found;
+    memcpy(&found, &top, sizeof found);
+    return found;
+}
+
+// Adding 1.5 * 2^23 leaves the nearest whole number in the low bits of a float.
+void encode(const CodeJob &job) {
+    const Lanes middle = all(12582912.0f) + (job.above ? (float)job.most : 0.0f);
+    for (int g = 0; g < job.groups; ++g) {
+        const float *x = job.x + g * kDots * job.x_step;
+        const Lanes top = largest_size(x, job.x_step), scale = top / (float)job.most;
+        const Lanes inverse = top > 1e-30f ? (float)job.most / top : all(0.0f);
+        Lanes total{};
+        for (int k = 0; k < kDots; k += 4) {
+            Ints four{};
+            for (int i = 0; i < 4; ++i) {
+                const Lanes near = load(x + (k + i) * job.x_step) * inverse + middle;
+                Ints code;
+                memcpy(&code, &near, sizeof code);
+                four |= (code & 255) << (8 * i);
+                total += near - middle;
+            }
+            memcpy(job.code + (g * kDots + k) / 4 * job.code_four, &four, sizeof four);
+        }
+        store(job.scale + g * job.scale_group, scale);
+        if (job.sum) store(job.sum + g * job.scale_group, (job.above ? all(-(float)job.most) : total) * scale);
+    }
+}
+
+// [step / 4][kTokens][4] back to [step][kTokens].
+void decode(int groups, const uint8_t *code, const float *scale, float *x) {
+    for (int g = 0; g < groups; ++g)
+        for (int k = g * kDots; k < (g + 1) * kDots; k += 4) {
+            Ints four;
+            memcpy(&four, code + k * kTokens, sizeof four);
+            for (int i = 0; i < 4; ++i) {
+                const Ints signed_code = four << (24 - 8 * i) >> 24;
+                store(x + (k + i) * kTokens, __builtin_convertvector(signed_code, Lanes) * load(scale + g * kTokens));
+            }
+        }
+}
+
+constexpr Layers kLayers = {norm, norm_back, turn,  gate, gate_back, softmax, softmax_back,
+                            head, narrow,    widen, adam, encode,    decode};
 
 }  // namespace
 }  // namespace edgesleep

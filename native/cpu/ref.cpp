@@ -47,6 +47,9 @@ bool affine_strip(Block block, const StripJob &job) {
         job.moves->change_dot += ((double)weight - before) * job.delta[j];
     }
     if (job.packed) pack(block, codes, job);
+    if (!job.strip) return good;
+    memcpy(strip.code, codes, (size_t)job.cols);
+    *job.strip = strip;
     return good;
 }
 
@@ -69,8 +72,27 @@ void product(const ProductJob &job) {
             }
 }
 
+void dots(const DotJob &job) {
+    const DotJob::Strides stride = DotJob::strides(job.turned);
+    for (int64_t block = 0; block < job.blocks; ++block)
+        for (int i = 0; i < job.rows; ++i)
+            for (int t = 0; t < kTokens; ++t) {
+                float &sum = job.c[block * job.c_block + i * kTokens + t];
+                for (int g = 0; g < job.groups; ++g) {
+                    int total = 0;
+                    for (int k = g * kDots; k < (g + 1) * kDots; ++k)
+                        total += job.a[i * stride.row + k / 4 * stride.four + k % 4] *
+                                 (int8_t)job.b[block * job.b_block + (k / 4 * kTokens + t) * 4 + k % 4];
+                    const int64_t at = i * stride.step_row + g * stride.step_group;
+                    const int64_t own = block * job.scale_block + g * kTokens + t;
+                    sum = std::fmaf((float)total * job.scale[own], job.step[at], sum);
+                    sum = std::fmaf(job.sum[own], job.offset[at], sum);
+                }
+            }
+}
+
 }  // namespace
 
-const Kernel kRef = {"ref", runs, delta, strip, product, kLayers};
+const Kernel kRef = {"ref", runs, delta, strip, product, dots, kLayers};
 
 }  // namespace edgesleep

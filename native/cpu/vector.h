@@ -125,6 +125,11 @@ template <class V, class Block>
 bool affine_strip(Block block, const StripJob &job) {
     Strip strip;
     const bool good = unpack(block, job.source, job.cols, strip);
+    if (job.strip) {
+        if (job.delta) moved_strip<V, true>(block, strip, job, strip.code);
+        *job.strip = strip;
+        return good;
+    }
     if (!job.packed) {
         job.delta ? moved_strip<V, false>(block, strip, job, nullptr) : stored_strip<V>(strip, job);
         return good;
@@ -192,6 +197,93 @@ void product(const ProductJob &job) {
         product_blocks<V, V::blocks>(job, job.b + block * job.b_block, job.c + block * job.c_block);
     for (; block < job.blocks; ++block)
         product_blocks<V, 1>(job, job.b + block * job.b_block, job.c + block * job.c_block);
+}
+
+// One group of `rows` rows and `blocks` token blocks: the sums in integers. Where an instruction adds fours to 32 bits
+// (V::whole) it does; else pairs are added in 16 bits, `fours` times.
+template <class V, int rows, int blocks, int fours, bool turned>
+inline void dot_group(const uint8_t *a, const uint8_t *b, int64_t b_block,
+                      typename V::i (&total)[rows][blocks * kTokens / V::width]) {
+    constexpr auto stride = DotJob::strides(turned);
+    constexpr int in_block = kTokens / V::width, vectors = blocks * in_block;
+    for (int first = 0; first < kDots / 4; first += fours) {
+        typename V::i pairs[rows][vectors];
+#pragma GCC unroll 8
+        for (int k = 0; k < fours; ++k)
+            for (int i = 0; i < rows; ++i) {
+                uint32_t four;
+                memcpy(&four, a + i * stride.row + (first + k) * stride.four, 4);
+                const typename V::i left = V::all_ints(four);
+                for (int v = 0; v < vectors; ++v) {
+                    const typename V::i right = V::load_bytes(b + v / in_block * b_block +
+                                                              ((first + k) * kTokens + v % in_block * V::width) * 4);
+                    if constexpr (V::whole)
+                        total[i][v] = V::dot(first + k ? total[i][v] : V::all_ints(0), left, right);
+                    else
+                        pairs[i][v] = k ? V::plus_pairs(pairs[i][v], V::pairs(left, right)) : V::pairs(left, right);
+                }
+            }
+        if constexpr (!V::whole)
+            for (int i = 0; i < rows; ++i)
+                for (int v = 0; v < vectors; ++v)
+                    total[i][v] = first ? V::plus(total[i][v], V::join(pairs[i][v])) : V::join(pairs[i][v]);
+    }
+}
+
+template <class V, int rows, int blocks, int fours, bool turned>
+inline void dot_rows(const DotJob &job, int row, int64_t block) {
+    constexpr auto stride = DotJob::strides(turned);
+    constexpr int in_block = kTokens / V::width, vectors = blocks * in_block;
+    const int64_t b_block = job.b_block, scale_block = job.scale_block, c_block = job.c_block;
+    const uint8_t *a = job.a + row * stride.row, *b = job.b + block * b_block;
+    const float *step = job.step + row * stride.step_row, *offset = job.offset + row * stride.step_row;
+    const float *scale = job.scale + block * scale_block, *sum = job.sum + block * scale_block;
+    float *c = job.c + block * c_block + row * kTokens;
+    typename V::f found[rows][vectors];
+    for (int i = 0; i < rows; ++i)
+        for (int v = 0; v < vectors; ++v)
+            found[i][v] = V::load(c + v / in_block * c_block + i * kTokens + v % in_block * V::width);
+    for (int g = 0; g < job.groups; ++g) {
+        typename V::i total[rows][vectors];
+        dot_group<V, rows, blocks, fours, turned>(a, b, b_block, total);
+        for (int i = 0; i < rows; ++i)
+            for (int v = 0; v < vectors; ++v) {
+                const int64_t own = v / in_block * scale_block + v % in_block * V::width;
+                const typename V::f dots = V::mul(V::to_float(total[i][v]), V::load(scale + own));
+                found[i][v] = V::fma(dots, V::all(step[i * stride.step_row]), found[i][v]);
+                found[i][v] = V::fma(V::load(sum + own), V::all(offset[i * stride.step_row]), found[i][v]);
+            }
+        a += kDots / 4 * stride.four;
+        b += kDots * kTokens;
+        step += stride.step_group;
+        offset += stride.step_group;
+        scale += kTokens;
+        sum += kTokens;
+    }
+    for (int i = 0; i < rows; ++i)
+        for (int v = 0; v < vectors; ++v)
+            V::store(c + v / in_block * c_block + i * kTokens + v % in_block * V::width, found[i][v]);
+}
+
+template <class V, int blocks, int fours, bool turned>
+inline void dot_block(const DotJob &job, int64_t block) {
+    int row = 0;
+    for (; row + V::dot_rows <= job.rows; row += V::dot_rows)
+        dot_rows<V, V::dot_rows, blocks, fours, turned>(job, row, block);
+    for (; row < job.rows; ++row) dot_rows<V, 1, blocks, fours, turned>(job, row, block);
+}
+
+template <class V, int fours, bool turned>
+void dot_blocks(const DotJob &job) {
+    int64_t block = 0;
+    for (; block + V::blocks <= job.blocks; block += V::blocks) dot_block<V, V::blocks, fours, turned>(job, block);
+    for (; block < job.blocks; ++block) dot_block<V, 1, fours, turned>(job, block);
+}
+
+template <class V>
+void dots(const DotJob &job) {
+    if (job.turned) return job.fours == 8 ? dot_blocks<V, 8, true>(job) : dot_blocks<V, 4, true>(job);
+    job.fours == 8 ? dot_blocks<V, 8, false>(job) : dot_blocks<V, 4, false>(job);
 }
 
 }  // namespace
