@@ -1,12 +1,13 @@
 """One whole night on the demonstration day, measured on text that no night ever saw.
 
-    python bench/night.py [--model smollm2-135m] [--seeds 0 1 2] [--minutes 15] [--data DIR]
+    python bench/night.py [--model smollm2-135m] [--seeds 0 1 2] [--minutes 15] [--eight] [--data DIR]
 
 Prints, per seed: recall of held-out wordings before and after, in the merged
 file read by llama.cpp, and in the same night merged by ordinary requantization
 (scales refitted, nearest code), which is what other tools amount to; the rise
 of the token loss on C4 and WikiText-2 from DIR/retention_text; time, memory and
-size. DIR (or EDGESLEEP_DATA) is where the development data lies; without it that column is empty.
+size. --eight trains with products in 8 bits (train.exact = false). DIR (or
+EDGESLEEP_DATA) is where the development data lies; without it that column is empty.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import gguf as ggufpy
 import numpy as np
@@ -33,6 +35,8 @@ from edgesleep.night import cycle, gate
 from edgesleep.records import Dreams, NightReport, StepReport, load
 from edgesleep.store import Store
 
+Changes = dict[str, dict[str, Any]]
+
 CHARACTERS = 1200  # of a document: about 250 tokens, so that many kinds of text count
 DOCUMENTS = 40
 
@@ -42,7 +46,7 @@ def main() -> None:
     base = catalog.resolve(options.model, print)
     texts = unseen(options.data)
     print(f"{machine.describe()}, kernel {kernel.name()}, {platform.python_version()}")
-    rows = [one_night(base, options.model, seed, options.minutes, texts) for seed in options.seeds]
+    rows = [one_night(base, options.model, night_settings(options, seed), texts) for seed in options.seeds]
     for key in dict.fromkeys(key for row in rows for key in row):
         values = [row[key] for row in rows if row.get(key) is not None]
         if values:
@@ -54,6 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--minutes", type=float, default=config.NightSettings().minutes)
+    parser.add_argument("--eight", action="store_true")
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGESLEEP_DATA"))
     return parser.parse_args()
 
@@ -69,7 +74,11 @@ def unseen(data: Path | None) -> dict[str, str]:
             for name, parts in (("c4", web), ("wikitext2", wiki))}  # fmt: skip
 
 
-def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str, str]) -> dict[str, float | None]:
+def night_settings(options: argparse.Namespace, seed: int) -> Changes:
+    return {"night": {"seed": seed, "minutes": options.minutes}, "train": {"exact": not options.eight}}
+
+
+def one_night(base: Path, spec: str, changes: Changes, texts: dict[str, str]) -> dict[str, float | None]:
     """Run the night in a fresh home and measure what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -77,7 +86,7 @@ def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str,
         store.adopt_base(base, spec)
         with Journal.open(home) as journal, as_file(files("edgesleep") / "data" / "day.jsonl") as day:
             import_file(journal, day)
-        settings = config.load(home, {"night": {"seed": seed, "minutes": minutes}})
+        settings = config.load(home, changes)
         began = time.monotonic()
         stage = lambda name: print(f"  {name}, after {time.monotonic() - began:.0f} s", flush=True)  # noqa: E731
         night = cycle.run_night(home, settings, cycle.Watch(stage, told))
@@ -89,7 +98,9 @@ def one_night(base: Path, spec: str, seed: int, minutes: float, texts: dict[str,
                 exam = gate.Exam((), text, settings.gate, settings.night.threads)
                 row[f"rise of loss, {name}"] = gate.score(merged, exam).loss_mean - gate.score(base, exam).loss_mean
             row["recall, ordinary requantization"] = requantized(base, store, home / "requantized.gguf", settings)
-        print(json.dumps({"seed": seed, "status": night.status, "reason": night.reason, **row}), flush=True)
+        print(
+            json.dumps({"seed": settings.night.seed, "status": night.status, "reason": night.reason, **row}), flush=True
+        )
         return row
 
 

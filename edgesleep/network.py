@@ -46,7 +46,7 @@ class Trainable(Protocol):
     def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]: ...
 
 
-def build(file: Gguf, seed: int, memory: int, exact: bool = False) -> Trainable:
+def build(file: Gguf, seed: int, memory: int, exact: bool = True) -> Trainable:
     """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
     `memory` is what it may use beside file and adapter, in bytes; `exact` as for Network. Raises GgufError for a model
@@ -107,7 +107,7 @@ class Network:
     their inputs to 8 bits, as llama.cpp's do, and those of the gradient also the weights (edgesleep.h, es_linear).
     """
 
-    def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20, exact: bool = False) -> None:
+    def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20, exact: bool = True) -> None:
         self.shape = shape = Shape.read(file)
         self.gradients: dict[str, tuple[Floats, Floats]] = {}
         self._file, self._seed = file, seed

@@ -14,7 +14,11 @@ namespace {
 
 const Kernel *const kKernels[] = {
 #ifdef EDGESLEEP_X86
-    &kAvx512Vnni,  &kAvx512, &kAvx2Vnni, &kAvx2,
+    &kAvx512Vnni,  &kAvx512,
+#ifdef EDGESLEEP_AVX2_VNNI
+    &kAvx2Vnni,
+#endif
+    &kAvx2,
 #endif
 #ifdef EDGESLEEP_ARM
     &kNeonDotprod, &kNeon,

@@ -96,6 +96,7 @@ Results all_operations(const Case &test) {
     EXPECT(es_merge(&test.w, &test.adapter, 0, test.w.rows, r.packed.data(), &r.moves) == ES_OK);
     EXPECT(es_linear(&test.w, &test.adapter, 1, x.data(), n, r.y.data()) == ES_OK);
     EXPECT(es_linear_grad(&test.w, &test.adapter, 1, dy.data(), n, r.dx.data()) == ES_OK);
+    if (test.w.rows % kDots) return r;  // the gradient would be the exact one
     EXPECT(es_linear(&test.w, &test.adapter, 0, x.data(), n, r.y8.data()) == ES_OK);
     EXPECT(es_linear_grad(&test.w, &test.adapter, 0, dy.data(), n, r.dx8.data()) == ES_OK);
     return r;
@@ -154,7 +155,7 @@ uint64_t check_tensors(int count) {
         es_block(type, &weights, &bytes);
         const uint32_t longest = 320 / (uint32_t)weights + 1;
         for (int i = 0; i < count; ++i) {
-            const int64_t rows = 1 + random.next() % 7, blocks = 1 + random.next() % longest;
+            const int64_t rows = i % 8 ? 1 + random.next() % 7 : kDots, blocks = 1 + random.next() % longest;
             const int rank = (int)(random.next() % 9), size = (int)(random.next() % 16) - 10;
             Case test(type, rows, blocks, rank, Random{random.next()});
             // From deltas that move hardly any code to deltas that clamp nearly all.
