@@ -23,7 +23,11 @@ NAMES = [name for name, _ in FIELDS]
 
 def other(value: Any) -> Any:
     """A value of the same type that is not the default."""
-    return "another" if isinstance(value, str) else value * 2 + 1
+    return not value if isinstance(value, bool) else "another" if isinstance(value, str) else value * 2 + 1
+
+
+def written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def value_of(settings: Settings, name: str) -> Any:
@@ -66,7 +70,7 @@ def test_defaults(home: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_setting_has_help_and_a_plain_default(name: str) -> None:
     field = dict(FIELDS)[name]
-    assert field.metadata["help"] and type(field.default) in (int, float, str)
+    assert field.metadata["help"] and type(field.default) in (bool, int, float, str)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,12 +88,12 @@ def test_a_setting_by_set_arrives_and_wins_over_toml(name: str, home: Path, nigh
     wanted = other(other(dict(FIELDS)[name].default)) if name != "model" else "a third"
     section, _, key = name.rpartition(".")
     toml(home, f"[{section}]\n" * bool(section) + f"{key} = {msgspec.json.encode(other(wanted)).decode()}\n")
-    run("--set", f"{name}={wanted}")
+    run("--set", f"{name}={written(wanted)}")
     assert value_of(night[0], name) == wanted
 
 
 def test_all_settings_at_once_arrive(night: list[Settings]) -> None:
-    run(*(word for name, field in FIELDS for word in ("--set", f"{name}={other(field.default)}")))
+    run(*(word for name, field in FIELDS for word in ("--set", f"{name}={written(other(field.default))}")))
     assert {name: value_of(night[0], name) for name in NAMES} == {n: other(field.default) for n, field in FIELDS}
 
 

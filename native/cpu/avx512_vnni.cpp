@@ -1,4 +1,7 @@
-// The kernel for AVX-512 with VNNI, which adds fours of bytes at once. Must stay true: built alone with its flags.
+// The kernel for AVX-512 with VNNI, which adds fours of bytes at once.
+//
+// Owns the table of its operations. Leaves the instructions to avx512.h, the loops to vector.h.
+// Must stay true: built alone with its flags.
 #include "avx512.h"
 
 namespace edgesleep {

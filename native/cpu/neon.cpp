@@ -1,4 +1,7 @@
-// The kernel for NEON of 64-bit ARM: vector.h on four lanes.
+// The kernel for NEON: vector.h on four lanes.
+//
+// Owns the table of its operations. Leaves the instructions to neon.h, the loops to vector.h.
+// Must stay true: built alone with its flags.
 #include "neon.h"
 
 namespace edgesleep {

@@ -1,4 +1,7 @@
-// The kernel for NEON with dotprod, which adds fours of bytes at once. Must stay true: built alone with its flags.
+// The kernel for NEON with dotprod, which adds fours of bytes at once.
+//
+// Owns the table of its operations. Leaves the instructions to neon.h, the loops to vector.h.
+// Must stay true: built alone with its flags.
 #include "neon.h"
 
 namespace edgesleep {
