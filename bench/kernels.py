@@ -5,7 +5,8 @@
 Prints the rate of the effective weight at rank 16, of dequantizing and of the
 merge, in weights and in packed bytes per second; then of the training step's
 products with 256 tokens, in f32 and in 8 bits, with their share of the rate of
-torch's own 2048 x 2048 x 2048 product in f32, measured before and after.
+torch's own 2048 x 2048 x 2048 product in f32 before them; after them it is
+measured again, to show how steady the machine was.
 EDGESLEEP_KERNEL picks one kernel, else all that run here take part. --csv
 writes one line for each number to PATH.
 """
@@ -113,7 +114,9 @@ def main() -> None:
     kernel.set_threads(1)
     torch.set_num_threads(1)
     kernels = [kernel.name()] if os.environ.get("EDGESLEEP_KERNEL") else kernel.supported()
-    print(f"{machine.describe()}, one core, {ROWS} x {COLS}, rank {RANK}, {TOKENS} tokens, medians of {REPEATS}")
+    print(
+        f"{machine.describe()}, one core, {ROWS} x {COLS}, rank {RANK}, {TOKENS} tokens, medians of {REPEATS} (ref: 1)"
+    )
     rates = []
     for rate in measure(options.types, kernels):
         show(rate)

@@ -184,8 +184,9 @@ def compare(options: argparse.Namespace) -> list[Row]:
             print("AVX2 is the best that this processor has, or it has none: it is not forced.")
             break
         own = ours(options, instructions)
-        found = {"edgesleep": own}
-        show(instructions, "edgesleep", own, own)
+        name = "edgesleep, 8 bits" if options.eight else "edgesleep"
+        found = {name: own}
+        show(instructions, name, own, own)
         for dtype in options.dtypes:
             name = f"peft {dtype}" + (", checkpointing" if options.checkpointing else "")
             found[name] = theirs(options, instructions, dtype, own)

@@ -63,7 +63,8 @@ def _settings() -> Iterator[str]:
     yield f"In `{config.FILE}` in the home (`[section]`, then `key = value`), or `run-night --set section.key=value`.\n"
     yield "| setting | default | unit | |\n|---|---|---|---|"
     for name, field in config.flat(config.Settings()):
-        yield f"| `{name}` | {field.default} | {field.metadata['unit']} | {field.metadata['help']} |"
+        default = str(field.default).lower() if isinstance(field.default, bool) else field.default  # as TOML spells it
+        yield f"| `{name}` | {default} | {field.metadata['unit']} | {field.metadata['help']} |"
     yield ""
 
 

@@ -2,8 +2,9 @@
 
 Owns the checks on shapes, dtypes and names.
 Leaves the arithmetic to native/ (native/edgesleep.h states it) and files to
-`gguf`. Every kernel gives the same bytes; EDGESLEEP_KERNEL=ref|avx2|avx512|neon
-forces one. Calls release the interpreter lock, and never copy the weights.
+`gguf`. Every kernel gives the same bytes; EDGESLEEP_KERNEL=ref|avx2|avx512|neon,
+or one of these with its 8-bit instructions (avx2-vnni), forces one. Calls
+release the interpreter lock, and never copy the weights.
 """
 
 from __future__ import annotations

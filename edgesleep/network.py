@@ -49,8 +49,8 @@ class Trainable(Protocol):
 def build(file: Gguf, seed: int, memory: int, exact: bool = True) -> Trainable:
     """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
-    `memory` is what it may use beside file and adapter, in bytes; `exact` as for Network. Raises GgufError for a model
-    that it cannot train, and EdgesleepError for an unknown name.
+    `memory` is what it may use beside file and adapter, in bytes; `exact` as for the native one. Raises GgufError
+    for a model that it cannot train, and EdgesleepError for an unknown name.
     """
     wanted = os.environ.get("EDGESLEEP_NETWORK") or "native"
     if wanted == "native":
@@ -103,8 +103,8 @@ class Pack:
 class Network:
     """The model of one GGUF file with an adapter on every linear layer, computed by the native kernel.
 
-    `seed` fixes the dither. Before `attach` every matrix is the base's own. Unless `exact`, the layers' products round
-    their inputs to 8 bits, as llama.cpp's do, and those of the gradient also the weights (edgesleep.h, es_linear).
+    `seed` fixes the dither. Before `attach` every matrix is the base's own. Unless `exact`, the layers' products
+    round to 8 bits what enters them, and those of the gradient also the weights (edgesleep.h, es_linear).
     """
 
     def __init__(self, file: Gguf, seed: int, memory: int = 192 << 20, exact: bool = True) -> None:
@@ -184,7 +184,7 @@ class Network:
         heads, keys = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
         hidden = self._weights["blk.0.ffn_up.weight"].rows
         post = 2 * shape.width if "blk.0.post_ffw_norm.weight" in self._vectors else 0
-        layer = 2 * (2 * shape.width + heads + keys + post) + (2 if exact else 9 / 8) * (heads + keys + 2 * hidden)
+        layer = 2 * (2 * shape.width + 2 * heads + 2 * keys + post) + (2 if exact else 9 / 8) * 2 * hidden
         work = 4 * (8 * shape.width + 6 * heads + 6 * keys + 3 * hidden) + (0 if exact else 10 / 4 * hidden)
         weights = sum(weight.data.nbytes for weight in self._weights.values())
         for copy, remember in ((True, True), (False, True), (True, False), (False, False)):

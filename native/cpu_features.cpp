@@ -60,8 +60,10 @@ bool cpu_has_neon() { return true; }  // part of the base instruction set
 bool cpu_has_dotprod() {
 #ifdef __linux__
     return getauxval(AT_HWCAP) & 1u << 20;  // HWCAP_ASIMDDP
+#elif defined(__APPLE__)
+    return true;  // in all of them that run macOS
 #else
-    return true;  // of Apple's processors that run macOS, all have it
+    return false;
 #endif
 }
 

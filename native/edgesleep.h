@@ -144,14 +144,15 @@ typedef struct {
 
 typedef struct es_network es_network;
 
-/* `exact`: all products in f32; else those of the layers in 8 bits, as in es_linear. */
+/* `exact`: all products in f32; else those of the layers in 8 bits, as in es_linear, and gates are kept in 8 bits. */
 es_network *es_network_new(const es_shape *shape, const es_layer *layers, const es_matrix *embedding,
                            const es_matrix *head, const float *norm, int exact, int *error);
 void es_network_free(es_network *network);
 
 /* Put factors on all matrices, [layers * ES_MATRICES]. With `copy` the rounded weights are kept packed (as large as the
  * matrices in the file) between two calls of es_network_round; without, they are formed whenever they are used. With
- * `remember` what a layer's gradient needs is kept for all layers (bf16), without it is computed again. */
+ * `remember` what a layer's gradient needs is kept for all layers (bf16 where not in 8 bits), without it is computed
+ * again. */
 int es_network_attach(es_network *network, const es_trained *trained, int copy, int remember);
 /* To be called when factors have changed. */
 int es_network_round(es_network *network);

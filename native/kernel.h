@@ -74,6 +74,11 @@ constexpr int kDots = 32;
 // The codes of a tile of weights, which sums over up to kStrip steps, are [row][step], its scales [row][group]; if it
 // is turned, [step / 4][row][4] and [group][row], with room for kTurned rows: an odd number of cache lines.
 constexpr int kTurned = kStrip + 16;
+// In bytes from row to row and from four to four; in floats from row to row and from group to group.
+struct TileStrides {
+    int row, four, step_row, step_group;
+};
+constexpr TileStrides kTileStrides[2] = {{kStrip, 4, kStrip / kDots, 1}, {4, 4 * kTurned, 1, kTurned}};
 
 // Values [step][kTokens] as integers of at most `most`: code = value / scale, to nearest, in [step / 4][kTokens][4].
 struct CodeJob {
@@ -92,14 +97,6 @@ struct CodeJob {
 //                     + offset[i, group] * sum[group][t]
 // with fma in that order, and the inner sum in integers: exact, as long as `fours` products of fours fit in 16 bits.
 struct DotJob {
-    // In bytes from row to row and from four to four; in floats from row to row and from group to group.
-    struct Strides {
-        int row, four, step_row, step_group;
-    };
-    static constexpr Strides strides(bool turned) {
-        return turned ? Strides{4, 4 * kTurned, 1, kTurned} : Strides{kStrip, 4, kStrip / kDots, 1};
-    }
-
     int rows, groups, fours;
     int64_t blocks;
     bool turned;

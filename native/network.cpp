@@ -22,7 +22,9 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
     };
     std::vector<Piece> pieces;
     Codes &codes = work.codes[0];
-    if (!exact) codes.encode(kernel, x, kInputMost);
+    const bool coded =
+        std::any_of(which.begin(), which.end(), [&](int matrix) { return grid(layer(l).matrices[matrix].type).high; });
+    if (!exact) codes.encode(kernel, coded ? x : Panel{}, kInputMost);
     auto to = out.begin();
     for (int matrix : which) {
         const Used used = this->used(l, matrix);

@@ -171,11 +171,8 @@ struct Network {
             default: return shape.width;
         }
     }
-    // What only enters products or sums is as good in 8 bits as the products are. Scores are not: they are exponents.
-    bool coded(int part) const {
-        return !exact && (part == VALUES || part == MIXED || part == GATE || part == UP) &&
-               part_rows(part) % kDots == 0;
-    }
+    // Half of all that is kept. Scores are exponents, and their gradient is a difference: attention stays in bf16.
+    bool coded(int part) const { return !exact && (part == GATE || part == UP) && part_rows(part) % kDots == 0; }
     int64_t block_bytes(int part) const {
         const int64_t values = part_rows(part) * kTokens;
         return coded(part) ? values + values / kDots * (int64_t)sizeof(float) : 2 * values;

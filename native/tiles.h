@@ -115,8 +115,9 @@ inline void unfold(const Panel &panel, int64_t n, float *rows) {
 
 // --- products in 8 bits
 
-// Sizes of codes for which eight fours add up within 16 bits. Inputs of a forward product meet the file's own codes;
-// in the gradient, where the scales of the file lie across the sum, the weights are encoded anew.
+// Sizes of codes for which eight fours add up within 16 bits, or four with codes of five bits. Inputs of a forward
+// product meet the file's own codes; in the gradient, where the scales of the file lie across the sum, the weights are
+// encoded anew.
 constexpr int kInputMost = 127, kWeightMost = 31, kGradientMost = 33;
 static_assert(8 * 2 * 15 * kInputMost < 1 << 15 && 4 * 2 * 31 * kInputMost < 1 << 15);
 static_assert(8 * 2 * 2 * kWeightMost * kGradientMost < 1 << 15);
@@ -128,7 +129,6 @@ struct Codes {
     int64_t features = 0;
 
     bool empty() const { return !features; }
-    int64_t block(int64_t feature) const { return feature * kTokens; }
 
     void encode(const Kernel &kernel, const Panel &x, int most) {
         features = x.features % kDots ? 0 : x.features;
@@ -202,6 +202,7 @@ inline bool backward_codes(const Call &call, int64_t row, int rows, int64_t col,
     bool good = true;
     for (int group = 0; group < rows / kDots; ++group) {
         good &= tile(call, row + group * kDots, kDots, col, cols, weights, kStrip);
+        // Columns are the lanes here. Codes count from the lowest value on, which is what `offset` gets.
         for (int j = 0; j < cols; j += kTokens)
             call.kernel.layers.encode({1, kWeightMost, true, weights + j, kStrip,
                                        codes.code + group * kDots * kTurned + 4 * j, 4 * kTurned,
@@ -241,7 +242,7 @@ inline bool backward_piece(const Call &call, int64_t col, int cols, const Panel 
                            const Panel &dx) {
     alignas(64) float weights[kPiece * kStrip];
     bool good = true;
-    if (!codes.empty() && cols % kTokens == 0) {
+    if (!codes.empty() && call.w.cols % kDots == 0) {
         for (int64_t row = 0; row < call.w.rows; row += kStrip)
             good &= backward_codes(call, row, (int)std::min<int64_t>(kStrip, call.w.rows - row), col, cols, codes, dx);
         return good;

@@ -33,6 +33,7 @@ from edgesleep import errors
 from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Entry, Journal
+from edgesleep.network import build
 from edgesleep.night import cycle, gate
 from edgesleep.night.cycle import Lessons, plan_night, run_night
 from edgesleep.records import NightReport, Training, Verdict, file_digest, load
@@ -126,6 +127,16 @@ def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
     records = {"memories", "dreams", "baseline", "training", "merge", "verdict", "night"}
     assert names == {f"{name}.json" for name in records} | {"report.txt"}
     assert not list(ready.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_products_are_those_that_the_settings_say(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr(cycle, "build", lambda *arguments: asked.append(arguments[-1]) or build(*arguments))
+    sleep(ready, replace(SETTINGS, train=replace(SETTINGS.train, exact=exact)))
+    assert asked == [exact]
 
 
 def test_what_is_answered_right_is_learned_and_the_rest_is_weak(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ void product(const ProductJob &job) {
 }
 
 void dots(const DotJob &job) {
-    const DotJob::Strides stride = DotJob::strides(job.turned);
+    const TileStrides stride = kTileStrides[job.turned];
     for (int64_t block = 0; block < job.blocks; ++block)
         for (int i = 0; i < job.rows; ++i)
             for (int t = 0; t < kTokens; ++t) {

@@ -204,7 +204,7 @@ void product(const ProductJob &job) {
 template <class V, int rows, int blocks, int fours, bool turned>
 inline void dot_group(const uint8_t *a, const uint8_t *b, int64_t b_block,
                       typename V::i (&total)[rows][blocks * kTokens / V::width]) {
-    constexpr auto stride = DotJob::strides(turned);
+    constexpr TileStrides stride = kTileStrides[turned];
     constexpr int in_block = kTokens / V::width, vectors = blocks * in_block;
     for (int first = 0; first < kDots / 4; first += fours) {
         typename V::i pairs[rows][vectors];
@@ -232,7 +232,7 @@ inline void dot_group(const uint8_t *a, const uint8_t *b, int64_t b_block,
 
 template <class V, int rows, int blocks, int fours, bool turned>
 inline void dot_rows(const DotJob &job, int row, int64_t block) {
-    constexpr auto stride = DotJob::strides(turned);
+    constexpr TileStrides stride = kTileStrides[turned];
     constexpr int in_block = kTokens / V::width, vectors = blocks * in_block;
     const int64_t b_block = job.b_block, scale_block = job.scale_block, c_block = job.c_block;
     const uint8_t *a = job.a + row * stride.row, *b = job.b + block * b_block;
