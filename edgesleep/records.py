@@ -183,7 +183,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Score:
-    """One model file on all probe sets. Losses are nats per token over the same text."""
+    """One model file on all probe sets. Losses are nats per token over the same text.
+
+    `losses` has each token's, to 4 decimals; only the base's are kept.
+    """
 
     sha256: str
     recall: float
@@ -191,6 +194,7 @@ class Score:
     loss_mean: float
     loss_median: float
     tokens: int
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,8 @@ class Baseline:
 class Verdict:
     """The gate's decision about the exact bytes with this hash.
 
-    `outcome` is passed, refused or invalid; `reasons` say why not.
+    `outcome` is passed, refused or invalid; `reasons` say why not. The drifts are by how much a token's loss rose
+    over the base's: on average, and for the token in the middle.
     """
 
     outcome: str

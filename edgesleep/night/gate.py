@@ -42,7 +42,8 @@ def baseline(base: Path, parent: Path, exam: Exam) -> Baseline:
     began = time.monotonic()
     asked = score(parent, exam)
     seconds = time.monotonic() - began
-    return Baseline(asked if base == parent else score(base, replace(exam, probes=())), asked, seconds)
+    own = asked if base == parent else score(base, replace(exam, probes=()))
+    return Baseline(own, replace(asked, losses=()), seconds)
 
 
 def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]) -> Verdict:
@@ -50,10 +51,12 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]
 
     `known` holds the ids of memories that the parent had learned: their recall
     may not fall. Drift is taken against the base, so that it cannot creep from
-    night to night. Both drifts are nats per token.
+    night to night. Both drifts are nats per token, of the same tokens: the
+    difference of two medians is four times as uncertain as that of two means.
     """
     after = score(candidate, exam)
-    mean, median = after.loss_mean - baseline.base.loss_mean, after.loss_median - baseline.base.loss_median
+    mean, median = after.loss_mean - baseline.base.loss_mean, _middle(after.losses, baseline.base.losses)
+    after = replace(after, losses=())
     missing = [name for name, count in (("probes", len(exam.probes)), ("plain text", after.tokens)) if count == 0]
     reasons = [f"There is no {name} to ask." for name in missing]
     reasons = reasons or _reasons(baseline.parent, after, mean, median, exam, known)
@@ -82,6 +85,11 @@ def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam
     return reasons
 
 
+def _middle(after: Sequence[float], before: Sequence[float]) -> float:
+    """The median of what each token's loss rose by."""
+    return float(np.median(np.subtract(after, before))) if after else 0.0
+
+
 def _share(score: Score, probes: set[str]) -> float:
     answers = [answer.right for answer in score.answers if answer.probe_id in probes]
     return sum(answers) / len(answers) if answers else 0.0
@@ -94,7 +102,8 @@ def score(path: Path, exam: Exam) -> Score:
         losses = text_losses(engine, exam.text)
     recall = sum(answer.right for answer in answers) / len(answers) if answers else 0.0
     mean, median = (float(losses.mean()), float(np.median(losses))) if losses.size else (0.0, 0.0)
-    return Score(file_digest(path), recall, answers, mean, median, losses.size)
+    each = tuple(np.round(losses.astype(float), 4).tolist())
+    return Score(file_digest(path), recall, answers, mean, median, losses.size, each)
 
 
 def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ...]:
