@@ -23,7 +23,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import torch
+import steps
 
 from edgesleep import _native, kernel, machine
 from edgesleep.kernel import MERGEABLE, Delta, Quantized
@@ -44,7 +44,7 @@ class Rate:
     unit: str
     rate: float
     gigabytes: float
-    share_of_gemm: float | None = None
+    share_of_gemm: float | None = None  # of products, where torch is installed
 
 
 def seconds(run: Run, repeats: int) -> float:
@@ -55,12 +55,6 @@ def seconds(run: Run, repeats: int) -> float:
         run()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
-
-
-def gemm() -> float:
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    a @ b
-    return 2 * 2048**3 / seconds(lambda: a @ b, 3) / 1e9
 
 
 def tensor(type: str, rng: np.random.Generator) -> tuple[Quantized, Delta]:
@@ -87,17 +81,20 @@ def operations(w: Quantized, delta: Delta, rng: np.random.Generator) -> Iterator
 
 def measure(types: list[str], kernels: list[str]) -> Iterator[Rate]:
     rng = np.random.default_rng(0)
-    limit = gemm()
+    gemm = steps.own_gemm(1)
+    limit = statistics.median(gemm) if gemm else None
     for type in types:
         w, delta = tensor(type, rng)
         for name in kernels:
             _native.select(name)
             for operation, unit, work, run in operations(w, delta, rng):
                 once = seconds(run, 1 if name == "ref" else REPEATS)
-                share = work / once / limit if unit == "flop" else None
+                share = work / once / limit if limit and unit == "flop" else None
                 yield Rate(operation, type, name, unit, work / once, w.data.nbytes / once / 1e9, share)
-    for rate in (limit, gemm()):
-        yield Rate("torch.matmul 2048", "F32", f"torch {torch.__version__}", "flop", rate, 0.0, rate / limit)
+    for again in (gemm, steps.own_gemm(1)):
+        if limit and again:
+            rate = statistics.median(again)
+            yield Rate("torch.matmul 2048", "F32", "torch", "flop", rate, 0.0, rate / limit)
 
 
 def show(rate: Rate) -> None:
@@ -112,7 +109,6 @@ def main() -> None:
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     kernel.set_threads(1)
-    torch.set_num_threads(1)
     kernels = [kernel.name()] if os.environ.get("EDGESLEEP_KERNEL") else kernel.supported()
     print(
         f"{machine.describe()}, one core, {ROWS} x {COLS}, rank {RANK}, {TOKENS} tokens, medians of {REPEATS} (ref: 1)"

@@ -185,7 +185,9 @@ class Network:
         hidden = self._weights["blk.0.ffn_up.weight"].rows
         post = 2 * shape.width if "blk.0.post_ffw_norm.weight" in self._vectors else 0
         layer = 2 * (2 * shape.width + 2 * heads + 2 * keys + post) + (2 if exact else 9 / 8) * 2 * hidden
-        work = 4 * (8 * shape.width + 6 * heads + 6 * keys + 3 * hidden) + (0 if exact else 10 / 4 * hidden)
+        work: float = 4 * (8 * shape.width + 6 * heads + 6 * keys + 3 * hidden)
+        if not exact:
+            work += 2 * (1 + 8 / 32) * hidden  # codes of the gate's and up's gradients, a scale and a sum for 32
         weights = sum(weight.data.nbytes for weight in self._weights.values())
         for copy, remember in ((True, True), (False, True), (True, False), (False, False)):
             a_token = work + (shape.layers * layer if remember else layer + 2 * shape.layers * shape.width)

@@ -88,7 +88,7 @@ struct CodeJob {
     int64_t x_step;
     uint8_t *code;
     int64_t code_four;   // bytes from four to four
-    float *scale, *sum;  // [group][kTokens]; sum: of what the codes stand for, or what 0 stands for; or null
+    float *scale, *sum;  // [group][kTokens]; sum: of what the codes stand for, or null
     int64_t scale_group;
 };
 

@@ -21,10 +21,10 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
         int64_t row;
     };
     std::vector<Piece> pieces;
-    Codes &codes = work.codes[0];
-    const bool coded =
-        std::any_of(which.begin(), which.end(), [&](int matrix) { return grid(layer(l).matrices[matrix].type).high; });
-    if (!exact) codes.encode(kernel, coded ? x : Panel{}, kInputMost);
+    Codes &codes = work.codes[0];  // only matrices that have a grid look at them
+    if (!exact &&
+        std::any_of(which.begin(), which.end(), [&](int matrix) { return grid(layer(l).matrices[matrix].type).high; }))
+        codes.encode(kernel, x, kInputMost);
     auto to = out.begin();
     for (int matrix : which) {
         const Used used = this->used(l, matrix);
@@ -35,8 +35,7 @@ void Network::project(int l, std::initializer_list<int> which, const Panel &x, s
     each((int64_t)pieces.size(), [&](int64_t i) {
         const Piece &piece = pieces[(size_t)i];
         const int rows = (int)std::min<int64_t>(kPiece, piece.used.matrix.rows - piece.row);
-        if (!forward_piece(call(piece.used.matrix, piece.used.adapter), piece.row, rows, x, codes,
-                           piece.y.at(0, piece.row), piece.y.stride()))
+        if (!forward_piece(call(piece.used.matrix, piece.used.adapter), piece.row, rows, x, codes, piece.y))
             good = false;
         for (int64_t block = 0; piece.bias && block < x.blocks; ++block)
             for (int r = 0; r < rows; ++r)

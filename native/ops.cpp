@@ -169,12 +169,11 @@ int es_linear(const es_matrix *w, const es_adapter *adapter, int exact, const fl
         Panels panels(n, w->cols, w->rows);
         fold(x, n, panels.in);
         Codes codes;
-        if (!exact) codes.encode(call.kernel, panels.in, kInputMost);
+        if (!exact && grid(w->type).high) codes.encode(call.kernel, panels.in, kInputMost);
         each((w->rows + kPiece - 1) / kPiece, [&](int64_t i) {
             const int64_t row = i * kPiece;
             const int rows = (int)std::min<int64_t>(kPiece, w->rows - row);
-            if (!forward_piece(call, row, rows, panels.in, codes, panels.out.at(0, row), panels.out.stride()))
-                good = false;
+            if (!forward_piece(call, row, rows, panels.in, codes, panels.out)) good = false;
         });
         unfold(panels.out, n, y);
         return good ? ES_OK : ES_WEIGHT;

@@ -48,34 +48,49 @@ void each(int64_t count, Work work) {
     parallel(count, [](void *context, int64_t i) { (*static_cast<Work *>(context))(i); }, &work);
 }
 
-// Weights [row, row+rows) x [col, col+cols) -> out[rows][stride]; cols <= kStrip.
-inline bool tile(const Call &call, int64_t row, int rows, int64_t col, int cols, float *out, int64_t stride) {
+// Calls work(i, job) for each row i of [row, row+rows) x [col, col+cols), cols <= kStrip. The job has the weights and
+// their delta, null without factors; `work` says what it wants of them, hands the job to the kernel and returns
+// whether all was finite.
+template <class Work>
+bool each_strip(const Call &call, int64_t row, int rows, int64_t col, int cols, Work work) {
+    const uint8_t *source = call.at(row, col);
+    const int64_t row_bytes = call.row_bytes();
     float delta[kRows * kStrip];
     bool good = true;
-    for (int r = 0; r < rows; r += kRows) {
-        const int count = std::min(kRows, rows - r);
-        if (call.adapter) call.kernel.delta({call.adapter, call.w.cols, row + r, col, count, cols, delta});
-        for (int i = r; i < r + count; ++i)
-            good &= call.kernel.strip({call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i),
-                                       call.adapter ? delta + (i - r) * kStrip : nullptr, out + i * stride, nullptr,
-                                       nullptr, nullptr});
+    for (int i = 0; i < rows; ++i) {
+        if (call.adapter && i % kRows == 0)
+            call.kernel.delta({call.adapter, call.w.cols, row + i, col, std::min(kRows, rows - i), cols, delta});
+        StripJob job{};
+        job.type = call.w.type;
+        job.source = source + i * row_bytes;
+        job.col = col;
+        job.cols = cols;
+        job.key = row_key(call.w.seed, row + i);
+        job.delta = call.adapter ? delta + i % kRows * kStrip : nullptr;
+        good &= work(i, job);
     }
     return good;
 }
 
+// Weights [row, row+rows) x [col, col+cols) -> out[rows][stride]; cols <= kStrip.
+inline bool tile(const Call &call, int64_t row, int rows, int64_t col, int cols, float *out, int64_t stride) {
+    return each_strip(call, row, rows, col, cols, [&](int i, StripJob &job) {
+        job.weights = out + i * stride;
+        return call.kernel.strip(job);
+    });
+}
+
 // The same rows and columns as packed blocks of the same type, put at `out` as they lie in the tensor from `row` on.
 inline bool pack_tile(const Call &call, int64_t row, int rows, int64_t col, int cols, uint8_t *out, es_moves *moves) {
-    float delta[kRows * kStrip] = {};
-    bool good = true;
-    for (int r = 0; r < rows; r += kRows) {
-        const int count = std::min(kRows, rows - r);
-        if (call.adapter) call.kernel.delta({call.adapter, call.w.cols, row + r, col, count, cols, delta});
-        for (int i = r; i < r + count; ++i)
-            good &= call.kernel.strip(
-                {call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i), delta + (i - r) * kStrip,
-                 nullptr, out + (call.at(row + i, col) - call.at(row, 0)), moves ? moves + i : nullptr, nullptr});
-    }
-    return good;
+    static constexpr float kNoDelta[kStrip] = {};
+    const int64_t row_bytes = call.row_bytes();
+    out += call.at(row, col) - call.at(row, 0);
+    return each_strip(call, row, rows, col, cols, [&](int i, StripJob &job) {
+        if (!job.delta) job.delta = kNoDelta;
+        job.packed = out + i * row_bytes;
+        job.moves = moves ? moves + i : nullptr;
+        return call.kernel.strip(job);
+    });
 }
 
 // Calls work(first row, rows, first column, columns) for pieces of rows [row0, row1), in parallel.
@@ -162,77 +177,82 @@ struct CodeTile {
 };
 
 // The file's own codes of w' [row, row+rows) x [col, col+cols), rows <= kPiece.
-inline bool code_tile(const Call &call, const Grid &grid, int64_t row, int rows, int64_t col, int cols, CodeTile &out) {
-    float delta[kRows * kStrip];
-    Strip strip;
-    bool good = true;
-    for (int i = 0; i < rows; ++i) {
-        if (call.adapter && i % kRows == 0)
-            call.kernel.delta({call.adapter, call.w.cols, row + i, col, std::min(kRows, rows - i), cols, delta});
-        good &=
-            call.kernel.strip({call.w.type, call.at(row + i, col), col, cols, row_key(call.w.seed, row + i),
-                               call.adapter ? delta + i % kRows * kStrip : nullptr, nullptr, nullptr, nullptr, &strip});
-        for (int j = 0; j < cols; ++j) out.code[i * kStrip + j] = (uint8_t)(strip.code[j] - grid.low);
+inline bool code_tile(const Call &call, int64_t row, int rows, int64_t col, int cols, CodeTile &out) {
+    const int low = grid(call.w.type).low;
+    // Copies of what the loops use: bytes may be written to whatever has an address.
+    return each_strip(call, row, rows, col, cols, [&call, &out, cols, low](int i, StripJob &job) {
+        Strip strip;
+        job.strip = &strip;
+        const bool good = call.kernel.strip(job);
+        uint8_t *code = out.code + i * kStrip;
+        for (int j = 0; j < cols; ++j) code[j] = (uint8_t)(strip.code[j] - low);
         for (int g = 0; g < cols / kDots; ++g) {
             const float step = strip.step[g * (kDots / kGroup)], offset = strip.offset[g * (kDots / kGroup)];
             out.step[i * (kStrip / kDots) + g] = step;
-            out.offset[i * (kStrip / kDots) + g] = offset + step * (float)grid.low;
+            out.offset[i * (kStrip / kDots) + g] = offset + step * (float)low;
         }
-    }
-    return good;
+        return good;
+    });
 }
 
-// Adds to rows [row, row+rows) of y, of columns [col, col+cols).
-inline bool forward_codes(const Call &call, const Grid &grid, int64_t row, int rows, int64_t col, int cols,
-                          const Codes &x, int64_t blocks, float *y, int64_t y_stride) {
-    thread_local CodeTile tile;
-    const bool good = code_tile(call, grid, row, rows, col, cols, tile);
-    const int64_t stride = x.features * kTokens, at = col * kTokens;
-    call.kernel.dots({rows, cols / kDots, grid.high - grid.low < 16 ? 8 : 4, blocks, false, tile.code, tile.step,
-                      tile.offset, x.codes.data() + at, x.scales.data() + at / kDots, x.sums.data() + at / kDots,
-                      stride, stride / kDots, y, y_stride});
-    return good;
-}
-
-// Adds rows [row, row+rows) of w'^T dy to columns [col, col+cols) of dx; rows <= kStrip, whole groups.
-inline bool backward_codes(const Call &call, int64_t row, int rows, int64_t col, int cols, const Codes &dy,
-                           const Panel &dx) {
-    thread_local CodeTile codes;
+// w'^T [col, col+cols) x [row, row+rows) in codes of its own, turned; whole groups of rows, whole blocks of tokens
+// of columns, which are the lanes here.
+inline bool turned_tile(const Call &call, int64_t row, int rows, int64_t col, int cols, CodeTile &out) {
     alignas(64) float weights[kDots * kStrip];
     bool good = true;
     for (int group = 0; group < rows / kDots; ++group) {
         good &= tile(call, row + group * kDots, kDots, col, cols, weights, kStrip);
-        // Columns are the lanes here. Codes count from the lowest value on, which is what `offset` gets.
+        float *step = out.step + group * kTurned, *offset = out.offset + group * kTurned;
         for (int j = 0; j < cols; j += kTokens)
             call.kernel.layers.encode({1, kWeightMost, true, weights + j, kStrip,
-                                       codes.code + group * kDots * kTurned + 4 * j, 4 * kTurned,
-                                       codes.step + group * kTurned + j, codes.offset + group * kTurned + j, 0});
+                                       out.code + group * kDots * kTurned + 4 * j, 4 * kTurned, step + j, nullptr, 0});
+        for (int j = 0; j < cols; ++j) offset[j] = -(float)kWeightMost * step[j];
     }
+    return good;
+}
+
+// Adds to rows [row, row+rows) of y what columns [col, col+cols) give.
+inline bool forward_codes(const Call &call, int64_t row, int rows, int64_t col, int cols, const Codes &x,
+                          const Panel &y) {
+    thread_local CodeTile tile;
+    const bool good = code_tile(call, row, rows, col, cols, tile);
+    const Grid grid = edgesleep::grid(call.w.type);
+    const int64_t stride = x.features * kTokens, at = col * kTokens;
+    call.kernel.dots({rows, cols / kDots, grid.high - grid.low < 16 ? 8 : 4, y.blocks, false, tile.code, tile.step,
+                      tile.offset, x.codes.data() + at, x.scales.data() + at / kDots, x.sums.data() + at / kDots,
+                      stride, stride / kDots, y.at(0, row), y.stride()});
+    return good;
+}
+
+// Adds to columns [col, col+cols) of dx what rows [row, row+rows) of w'^T dy give; rows <= kStrip.
+inline bool backward_codes(const Call &call, int64_t row, int rows, int64_t col, int cols, const Codes &dy,
+                           const Panel &dx) {
+    thread_local CodeTile tile;
+    const bool good = turned_tile(call, row, rows, col, cols, tile);
     const int64_t stride = dy.features * kTokens, at = row * kTokens;
-    call.kernel.dots({cols, rows / kDots, 8, dx.blocks, true, codes.code, codes.step, codes.offset,
-                      dy.codes.data() + at, dy.scales.data() + at / kDots, dy.sums.data() + at / kDots, stride,
-                      stride / kDots, dx.at(0, col), dx.stride()});
+    call.kernel.dots({cols, rows / kDots, 8, dx.blocks, true, tile.code, tile.step, tile.offset, dy.codes.data() + at,
+                      dy.scales.data() + at / kDots, dy.sums.data() + at / kDots, stride, stride / kDots, dx.at(0, col),
+                      dx.stride()});
     return good;
 }
 
 // --- pieces of a product
 
-// Rows [row, row+rows) of y = w' x; rows <= kPiece. y's own stride is given, since y may be part of a panel.
-inline bool forward_piece(const Call &call, int64_t row, int rows, const Panel &x, const Codes &codes, float *y,
-                          int64_t y_stride) {
+// Rows [row, row+rows) of y = w' x; rows <= kPiece.
+inline bool forward_piece(const Call &call, int64_t row, int rows, const Panel &x, const Codes &codes, const Panel &y) {
     alignas(64) float weights[kPiece * kStrip];
-    const Grid grid = codes.empty() ? Grid{} : edgesleep::grid(call.w.type);
+    const bool coded = !codes.empty() && grid(call.w.type).high;
     bool good = true;
-    for (int64_t block = 0; block < x.blocks; ++block) std::fill_n(y + block * y_stride, rows * kTokens, 0.0f);
+    for (int64_t block = 0; block < x.blocks; ++block) std::fill_n(y.at(block, row), rows * kTokens, 0.0f);
     for (int64_t col = 0; col < call.w.cols; col += kStrip) {
         const int cols = (int)std::min<int64_t>(kStrip, call.w.cols - col);
-        if (grid.high) {
-            good &= forward_codes(call, grid, row, rows, col, cols, codes, x.blocks, y, y_stride);
+        if (coded) {
+            good &= forward_codes(call, row, rows, col, cols, codes, y);
             continue;
         }
         good &= tile(call, row, rows, col, cols, weights, kStrip);
-        call.kernel.product(
-            {rows, cols, 1, x.blocks, weights, kStrip, 1, 0, x.at(0, col), 0, x.stride(), y, kTokens, y_stride});
+        call.kernel.product({rows, cols, 1, x.blocks, weights, kStrip, 1, 0, x.at(0, col), 0, x.stride(), y.at(0, row),
+                             kTokens, y.stride()});
     }
     return good;
 }

@@ -1,6 +1,6 @@
 // The kernel for AVX2 with AVX-VNNI, which adds fours of bytes at once.
 //
-// Owns the table of its operations. Leaves the instructions to avx2.h, the loops to vector.h.
+// Owns that instruction. Leaves the others to avx2.h, the loops to vector.h.
 // Must stay true: built alone with its flags.
 #include "avx2.h"
 
@@ -16,7 +16,6 @@ struct Avx2Vnni : Avx2 {
 
 }  // namespace
 
-const Kernel kAvx2Vnni = {"avx2-vnni",   cpu_has_avx2_vnni, delta<Avx2>, strip<Avx2>,
-                          product<Avx2>, dots<Avx2Vnni>,    kLayers};
+constexpr Kernel kAvx2Vnni = kernel_of<Avx2Vnni>("avx2-vnni", cpu_has_avx2_vnni);
 
 }  // namespace edgesleep

@@ -6,7 +6,6 @@
 
 #include <immintrin.h>
 
-#include "layers.h"
 #include "vector.h"
 
 namespace edgesleep {

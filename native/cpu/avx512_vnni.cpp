@@ -1,6 +1,6 @@
 // The kernel for AVX-512 with VNNI, which adds fours of bytes at once.
 //
-// Owns the table of its operations. Leaves the instructions to avx512.h, the loops to vector.h.
+// Owns that instruction. Leaves the others to avx512.h, the loops to vector.h.
 // Must stay true: built alone with its flags.
 #include "avx512.h"
 
@@ -16,7 +16,6 @@ struct Avx512Vnni : Avx512 {
 
 }  // namespace
 
-const Kernel kAvx512Vnni = {"avx512-vnni",   cpu_has_avx512_vnni, delta<Avx512>, strip<Avx512>,
-                            product<Avx512>, dots<Avx512Vnni>,    kLayers};
+constexpr Kernel kAvx512Vnni = kernel_of<Avx512Vnni>("avx512-vnni", cpu_has_avx512_vnni);
 
 }  // namespace edgesleep

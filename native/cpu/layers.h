@@ -223,7 +223,7 @@ void encode(const CodeJob &job) {
             memcpy(job.code + (g * kDots + k) / 4 * job.code_four, &four, sizeof four);
         }
         store(job.scale + g * job.scale_group, scale);
-        if (job.sum) store(job.sum + g * job.scale_group, (job.above ? all(-(float)job.most) : total) * scale);
+        if (job.sum) store(job.sum + g * job.scale_group, total * scale);
     }
 }
 

@@ -7,7 +7,6 @@
 
 #include <arm_neon.h>
 
-#include "layers.h"
 #include "vector.h"
 
 namespace edgesleep {

@@ -1,6 +1,6 @@
 // The kernel for NEON with dotprod, which adds fours of bytes at once.
 //
-// Owns the table of its operations. Leaves the instructions to neon.h, the loops to vector.h.
+// Owns that instruction. Leaves the others to neon.h, the loops to vector.h.
 // Must stay true: built alone with its flags.
 #include "neon.h"
 
@@ -16,7 +16,6 @@ struct NeonDotprod : Neon {
 
 }  // namespace
 
-const Kernel kNeonDotprod = {"neon-dotprod", cpu_has_dotprod,   delta<Neon>, strip<Neon>,
-                             product<Neon>,  dots<NeonDotprod>, kLayers};
+constexpr Kernel kNeonDotprod = kernel_of<NeonDotprod>("neon-dotprod", cpu_has_dotprod);
 
 }  // namespace edgesleep

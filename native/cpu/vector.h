@@ -7,7 +7,7 @@
 // no function built for one processor is linked into a call from another.
 #pragma once
 
-#include "../blocks.h"
+#include "layers.h"
 
 namespace edgesleep {
 namespace {
@@ -284,6 +284,11 @@ template <class V>
 void dots(const DotJob &job) {
     if (job.turned) return job.fours == 8 ? dot_blocks<V, 8, true>(job) : dot_blocks<V, 4, true>(job);
     job.fours == 8 ? dot_blocks<V, 8, false>(job) : dot_blocks<V, 4, false>(job);
+}
+
+template <class V>
+constexpr Kernel kernel_of(const char *name, bool (*runs)()) {
+    return {name, runs, delta<V>, strip<V>, product<V>, dots<V>, kLayers};
 }
 
 }  // namespace
