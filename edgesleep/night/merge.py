@@ -16,7 +16,7 @@ from edgesleep import gguf, kernel
 from edgesleep.adapter import Adapter
 from edgesleep.errors import GgufError
 from edgesleep.gguf import Gguf
-from edgesleep.kernel import Quantized
+from edgesleep.kernel import Bytes, Quantized
 from edgesleep.records import Merge, TensorMove
 
 _TILE = 1 << 20  # weights rounded at a time: a few MB of blocks in memory
@@ -41,7 +41,7 @@ def merge(base: Gguf, adapter: Adapter, path: Path) -> Merge:
     return Merge(sha256, size, sum(t.codes for t in tensors), sum(t.moved for t in tensors), tensors)
 
 
-def _rounded(base: Gguf, adapter: Adapter, name: str, moves: dict[str, TensorMove]) -> Iterator[bytes]:
+def _rounded(base: Gguf, adapter: Adapter, name: str, moves: dict[str, TensorMove]) -> Iterator[Bytes]:
     """The tensor's new blocks, tile by tile; its account is entered when it is done."""
     tensor, delta = base.tensors[name], adapter.delta(name)
     rows, cols = tensor.shape
@@ -53,7 +53,7 @@ def _rounded(base: Gguf, adapter: Adapter, name: str, moves: dict[str, TensorMov
         blocks, tile = kernel.merge(weight, delta, first, min(first + step, rows))
         codes, moved, clamped = codes + tile.codes, moved + tile.moved, clamped + tile.clamped
         squares, dot = squares + tile.delta_squares, dot + tile.change_dot
-        yield blocks.tobytes()
+        yield blocks
     share = dot / squares if squares else 0.0
     moves[name] = TensorMove(name, tensor.type, codes, moved, clamped, math.sqrt(squares / codes), share)
 

@@ -114,7 +114,7 @@ void moved_strip(Block, const Strip &strip, const StripJob &job, int8_t *codes) 
             account.moved += V::differ(code, old);
             account.clamped += V::differ(code, wanted);
             account.squares = V::fma(delta, delta, account.squares);
-            account.dot = V::fma(V::sub(weight, V::add(V::mul(old, step), offset)), delta, account.dot);
+            account.dot = V::fma(V::mul(V::sub(code, old), step), delta, account.dot);
         }
         columns = V::plus(columns, V::all_ints(kColumn * V::width));
     }
