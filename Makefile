@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 DEVELOP := .venv/develop
-NATIVE := $(wildcard native/*.h native/*.cpp native/cpu/*.h native/cpu/*.cpp)
+NATIVE := $(wildcard $(foreach folder,native native/cpu native/imitated,$(folder)/*.h $(folder)/*.cpp))
 
 .PHONY: help setup demo test lint bench docs emulators clean
 

@@ -578,6 +578,18 @@ def test_an_older_processor_meets_no_instruction_that_it_lacks(
 
 
 @pytest.mark.slow
+def test_a_newer_processor_would_give_the_same_bytes(static_self_test: Path, tmp_path: Path) -> None:
+    """The kernels for AVX-512, its VNNI and AVX-VNNI, with those instructions imitated in plain C++."""
+    if "avx2" not in kernel.supported():
+        pytest.skip("no AVX2 here, on which the imitations stand")
+    said = run_self_test(self_test(tmp_path, "-DEDGESLEEP_EMULATED=ON", "-DEDGESLEEP_IMITATED=ON"), "2")
+    assert "selected: avx512-vnni\n" in said
+    for name in ("avx512-vnni", "avx512", "avx2"):
+        assert f"{name}: 0 failures" in said
+    assert digest(said) == digest(run_self_test(static_self_test, "2"))
+
+
+@pytest.mark.slow
 def test_neon_gives_the_bytes_of_every_other_kernel(static_self_test: Path, tmp_path: Path) -> None:
     """Cross-compiled for 64-bit ARM and run under an emulator, with and without dotprod."""
     qemu = emulator("qemu-aarch64")
