@@ -211,15 +211,6 @@ def show(instructions: str, name: str, row: Row, own: Row) -> None:
           f"  {row['kernel']}", flush=True)  # fmt: skip
 
 
-def append(path: Path, rows: list[Row]) -> None:
-    new = not path.exists() or not path.stat().st_size
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", nargs="?", default="smollm2-135m")
@@ -251,6 +242,8 @@ def main() -> None:
     print(f"{'':6}{'':26}{'s/step':>9}  {'from, to':18}{'tokens/s':>10}{'x ours':>10}{'peak MiB':>10}", flush=True)
     rows = compare(options)
     if options.csv:
+        from steps import append  # not above: the other Python has no edgesleep
+
         append(options.csv, rows)
 
 

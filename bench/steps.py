@@ -164,13 +164,16 @@ def show(row: Row) -> None:
         print("torch is not installed: the machine's own rate is not measured (pip install 'edgesleep[torch]').")
 
 
-def append(path: Path, row: Row) -> None:
-    new = not path.exists() or not path.stat().st_size
+def append(path: Path, rows: list[Row]) -> None:
+    """Add lines to a file of such lines, or begin it."""
+    header = path.read_text("utf-8").partition("\n")[0].split(",") if path.exists() else []
+    if header not in ([], [""], list(rows[0])):
+        raise SystemExit(f"{path} has other columns: {', '.join(header)}. Name another file.")
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        if len(header) < 2:
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerows(rows)
 
 
 def main() -> None:
@@ -185,7 +188,7 @@ def main() -> None:
     row = measure(options)
     show(row)
     if options.csv:
-        append(options.csv, row)
+        append(options.csv, [row])
 
 
 if __name__ == "__main__":
