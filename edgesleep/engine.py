@@ -21,10 +21,11 @@ import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from numpy.typing import NDArray
 
-from edgesleep import machine
+from edgesleep import machine, sampling
 from edgesleep.errors import EdgesleepError
-from edgesleep.model import Tokens, common
+from edgesleep.model import Tokens
 from edgesleep.records import Message
+from edgesleep.sampling import Entry
 
 Floats = NDArray[np.float32]
 
@@ -127,7 +128,7 @@ class Engine:
                 f"llama.cpp has no memory for a context of {params.n_ctx} tokens on {self.path.name}.",
                 "Close other programs.",
             )
-        self._batch_size = int(params.n_batch)
+        self.batch = int(params.n_batch)
         return context
 
     def _batch_limit(self) -> int:
@@ -249,10 +250,10 @@ class Engine:
 
     def logits(self, tokens: Sequence[int]) -> Iterator[Floats]:
         """Next-token logits for each position, [<= batch, vocab] at a time. Views: copy what is kept."""
-        llama_cpp.llama_memory_clear(self._memory, True)
-        for start in range(0, len(tokens), self._batch_size):
-            part = tokens[start : start + self._batch_size]
-            yield self._decode([(token, start + i, 0, True) for i, token in enumerate(part)])
+        self.clear()
+        for start in range(0, len(tokens), self.batch):
+            part = tokens[start : start + self.batch]
+            yield self.decode([(token, start + i, 0, True) for i, token in enumerate(part)])
 
     def losses(self, tokens: Sequence[int]) -> Floats:
         """-log p(tokens[i+1] | tokens[..i]) in nats, [len(tokens) - 1]."""
@@ -269,70 +270,30 @@ class Engine:
         return np.concatenate(found)
 
     def complete(
-        self, prompts: Sequence[Sequence[int]], limit: int, *, temperature: float = 0.0, seed: int = 0
+        self, prompts: Sequence[Tokens], limit: int, *, temperature: float = 0.0, seed: int = 0
     ) -> list[list[int]]:
         """Continue each prompt by at most `limit` tokens, until it ends its turn (that token is left out).
 
-        Greedy at temperature 0. `sequences` prompts run side by side, in order of length. Of a prompt that does
-        not fit beside its answer the end is kept. Raises EdgesleepError when the answer alone fills the context.
+        Greedy at temperature 0; see `sampling.complete`. Raises EdgesleepError when the answer alone fills the context.
         """
         if limit >= self.context:
             raise EdgesleepError(
                 f"An answer of {limit} tokens leaves no room for a question in a context of {self.context}.",
                 "Lower gate.answer_tokens in config.toml.",
             )
-        rng = np.random.default_rng(seed)
-        answers: list[list[int]] = [[] for _ in prompts]
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        for first in range(0, len(order), self.sequences):
-            group = order[first : first + self.sequences]
-            written = self._together([prompts[i] for i in group], limit, temperature, rng)
-            for index, answer in zip(group, written, strict=True):
-                answers[index] = answer
-        return answers
+        return sampling.complete(self, prompts, limit, temperature, seed)
 
-    def _together(
-        self, prompts: list[Sequence[int]], limit: int, temperature: float, rng: np.random.Generator
-    ) -> list[list[int]]:
+    def clear(self) -> None:
+        """Forget all texts."""
         llama_cpp.llama_memory_clear(self._memory, True)
-        room = self.context - limit
-        fitting = [list(prompt[-room:]) for prompt in prompts]
-        answers: list[list[int]] = [[] for _ in prompts]
-        active = list(range(len(prompts)))
-        rows = self._prefill(fitting)
-        for step in range(limit):
-            chosen = _draw(rows, temperature, rng) if temperature > 0 else rows.argmax(axis=1)
-            going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not self.ends(int(token))]
-            for seq, token in going:
-                answers[seq].append(token)
-            active = [seq for seq, _ in going]
-            if not active or step == limit - 1:
-                break
-            rows = self._decode([(token, len(fitting[seq]) + step, seq, True) for seq, token in going])
-        return answers
 
-    def _prefill(self, prompts: Sequence[Tokens]) -> Floats:
-        """Feed a prompt to each sequence, their common beginning once; the logits after each one's last token."""
-        shared = common(prompts)
-        for start in range(0, shared, self._batch_size):
-            part = prompts[0][start : min(start + self._batch_size, shared)]
-            self._decode([(token, start + i, 0, False) for i, token in enumerate(part)])
-        for seq in range(1, len(prompts) if shared else 0):
+    def share(self, sequences: int) -> None:
+        """The first `sequences` texts become what text 0 is."""
+        for seq in range(1, sequences):
             llama_cpp.llama_memory_seq_cp(self._memory, 0, seq, -1, -1)
-        last = [len(prompt) - 1 for prompt in prompts]
-        entries = [
-            (token, shared + i, seq, shared + i == last[seq])
-            for seq, prompt in enumerate(prompts)
-            for i, token in enumerate(prompt[shared:])
-        ]
-        parts = [
-            np.array(self._decode(entries[start : start + self._batch_size]))
-            for start in range(0, len(entries), self._batch_size)
-        ]
-        return np.concatenate(parts)
 
-    def _decode(self, entries: Sequence[tuple[int, int, int, bool]]) -> Floats:
-        """Run (token, position, sequence, wants logits) entries; the wanted logits in order."""
+    def decode(self, entries: Sequence[Entry]) -> Floats:
+        """Add tokens to their texts; the wanted logits in order, a view that the next call overwrites."""
         batch = llama_cpp.llama_batch_init(len(entries), 0, 1)
         try:
             batch.n_tokens = len(entries)
@@ -353,13 +314,3 @@ class Engine:
             return np.empty((0, self.vocab_size), np.float32)
         raw = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(raw, shape=(count, self.vocab_size))
-
-
-def _draw(logits: Floats, temperature: float, rng: np.random.Generator) -> NDArray[np.intp]:
-    """One token a row from the softmax of logits / temperature, [rows]."""
-    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    sums = weights.cumsum(axis=1, dtype=np.float64)
-    thresholds = rng.random(len(sums)) * sums[:, -1]
-    return np.array(
-        [row.searchsorted(threshold, side="right") for row, threshold in zip(sums, thresholds, strict=True)]
-    )

@@ -175,6 +175,28 @@ class Network:
         kernel.done(self._native.logits(*pack.arrays, logits))
         return logits
 
+    # Writing: texts that grow, whose keys and values are kept
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory for one token of a text."""
+        shape = self.shape
+        return 2 * 2 * shape.layers * shape.kv_heads * (shape.head_width + 15) // 16 * 16
+
+    def write(self, texts: int, room: int) -> None:
+        """Begin `texts` empty texts, of up to `room` tokens each, in place of earlier ones."""
+        kernel.done(self._native.write(texts, room))
+
+    def share(self) -> None:
+        """All texts become what the first one is."""
+        kernel.done(self._native.share())
+
+    def extend(self, tokens: Ints, texts: Ints, places: Ints) -> Floats:
+        """Add each token to its text, in order; the logits after those at `places`, [places, vocabulary]."""
+        logits = np.empty((len(places), self.vocabulary), np.float32)
+        kernel.done(self._native.extend(tokens, texts, places, logits))
+        return logits
+
     def _plan(self, memory: int, exact: bool) -> tuple[bool, bool, int]:
         """Whether rounded weights are copied, whether layers' activations are kept, and the tokens of a pass.
 

@@ -86,6 +86,36 @@ void attend(const Attention &shape, const Panel &q, const Panel &k, const Panel 
     });
 }
 
+void attend_cached(const Attention &shape, int layer, Cache &cache, const Panel &q, const Panel &k, const Panel &v,
+                   const Panel &mixed) {
+    const int64_t tokens = shape.pack.tokens, padded = blocks_of(shape.width) * kTokens;
+    const auto each_token = [&](auto work) {
+        each(tokens, [&](int64_t i) {
+            work(i / kTokens, i % kTokens, shape.pack.texts[(size_t)i], shape.pack.positions[(size_t)i]);
+        });
+    };
+    each_token([&](int64_t block, int64_t t, int64_t text, int64_t position) {
+        for (int64_t f = 0; f < k.features; ++f) {
+            const int64_t at = f / shape.width * padded + f % shape.width;
+            cache.at(layer, false, text, position)[at] = to_bf16(k.at(block, f)[t]);
+            cache.at(layer, true, text, position)[at] = to_bf16(v.at(block, f)[t]);
+        }
+    });
+    each_token([&](int64_t block, int64_t t, int64_t text, int64_t position) {
+        const int64_t first = shape.window ? std::max<int64_t>(position - shape.window + 1, 0) : 0;
+        std::vector<float> query((size_t)padded), seen((size_t)padded);
+        for (int64_t head = 0; head < shape.heads; ++head) {
+            const int64_t row = head_row(shape, head), own = key_row(shape, head) / shape.width * padded;
+            for (int64_t f = 0; f < shape.width; ++f) query[(size_t)f] = q.at(block, row + f)[t];
+            shape.kernel.layers.look({(int)padded, (int)(position - first + 1), cache.row, shape.scale, query.data(),
+                                      cache.at(layer, false, text, first) + own,
+                                      cache.at(layer, true, text, first) + own},
+                                     seen.data());
+            for (int64_t f = 0; f < shape.width; ++f) mixed.at(block, row + f)[t] = seen[(size_t)f];
+        }
+    });
+}
+
 void attend_back(const Attention &shape, const Panel &q, const Panel &k, const Panel &v, const Panel &mixed,
                  const Panel &dmixed, const float *log_totals, const Panel &dq, const Panel &dk, const Panel &dv,
                  Buffer &scratch) {

@@ -223,11 +223,22 @@ NB_MODULE(_native, m) {
                                            probs.data());
                  });
              })
-        .def("logits", [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
-                          Array<float> logits) {
-            const es_batch rows = batch(tokens, starts, shared);
-            return unlocked([&] { return es_network_logits(net.made, &rows, logits.data()); });
-        });
+        .def("logits",
+             [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
+                Array<float> logits) {
+                 const es_batch rows = batch(tokens, starts, shared);
+                 return unlocked([&] { return es_network_logits(net.made, &rows, logits.data()); });
+             })
+        .def("write", [](Network &net, int32_t texts, int32_t room) { return es_network_write(net.made, texts, room); })
+        .def("extend",
+             [](Network &net, Array<const int32_t> tokens, Array<const int32_t> texts, Array<const int32_t> places,
+                Array<float> logits) {
+                 return unlocked([&] {
+                     return es_network_extend(net.made, (int64_t)tokens.size(), tokens.data(), texts.data(),
+                                              places.data(), (int64_t)places.size(), logits.data());
+                 });
+             })
+        .def("share", [](Network &net) { return unlocked([&] { return es_network_share(net.made); }); });
     m.def("adam", [](Array<float> value, Array<const float> gradient, Array<float> first, Array<float> second,
                      int64_t step, float rate, float beta1, float beta2, float epsilon, float clip) {
         return unlocked([&] {

@@ -166,6 +166,14 @@ int es_network_top(es_network *network, const es_batch *batch, const int32_t *pl
 /* All logits after every token, [count, vocabulary]. */
 int es_network_logits(es_network *network, const es_batch *batch, float *logits);
 
+/* Room for `texts` texts of up to `room` tokens each, all empty; what earlier ones held is dropped. */
+int es_network_write(es_network *network, int32_t texts, int32_t room);
+/* Each of the tokens is added to its text, in this order; the logits after those at places, [wanted, vocabulary]. */
+int es_network_extend(es_network *network, int64_t count, const int32_t *tokens, const int32_t *texts,
+                      const int32_t *places, int64_t wanted, float *logits);
+/* All texts become what the first one is. */
+int es_network_share(es_network *network);
+
 /* One step of Adam on `count` values; `step` counts from 1; the gradient is first multiplied by `clip`. */
 int es_adam(int64_t count, int64_t step, float rate, float beta1, float beta2, float epsilon, float clip,
             const float *gradient, float *value, float *first, float *second);

@@ -127,6 +127,15 @@ struct SoftmaxJob {
     const int32_t *shared_first, *shared_last, *first, *last;
     int all_first, all_last;  // those that all tokens see
 };
+// One query on the keys of its text: keys and values are bf16, `stride` from one to the next, `width` a whole number of
+// kTokens.
+struct LookJob {
+    int width, keys;
+    int64_t stride;
+    float scale;
+    const float *query;
+    const uint16_t *key, *value;
+};
 struct HeadJob {
     int rows, width;
     float *largest, *total;  // [kTokens], running over tiles
@@ -146,6 +155,7 @@ struct Layers {
     void (*gate_back)(int rows, bool gelu, float *y, float *gate, float *up);  // gradients for values and back
     void (*softmax)(const SoftmaxJob &, float *scores, float *log_total);
     void (*softmax_back)(const SoftmaxJob &, const float *log_total, const float *mean, float *scores, float *dscores);
+    void (*look)(const LookJob &, float *mixed);
     void (*head)(const HeadJob &, float *logits);  // leaves exp(logit - largest)
     void (*narrow)(int64_t count, const float *x, uint16_t *y);
     void (*widen)(int64_t count, const uint16_t *x, float *y);

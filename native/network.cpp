@@ -7,6 +7,7 @@
 #include "network.h"
 
 #include <cmath>
+#include <numeric>
 
 namespace edgesleep {
 
@@ -141,9 +142,27 @@ void Network::begin(const es_batch &batch) {
     pack.tokens = batch.count;
     pack.shared = batch.shared;
     pack.blocks = blocks_of(batch.count);
+    pack.texts.clear();
+    pack.positions.clear();
     pack.starts.resize((size_t)(pack.blocks * kTokens));
     for (int64_t i = 0; i < pack.blocks * kTokens; ++i)
         pack.starts[(size_t)i] = i < batch.count ? batch.starts[i] : (int32_t)i;
+    turn_pack();
+}
+
+void Network::begin(std::vector<int32_t> texts, std::vector<int32_t> positions) {
+    pack.tokens = (int64_t)texts.size();
+    pack.shared = 0;
+    pack.blocks = blocks_of(pack.tokens);
+    pack.texts = std::move(texts);
+    pack.positions = std::move(positions);
+    pack.starts.resize((size_t)(pack.blocks * kTokens));
+    std::iota(pack.starts.begin(), pack.starts.end(), 0);
+    turn_pack();
+}
+
+// The angles of all positions.
+void Network::turn_pack() {
     const int64_t pairs = shape.turned / 2;
     for (int kind = 0; kind < (shape.window ? 2 : 1); ++kind) {
         pack.cos[kind].resize((size_t)(pack.blocks * pairs * kTokens));
@@ -162,13 +181,13 @@ void Network::begin(const es_batch &batch) {
     });
 }
 
-void Network::embed(const es_batch &batch, const Panel &x) {
+void Network::embed(const int32_t *tokens, const Panel &x) {
     const Call call = this->call(embedding);
     each(pack.blocks, [&](int64_t block) {
         std::vector<float> row((size_t)shape.width);
         for (int t = 0; t < kTokens; ++t) {
             const int64_t token = block * kTokens + t;
-            const int32_t id = token < batch.count ? batch.tokens[token] : 0;
+            const int32_t id = token < pack.tokens ? tokens[token] : 0;
             for (int64_t col = 0; col < shape.width; col += kStrip)
                 if (!tile(call, id, 1, col, (int)std::min<int64_t>(kStrip, shape.width - col), row.data() + col, 0))
                     good = false;
@@ -229,7 +248,10 @@ void Network::attend_layer(int l, const Panel &x, Kept *keep) {
     });
     std::vector<float> unused;
     if (!keep) unused.resize((size_t)(x.blocks * shape.heads * kTokens));
-    attend(attention(l), q, k, v, mixed, keep ? keep->log_totals.data() : unused.data());
+    if (pack.texts.empty())
+        attend(attention(l), q, k, v, mixed, keep ? keep->log_totals.data() : unused.data());
+    else
+        attend_cached(attention(l), l, cache, q, k, v, mixed);
     each(x.blocks, [&](int64_t block) { this->keep(keep, MIXED, mixed, block); });
     project(l, {ES_O}, mixed, {h});
     each(x.blocks, [&](int64_t block) {

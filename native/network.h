@@ -27,11 +27,26 @@ struct Buffer {
 // One batch on its way through the network.
 struct Pack {
     int64_t tokens, shared, blocks;
-    std::vector<int32_t> starts;        // [blocks * kTokens]; padding begins at itself
-    std::vector<float> cos[2], sin[2];  // [global, local][blocks][turned / 2][kTokens]
+    std::vector<int32_t> starts;            // [blocks * kTokens]; padding begins at itself
+    std::vector<int32_t> texts, positions;  // of tokens that go on with a text, [tokens]; else empty
+    std::vector<float> cos[2], sin[2];      // [global, local][blocks][turned / 2][kTokens]
 
-    // Where a token stands in its row.
-    int64_t position(int64_t token) const { return token < shared ? token : token - starts[(size_t)token] + shared; }
+    // Where a token stands in its row or text.
+    int64_t position(int64_t token) const {
+        if (token < (int64_t)positions.size()) return positions[(size_t)token];
+        return token < shared ? token : token - starts[(size_t)token] + shared;
+    }
+};
+
+// The keys and values of texts that are being written, bf16, [layer][key, value][text][position][row()].
+struct Cache {
+    int64_t texts = 0, room = 0, row = 0;  // row: all heads of one token, each in whole blocks of kTokens
+    std::vector<uint16_t> memory;
+    std::vector<int32_t> lengths;  // of the texts so far
+
+    uint16_t *at(int layer, bool value, int64_t text, int64_t position = 0) {
+        return memory.data() + (((layer * 2 + value) * texts + text) * room + position) * row;
+    }
 };
 
 // The shape of attention in one layer.
@@ -65,6 +80,10 @@ void attend(const Attention &shape, const Panel &q, const Panel &k, const Panel 
 void attend_back(const Attention &shape, const Panel &q, const Panel &k, const Panel &v, const Panel &mixed,
                  const Panel &dmixed, const float *log_totals, const Panel &dq, const Panel &dk, const Panel &dv,
                  Buffer &scratch);
+
+// The same for tokens that go on with texts: their keys and values join the layer's in the cache, which they then see.
+void attend_cached(const Attention &shape, int layer, Cache &cache, const Panel &q, const Panel &k, const Panel &v,
+                   const Panel &mixed);
 
 // Losses of the hidden states' next tokens, [targets.count], and their gradient times `scale` in `dhidden`.
 bool head_loss(const Call &head, const Panel &hidden, const es_targets &targets, float scale, float *losses,
@@ -104,6 +123,7 @@ struct Network {
     std::vector<Kept> kept;  // of every layer; or every layer's input, and one that is computed again
     Work work;
     Pack pack;
+    Cache cache;
     std::atomic<bool> good{true};  // false once a weight was not finite
 
     Network(const es_shape &shape, const Kernel &kernel, bool exact) : shape(shape), kernel(kernel), exact(exact) {}
@@ -138,7 +158,9 @@ struct Network {
     }
 
     void begin(const es_batch &batch);
-    void embed(const es_batch &batch, const Panel &x);
+    void begin(std::vector<int32_t> texts, std::vector<int32_t> positions);  // tokens that go on with texts
+    void turn_pack();
+    void embed(const int32_t *tokens, const Panel &x);
     void forward(const Panel &x, bool keep);
     void forward_layer(int l, const Panel &x, Kept *keep);
     void attend_layer(int l, const Panel &x, Kept *keep);

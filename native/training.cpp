@@ -1,7 +1,7 @@
-// The ABI of es_network: what a training step asks of the network.
+// The ABI of es_network: what a training step asks of the network, and the writing of texts.
 //
 // Owns validation, the rounding of all matrices and the way from tokens to losses
-// and back. Leaves layers to network.cpp, the output rows to head.cpp. Must stay
+// and back, or to the next token. Leaves layers to network.cpp, the output rows to head.cpp. Must stay
 // true: bad input is an error code before anything is computed; nothing is thrown
 // past here.
 #include <cmath>
@@ -43,10 +43,10 @@ int check_batch(const Network &net, const es_batch *batch) {
     return ES_OK;
 }
 
-int check_places(const es_batch &batch, const int32_t *places, int64_t count) {
+int check_places(int64_t tokens, const int32_t *places, int64_t count) {
     if (count <= 0 || !places) return ES_SHAPE;
     for (int64_t i = 0; i < count; ++i)
-        if (places[i] < 0 || places[i] >= batch.count) return ES_SHAPE;
+        if (places[i] < 0 || places[i] >= tokens) return ES_SHAPE;
     return ES_OK;
 }
 
@@ -54,7 +54,7 @@ int check_targets(const Network &net, const es_batch &batch, const es_targets *t
     if (!targets || targets->listed < 1 || !targets->ids || !targets->probs) return ES_SHAPE;
     for (int64_t i = 0; i < targets->count * targets->listed; ++i)
         if (targets->ids[i] < 0 || targets->ids[i] >= net.head.rows || !finite(targets->probs[i])) return ES_SHAPE;
-    return check_places(batch, targets->places, targets->count);
+    return check_places(batch.count, targets->places, targets->count);
 }
 
 // Final normed states of the chosen places as a panel of their own.
@@ -73,7 +73,7 @@ Panel final_states(Network &net, const Panel &x, const int32_t *places, int64_t 
 Panel states(Network &net, const es_batch &batch, bool keep) {
     net.begin(batch);
     const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
-    net.embed(batch, x);
+    net.embed(batch.tokens, x);
     net.forward(x, keep);
     return x;
 }
@@ -82,6 +82,14 @@ void final_norm(Network &net, const Panel &from, const Panel &to) {
     each(from.blocks, [&](int64_t block) {
         net.kernel.layers.norm(net.norm_job(from.at(block), net.norm, net.shape.width), to.at(block));
     });
+}
+
+// Logits of the first `count` states of x, which is normed in place.
+int all_logits(Network &net, const Panel &x, int64_t count, float *logits) {
+    final_norm(net, x, x);
+    std::vector<float> rows((size_t)(count * net.shape.width));
+    unfold(x, count, rows.data());
+    return es_linear(&net.head, nullptr, 1, rows.data(), count, logits);
 }
 
 // Each matrix of a layer against the shape, and the parts that a layer may have against those of the first.
@@ -207,7 +215,7 @@ int es_network_top(es_network *network, const es_batch *batch, const int32_t *pl
                    int32_t *ids, float *probs) {
     return guarded(network, [&](Network &net) -> int {
         if (int error = check_batch(net, batch)) return error;
-        if (int error = check_places(*batch, places, count)) return error;
+        if (int error = check_places(batch->count, places, count)) return error;
         if (listed < 1 || listed > net.head.rows) return ES_SHAPE;
         const Panel chosen = final_states(net, states(net, *batch, false), places, count);
         final_norm(net, chosen, chosen);
@@ -219,11 +227,55 @@ int es_network_top(es_network *network, const es_batch *batch, const int32_t *pl
 int es_network_logits(es_network *network, const es_batch *batch, float *logits) {
     return guarded(network, [&](Network &net) -> int {
         if (int error = check_batch(net, batch)) return error;
-        const Panel x = states(net, *batch, false);
-        final_norm(net, x, x);
-        std::vector<float> rows((size_t)(batch->count * net.shape.width));
-        unfold(x, batch->count, rows.data());
-        return es_linear(&net.head, nullptr, 1, rows.data(), batch->count, logits);
+        return all_logits(net, states(net, *batch, false), batch->count, logits);
+    });
+}
+
+int es_network_write(es_network *network, int32_t texts, int32_t room) {
+    return guarded(network, [&](Network &net) -> int {
+        if (texts < 1 || room < 1) return ES_SHAPE;
+        Cache &cache = net.cache;
+        cache.texts = texts;
+        cache.room = room;
+        cache.row = net.shape.kv_heads * blocks_of(net.shape.head_width) * kTokens;
+        cache.memory.resize((size_t)(2 * net.shape.layers * cache.texts * cache.room * cache.row));
+        cache.lengths.assign((size_t)texts, 0);
+        return ES_OK;
+    });
+}
+
+int es_network_extend(es_network *network, int64_t count, const int32_t *tokens, const int32_t *texts,
+                      const int32_t *places, int64_t wanted, float *logits) {
+    return guarded(network, [&](Network &net) -> int {
+        if (count <= 0 || count > INT32_MAX / 2 || !tokens || !texts || wanted < 0) return ES_SHAPE;
+        if (wanted && (!logits || check_places(count, places, wanted))) return ES_SHAPE;
+        std::vector<int32_t> lengths = net.cache.lengths, positions;
+        for (int64_t i = 0; i < count; ++i) {
+            if (tokens[i] < 0 || tokens[i] >= net.embedding.rows || texts[i] < 0 || texts[i] >= net.cache.texts)
+                return ES_SHAPE;
+            positions.push_back(lengths[(size_t)texts[i]]++);
+            if (positions.back() >= net.cache.room) return ES_SHAPE;
+        }
+        net.begin({texts, texts + count}, std::move(positions));
+        const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
+        net.embed(tokens, x);
+        net.forward(x, false);
+        net.cache.lengths = lengths;
+        return wanted ? all_logits(net, final_states(net, x, places, wanted), wanted, logits) : ES_OK;
+    });
+}
+
+int es_network_share(es_network *network) {
+    return guarded(network, [&](Network &net) -> int {
+        Cache &cache = net.cache;
+        if (!cache.texts) return ES_SHAPE;
+        const int64_t size = cache.lengths[0] * cache.row;
+        for (int l = 0; l < net.shape.layers; ++l)
+            for (bool value : {false, true})
+                for (int64_t text = 1; text < cache.texts; ++text)
+                    std::copy_n(cache.at(l, value, 0), size, cache.at(l, value, text));
+        cache.lengths.assign(cache.lengths.size(), cache.lengths[0]);
+        return ES_OK;
     });
 }
 

@@ -24,8 +24,10 @@ LAYERS = (
     ("config", "machine", "catalog", "night.phrases"),
     ("gguf", "kernel", "journal", "store"),
     ("adapter", "model"),
+    ("sampling",),
     ("engine", "reference"),
     ("network",),
+    ("writer",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.cycle", "day.importers"),
     ("progress",),
@@ -34,7 +36,7 @@ LAYERS = (
 )
 LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 
-# One file per heavy dependency (the native module and safetensors have two); `edgesleep --help` loads none but click.
+# One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
     "click": {"cli"},
@@ -44,7 +46,7 @@ HOMES = {
     "llama_cpp": {"engine"},
     "psutil": {"machine"},
     "rich": {"progress"},
-    "safetensors": {"adapter", "night.train"},
+    "safetensors": {"adapter"},
     "sqlite_utils": {"journal"},
     "torch": {"reference"},
 }

@@ -116,7 +116,7 @@ def test_a_control_token_in_a_memory_stays_text(engine: Engine, value: str) -> N
 
 
 def test_anchors_are_half_chat_and_half_prose(engine: Engine) -> None:
-    rows = anchors(engine, SETTINGS, seed=0)
+    rows = anchors(engine, engine, SETTINGS, seed=0)
     opening, closing = engine.opening(), engine.chat([Message("user", "")])[len(engine.opening()) :]
     chats, prose = rows[:3], rows[3:]
     assert len(prose) == 4, "the odd one is prose"
@@ -132,7 +132,7 @@ def test_anchors_are_half_chat_and_half_prose(engine: Engine) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_anchors_are_as_many_as_asked_and_fit_the_context(engine: Engine, count: int) -> None:
-    rows = anchors(engine, DreamSettings(anchors=count, anchor_tokens=SETTINGS.anchor_tokens), seed=3)
+    rows = anchors(engine, engine, DreamSettings(anchors=count, anchor_tokens=SETTINGS.anchor_tokens), seed=3)
     assert len(rows) == count
     assert all(row.start <= len(row.tokens) <= engine.context for row in rows)
 
@@ -146,6 +146,6 @@ def test_starts_are_tokens_and_mostly_frequent_ones(vocabulary: int, seed: int) 
 
 
 def test_anchors_follow_from_the_seed(engine: Engine) -> None:
-    rows = anchors(engine, SETTINGS, seed=0)
-    assert anchors(engine, SETTINGS, seed=0) == rows
-    assert anchors(engine, SETTINGS, seed=1) != rows
+    rows = anchors(engine, engine, SETTINGS, seed=0)
+    assert anchors(engine, engine, SETTINGS, seed=0) == rows
+    assert anchors(engine, engine, SETTINGS, seed=1) != rows

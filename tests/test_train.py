@@ -304,6 +304,27 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(
     same(training, whole[0], kept)
 
 
+@pytest.mark.parametrize("cut", [0, 1, 1000, -1])
+def test_a_damaged_checkpoint_is_named(base: Path, tmp_path: Path, cut: int) -> None:
+    """Empty, hardly begun, cut in an array, and short of its last byte."""
+    checkpoint = tmp_path / "c"
+    stop_after(base, 2, checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:cut])
+    with pytest.raises(EdgesleepError, match=f"{checkpoint} is damaged") as caught:
+        ran(base, plan(), checkpoint)
+    assert "Delete it" in caught.value.hint
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_noticed(base: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c"
+    stop_after(base, 2, checkpoint)
+    data = bytearray(checkpoint.read_bytes())
+    data[len(data) // 2] ^= 1
+    checkpoint.write_bytes(data)
+    with pytest.raises(EdgesleepError, match="is damaged"):
+        ran(base, plan(), checkpoint)
+
+
 def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:
     ran(base, plan(), tmp_path / "c")
     training, adapter = ran(base, plan(), tmp_path / "c")

@@ -22,7 +22,7 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
-from edgesleep.network import build
+from edgesleep.network import Network, build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
 from edgesleep.records import (
@@ -45,6 +45,7 @@ from edgesleep.records import (
     write_atomically,
 )
 from edgesleep.store import Store
+from edgesleep.writer import Writer
 
 T = TypeVar("T")
 
@@ -285,9 +286,10 @@ class Night:
         return path
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
-        length = 2 * self.settings.dream.anchor_tokens + 64
-        with Engine(base, threads=self.settings.night.threads, context=length, sequences=16) as engine:
-            return dream.anchors(engine, self.settings.dream, self.settings.night.seed)
+        memory = self.settings.train.memory << 20
+        with Engine(base, vocab_only=True) as engine:
+            writer = Writer(Network(Gguf.open(base), 0, memory, exact=False), engine.ends, memory)
+            return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
     def _dream(self, memories: Sequence[Memory], base: Path) -> Dreams:
         with Engine(base, vocab_only=True) as engine:
@@ -311,7 +313,7 @@ class Night:
         )
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
-        checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.safetensors"
+        checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.npz"
         left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * exam_seconds
         if left <= 0 and not checkpoint.exists():
             raise EdgesleepError(

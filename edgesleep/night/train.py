@@ -7,8 +7,10 @@ a run that was killed and goes on from its checkpoint takes the same steps.
 
 from __future__ import annotations
 
+import json
 import math
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from edgesleep import kernel
 from edgesleep.adapter import Adapter
@@ -25,7 +25,7 @@ from edgesleep.config import TrainSettings
 from edgesleep.errors import EdgesleepError
 from edgesleep.model import Target, Tokens, common
 from edgesleep.network import Trainable
-from edgesleep.records import Row, StepReport, Training, write_atomically
+from edgesleep.records import Row, StepReport, Training, whole_file
 
 T = TypeVar("T")
 
@@ -41,16 +41,7 @@ PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 
 
 _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
-_COUNTERS = {
-    "step": int,
-    "tokens": int,
-    "seconds": float,
-    "stay": float,
-    "peak": float,
-    "pace": float,
-    "drift": float,
-    "loss": float,
-}
+_COUNTERS = ("step", "tokens", "seconds", "stay", "peak", "pace", "drift", "loss")
 
 
 @dataclass(frozen=True)
@@ -267,22 +258,23 @@ class Run:
     # Checkpoints
 
     def save(self, path: Path) -> None:
-        """Adapter, Adam's moments and counters in one file, whole or absent."""
+        """Adapter, Adam's moments and counters in one file, whole or absent; written one array after the other."""
         began = time.monotonic()
-        tensors = {f"{name}.{part}.{kind}": array for (name, part), kind, array in self._state()}
-        about = {key: repr(getattr(self, key)) for key in _COUNTERS}
-        write_atomically(path, save(tensors, about))
+        arrays = {f"{name}.{part}.{kind}": array for (name, part), kind, array in self._state()}
+        counters = json.dumps({key: getattr(self, key) for key in _COUNTERS})
+        with whole_file(path) as file:
+            np.savez(file, counters=np.array(counters), **arrays)  # type: ignore[arg-type]
         self.aside += time.monotonic() - began
 
     def resume(self, path: Path) -> None:
         try:
-            with safe_open(path, "numpy") as file:
-                about = file.metadata()
-                for counter, number in _COUNTERS.items():
-                    setattr(self, counter, number(about[counter]))
+            with np.load(path, allow_pickle=False) as file:
+                counters = json.loads(str(file["counters"]))
+                for counter in _COUNTERS:
+                    setattr(self, counter, counters[counter])
                 for (name, part), kind, array in self._state():
-                    array[:] = file.get_tensor(f"{name}.{part}.{kind}")
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+                    array[:] = file[f"{name}.{part}.{kind}"]
+        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
             raise EdgesleepError(
                 f"The checkpoint {path} is damaged: {error}.", "Delete it; training starts over."
             ) from error

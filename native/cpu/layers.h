@@ -149,6 +149,48 @@ void softmax_back(const SoftmaxJob &job, const float *log_total, const float *me
     }
 }
 
+inline Lanes load_bf16(const uint16_t *at) {
+    typedef uint16_t Halves __attribute__((vector_size(2 * kTokens)));
+    Halves halves;
+    memcpy(&halves, at, sizeof halves);
+    const Ints bits = __builtin_convertvector(halves, Ints) << 16;
+    Lanes x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// mixed = softmax(scale q k^T) v for one query, kTokens keys at a time, as `head` does with tiles.
+void look(const LookJob &job, float *mixed) {
+    float largest = -1e30f, total = 0.0f;
+    for (int f = 0; f < job.width; f += kTokens) store(mixed + f, Lanes{});
+    for (int first = 0; first < job.keys; first += kTokens) {
+        const int count = job.keys - first < kTokens ? job.keys - first : kTokens;
+        const uint16_t *key = job.key + first * job.stride, *value = job.value + first * job.stride;
+        Lanes scores{};
+        float top = largest;
+        for (int i = 0; i < count; ++i) {
+            Lanes parts{};
+            for (int f = 0; f < job.width; f += kTokens)
+                parts += load(job.query + f) * load_bf16(key + i * job.stride + f);
+            float dot = 0.0f;
+            for (int t = 0; t < kTokens; ++t) dot += parts[t];
+            scores[i] = dot * job.scale;
+            top = scores[i] > top ? scores[i] : top;
+        }
+        const Lanes weights = exponential(scores - top);
+        const float shrink = exponential(all(largest - top))[0];
+        largest = top;
+        total *= shrink;
+        for (int i = 0; i < count; ++i) total += weights[i];
+        for (int f = 0; f < job.width; f += kTokens) {
+            Lanes sum = load(mixed + f) * shrink;
+            for (int i = 0; i < count; ++i) sum += weights[i] * load_bf16(value + i * job.stride + f);
+            store(mixed + f, sum);
+        }
+    }
+    for (int f = 0; f < job.width; f += kTokens) store(mixed + f, load(mixed + f) / total);
+}
+
 // One tile of the vocabulary: when a larger logit appears, what was summed before shrinks (arXiv:2205.14135).
 void head(const HeadJob &job, float *logits) {
     const Lanes before = load(job.largest);
@@ -240,8 +282,8 @@ void decode(int groups, const uint8_t *code, const float *scale, float *x) {
         }
 }
 
-constexpr Layers kLayers = {norm, norm_back, turn,  gate, gate_back, softmax, softmax_back,
-                            head, narrow,    widen, adam, encode,    decode};
+constexpr Layers kLayers = {norm, norm_back, turn,   gate,  gate_back, softmax, softmax_back,
+                            look, head,      narrow, widen, adam,      encode,  decode};
 
 }  // namespace
 }  // namespace edgesleep
