@@ -1,4 +1,4 @@
-// Attention over rows that lie end to end, and its gradient.
+// Attention over rows that lie end to end, with its gradient, and of texts that grow.
 //
 // Owns which keys a token sees (its own row's past and the shared beginning, of
 // both the last `window`) and the order of the sums. Leaves products and softmax to the kernel. Must stay
@@ -107,10 +107,10 @@ void attend_cached(const Attention &shape, int layer, Cache &cache, const Panel 
         for (int64_t head = 0; head < shape.heads; ++head) {
             const int64_t row = head_row(shape, head), own = key_row(shape, head) / shape.width * padded;
             for (int64_t f = 0; f < shape.width; ++f) query[(size_t)f] = q.at(block, row + f)[t];
-            shape.kernel.layers.look({(int)padded, (int)(position - first + 1), cache.row, shape.scale, query.data(),
-                                      cache.at(layer, false, text, first) + own,
-                                      cache.at(layer, true, text, first) + own},
-                                     seen.data());
+            shape.kernel.layers.look(
+                {(int)padded, (int)(position - first + 1), cache.row, shape.scale, query.data(),
+                 cache.at(layer, false, text, first) + own, cache.at(layer, true, text, first) + own},
+                seen.data());
             for (int64_t f = 0; f < shape.width; ++f) mixed.at(block, row + f)[t] = seen[(size_t)f];
         }
     });
