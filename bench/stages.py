@@ -95,7 +95,7 @@ def copied_bare(file: Gguf, to: Path) -> Callable[[], object]:
 
 def show_file(make: Callable[[Gguf, Path], Callable[[], object]]) -> Callable[..., str]:
     def measured(path: Path, options: argparse.Namespace) -> str:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             run, times = make(Gguf.open(path), Path(folder) / "copy.gguf"), []
             for _ in range(options.repeats + 1):
                 (Path(folder) / "copy.gguf").unlink(missing_ok=True)

@@ -168,7 +168,9 @@ def append(path: Path, rows: list[Row]) -> None:
     """Add lines to a file of such lines, or begin it."""
     header = path.read_text("utf-8").partition("\n")[0].split(",") if path.exists() else []
     if header not in ([], [""], list(rows[0])):
-        raise SystemExit(f"{path} has other columns: {', '.join(header)}. Name another file.")
+        beside = path.with_stem(f"{path.stem}-{int(time.time())}")
+        print(f"{path} has other columns: written to {beside} instead.")
+        return append(beside, rows)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         if len(header) < 2:

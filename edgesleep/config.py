@@ -60,7 +60,10 @@ class TrainSettings:
     lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
     anchors_per_step: int = setting(8, "anchor rows in a step", "rows", least=1)
     memory: int = setting(
-        192, "memory for rounded weights and activations, beside the model file and the adapter", "MiB", least=1
+        192,
+        "memory for rounded weights, activations and growing texts, beside model file and adapter",
+        "MiB",
+        least=1,
     )
     exact: bool = setting(True, "products in 32 bits; false: in 8, faster, and tried on few nights so far")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)

@@ -9,6 +9,7 @@ served (DESIGN.md section 2).
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Ints = NDArray[np.int32]
 _NORMS = ("attn_norm", "attn_q_norm", "attn_k_norm", "post_attention_norm", "ffn_norm", "post_ffw_norm")
 _PER_HEAD = ("attn_q_norm", "attn_k_norm")
 _NEEDED = ("attn_norm", "ffn_norm")
+ROUNDED = 8  # layers whose matrices in the file are in memory at the same time
 FEW, MANY = 64, 512  # tokens of a pass: fewer waste time on forming weights, more on memory
 
 
@@ -115,7 +117,7 @@ class Network:
         self._weights = {name: model.matrix(file, name, seed) for name in shape.names}
         head = model.head(file, seed)
         self.vocabulary = head.rows
-        self.copy, self.remember, self.batch_tokens = self._plan(memory, exact)
+        self.copy, self.remember, self.batch_tokens, self.token_bytes = self._plan(memory, exact)
         factors = self._vector("rope_freqs.weight", shape.rope_width // 2)
         self._native = _native.Network(
             self._native_shape(),
@@ -143,12 +145,13 @@ class Network:
             for name, weight in self._weights.items()
         ]
         kernel.done(self._native.attach(trained, self.copy, self.remember))
-        self._file.release()
+        self.moved()
 
     def moved(self) -> None:
         """To be called when the adapter's factors have changed."""
-        kernel.done(self._native.round())
-        self._file.release()
+        for first in range(0, self.shape.layers, ROUNDED):
+            kernel.done(self._native.round(first, min(first + ROUNDED, self.shape.layers)))
+            self._file.release()
 
     def learn(self, rows: Sequence[Tokens], targets: Sequence[Target], scale: float) -> Floats:
         """The losses at all places, f32 [places]; `scale` times the gradient of their sum is added to `gradients`."""
@@ -181,24 +184,26 @@ class Network:
     def cache_bytes(self) -> int:
         """Memory for one token of a text."""
         shape = self.shape
-        return 2 * 2 * shape.layers * shape.kv_heads * (shape.head_width + 15) // 16 * 16
+        return 2 * 2 * shape.layers * shape.kv_heads * math.ceil(shape.head_width / 16) * 16
 
     def write(self, texts: int, room: int) -> None:
         """Begin `texts` empty texts, of up to `room` tokens each, in place of earlier ones."""
         kernel.done(self._native.write(texts, room))
 
-    def share(self) -> None:
-        """All texts become what the first one is."""
-        kernel.done(self._native.share())
+    def share(self, texts: int) -> None:
+        """The first `texts` texts become what text 0 is."""
+        kernel.done(self._native.share(texts))
 
     def extend(self, tokens: Ints, texts: Ints, places: Ints) -> Floats:
-        """Add each token to its text, in order; the logits after those at `places`, [places, vocabulary]."""
+        """Add each token to its text, int32 [n] both, in order; the logits after `places`, [places, vocabulary]."""
+        assert tokens.shape == texts.shape
         logits = np.empty((len(places), self.vocabulary), np.float32)
         kernel.done(self._native.extend(tokens, texts, places, logits))
         return logits
 
-    def _plan(self, memory: int, exact: bool) -> tuple[bool, bool, int]:
-        """Whether rounded weights are copied, whether layers' activations are kept, and the tokens of a pass.
+    def _plan(self, memory: int, exact: bool) -> tuple[bool, bool, int, int]:
+        """Whether rounded weights are copied, whether layers' activations are kept, the tokens of a pass, and the bytes
+        that a token takes while a layer is computed.
 
         A copy saves rounding anew in every pass; keeping activations (network.h, Kept) saves computing them twice.
         """
@@ -216,7 +221,7 @@ class Network:
             tokens = (memory - copy * weights) // a_token
             if tokens >= MANY // 2:
                 break
-        return copy, remember, int(min(max(tokens, FEW), MANY))
+        return copy, remember, int(min(max(tokens, FEW), MANY)), int(work)
 
     def _native_shape(self) -> _native.Shape:
         shape, made = self.shape, _native.Shape()

@@ -97,7 +97,8 @@ def _prefill(decoder: Decoder, prompts: Sequence[Tokens]) -> Floats:
 
 def _draw(logits: Floats, temperature: float, chances: NDArray[np.float64]) -> NDArray[np.intp]:
     """One token a row from the softmax of logits / temperature, where its cumulated sum reaches the row's chance."""
-    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    sums = weights.cumsum(axis=1, dtype=np.float64)
-    found = [row.searchsorted(chance * row[-1], side="right") for row, chance in zip(sums, chances, strict=True)]
+    found = []
+    for row, chance in zip(logits, chances, strict=True):  # of a vocabulary, two rows of doubles are much
+        sums = np.exp((row - row.max()) / temperature).cumsum(dtype=np.float64)
+        found.append(sums.searchsorted(chance * sums[-1], side="right"))
     return np.array(found)

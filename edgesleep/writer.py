@@ -13,9 +13,10 @@ import numpy as np
 
 from edgesleep import sampling
 from edgesleep.model import Tokens
-from edgesleep.network import MANY, Floats, Network
+from edgesleep.network import Floats, Network
 from edgesleep.sampling import Entry
 
+WRITER = "native, 8 bits"  # what texts are by that are kept for later nights
 MOST = 48  # texts side by side: more make a token no cheaper
 
 
@@ -25,22 +26,23 @@ class Writer:
     def __init__(self, network: Network, ends: Callable[[int], bool], memory: int) -> None:
         self.network, self.ends, self.memory = network, ends, memory
         self.sequences = self.context = 1
-        self.batch = MANY
+        self.batch = network.batch_tokens
 
     def complete(
         self, prompts: Sequence[Tokens], limit: int, *, temperature: float = 0.0, seed: int = 0
     ) -> list[list[int]]:
         """Continue each prompt as `sampling.complete` does."""
         self.context = limit + max(map(len, prompts), default=1)
-        a_text = self.context * self.network.cache_bytes + 8 * self.network.vocabulary  # logits are held twice
-        self.sequences = max(1, min(MOST, len(prompts), self.memory // a_text))
+        a_text = self.context * self.network.cache_bytes + 12 * self.network.vocabulary  # logits are held three times
+        left = self.memory - self.batch * self.network.token_bytes
+        self.sequences = max(1, min(MOST, len(prompts), left // a_text))
         return sampling.complete(self, prompts, limit, temperature, seed)
 
     def clear(self) -> None:
         self.network.write(self.sequences, self.context)
 
     def share(self, sequences: int) -> None:
-        self.network.share()
+        self.network.share(sequences)
 
     def decode(self, entries: Sequence[Entry]) -> Floats:
         tokens, _, texts, wanted = (np.array(column, np.int32) for column in zip(*entries, strict=True))

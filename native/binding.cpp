@@ -203,7 +203,8 @@ NB_MODULE(_native, m) {
              [](Network &net, std::vector<Trained> trained, bool copy, bool remember) {
                  return unlocked([&] { return net.attach(std::move(trained), copy, remember); });
              })
-        .def("round", [](Network &net) { return unlocked([&] { return es_network_round(net.made); }); })
+        .def("round", [](Network &net, int32_t first,
+                         int32_t last) { return unlocked([&] { return es_network_round(net.made, first, last); }); })
         .def("learn",
              [](Network &net, Array<const int32_t> tokens, Array<const int32_t> starts, int64_t shared,
                 Array<const int32_t> places, Array<const int32_t> ids, Array<const float> probs, float scale,
@@ -229,7 +230,8 @@ NB_MODULE(_native, m) {
                  const es_batch rows = batch(tokens, starts, shared);
                  return unlocked([&] { return es_network_logits(net.made, &rows, logits.data()); });
              })
-        .def("write", [](Network &net, int32_t texts, int32_t room) { return es_network_write(net.made, texts, room); })
+        .def("write", [](Network &net, int32_t texts,
+                         int32_t room) { return unlocked([&] { return es_network_write(net.made, texts, room); }); })
         .def("extend",
              [](Network &net, Array<const int32_t> tokens, Array<const int32_t> texts, Array<const int32_t> places,
                 Array<float> logits) {
@@ -238,7 +240,8 @@ NB_MODULE(_native, m) {
                                               places.data(), (int64_t)places.size(), logits.data());
                  });
              })
-        .def("share", [](Network &net) { return unlocked([&] { return es_network_share(net.made); }); });
+        .def("share",
+             [](Network &net, int32_t texts) { return unlocked([&] { return es_network_share(net.made, texts); }); });
     m.def("adam", [](Array<float> value, Array<const float> gradient, Array<float> first, Array<float> second,
                      int64_t step, float rate, float beta1, float beta2, float epsilon, float clip) {
         return unlocked([&] {

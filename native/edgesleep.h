@@ -150,12 +150,13 @@ es_network *es_network_new(const es_shape *shape, const es_layer *layers, const 
 void es_network_free(es_network *network);
 
 /* Put factors on all matrices, [layers * ES_MATRICES]. With `copy` the rounded weights are kept packed (as large as the
- * matrices in the file) between two calls of es_network_round; without, they are formed whenever they are used. With
+ * matrices in the file) from one es_network_round to the next; without, they are formed whenever they are used. With
  * `remember` what a layer's gradient needs is kept for all layers (bf16 where not in 8 bits), without it is computed
  * again. */
 int es_network_attach(es_network *network, const es_trained *trained, int copy, int remember);
-/* To be called when factors have changed. */
-int es_network_round(es_network *network);
+/* Rounds layers [first, last) anew: to be called for all of them before the first batch, and when factors have changed.
+ */
+int es_network_round(es_network *network, int32_t first, int32_t last);
 
 /* Losses in nats per target, [count]: -sum_k p_k log q_k - p_tail log q_tail; and `scale` times the gradient of their
  * sum is added to the gradients. A null `losses` is not allowed. */
@@ -166,13 +167,15 @@ int es_network_top(es_network *network, const es_batch *batch, const int32_t *pl
 /* All logits after every token, [count, vocabulary]. */
 int es_network_logits(es_network *network, const es_batch *batch, float *logits);
 
-/* Room for `texts` texts of up to `room` tokens each, all empty; what earlier ones held is dropped. */
+/* Room for `texts` texts of up to `room` tokens each, all empty; what earlier ones held is dropped, as it is when
+ * factors are put on or rounded. */
 int es_network_write(es_network *network, int32_t texts, int32_t room);
-/* Each of the tokens is added to its text, in this order; the logits after those at places, [wanted, vocabulary]. */
+/* Each of the tokens is added to its text, in this order; the logits after those at places, [wanted, vocabulary]. After
+ * an error the texts are what they were. */
 int es_network_extend(es_network *network, int64_t count, const int32_t *tokens, const int32_t *texts,
                       const int32_t *places, int64_t wanted, float *logits);
-/* All texts become what the first one is. */
-int es_network_share(es_network *network);
+/* The first `texts` texts become what text 0 is. */
+int es_network_share(es_network *network, int32_t texts);
 
 /* One step of Adam on `count` values; `step` counts from 1; the gradient is first multiplied by `clip`. */
 int es_adam(int64_t count, int64_t step, float rate, float beta1, float beta2, float epsilon, float clip,

@@ -246,12 +246,13 @@ void Network::attend_layer(int l, const Panel &x, Kept *keep) {
         turn_heads(l, q, block, shape.heads, own.norms[ES_Q_NORM], false);
         turn_heads(l, k, block, shape.kv_heads, own.norms[ES_K_NORM], false);
     });
-    std::vector<float> unused;
-    if (!keep) unused.resize((size_t)(x.blocks * shape.heads * kTokens));
-    if (pack.texts.empty())
+    if (pack.texts.empty()) {
+        std::vector<float> unused;
+        if (!keep) unused.resize((size_t)(x.blocks * shape.heads * kTokens));
         attend(attention(l), q, k, v, mixed, keep ? keep->log_totals.data() : unused.data());
-    else
+    } else {
         attend_cached(attention(l), l, cache, q, k, v, mixed);
+    }
     each(x.blocks, [&](int64_t block) { this->keep(keep, MIXED, mixed, block); });
     project(l, {ES_O}, mixed, {h});
     each(x.blocks, [&](int64_t block) {

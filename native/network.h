@@ -2,7 +2,7 @@
 //
 // Owns the records. Leaves layers and their order to network.cpp, attention to
 // attention.cpp and the output rows to head.cpp. Must stay true: all activations
-// are panels, padded with tokens that see only themselves.
+// are panels, padded with tokens that nobody sees.
 #pragma once
 
 #include <initializer_list>

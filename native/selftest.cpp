@@ -260,6 +260,7 @@ struct Model {
         const es_batch batch{kTokens, 7, tokens.data(), starts.data()};
         const es_targets targets{(int64_t)places.size(), 2, places.data(), ids.data(), probs.data()};
         EXPECT(es_network_attach(net, trained.data(), copy, remember) == ES_OK);
+        EXPECT(es_network_round(net, 0, 1) == ES_OK && es_network_round(net, 1, 2) == ES_OK);
         EXPECT(es_network_learn(net, &batch, &targets, 1.0f, result.data()) == ES_OK);
         for (const auto &gradient : gradients) result.insert(result.end(), gradient.begin(), gradient.end());
         std::vector<int32_t> found(places.size() * 9);
@@ -269,10 +270,35 @@ struct Model {
         result.insert(result.end(), likely.begin(), likely.end());
         return result;
     }
+
+    // Three texts: the first tokens shared, the others in turns, to the end of their room and past the window.
+    std::vector<float> write() {
+        constexpr int kShared = 3, kTexts = 3, kRoom = 11;
+        std::vector<float> logits((size_t)(kTexts * kVocabulary));
+        std::vector<int32_t> texts(kShared), ends;
+        EXPECT(es_network_write(net, kTexts, kRoom) == ES_OK);
+        EXPECT(es_network_extend(net, kShared, tokens.data(), texts.data(), nullptr, 0, nullptr) == ES_OK);
+        EXPECT(es_network_share(net, kTexts) == ES_OK);
+        texts.clear();
+        for (int i = kShared; i < kShared + kTexts * (kRoom - kShared); ++i) texts.push_back(i % kTexts);
+        for (int i = 0; i < kTexts; ++i) ends.push_back((int32_t)texts.size() - 1 - i);
+        const auto extend = [&](int64_t count, const int32_t *own, const int32_t *places) {
+            return es_network_extend(net, count, tokens.data() + kShared, own, places, kTexts, logits.data());
+        };
+        const int32_t outside[] = {0, 1, (int32_t)texts.size()}, stranger[] = {kTexts};
+        EXPECT(extend((int64_t)texts.size(), texts.data(), outside) == ES_SHAPE);
+        EXPECT(extend(1, stranger, outside) == ES_SHAPE);
+        EXPECT(extend((int64_t)texts.size(), texts.data(), ends.data()) == ES_OK);
+        EXPECT(es_network_extend(net, 1, tokens.data(), texts.data(), nullptr, 0, nullptr) == ES_SHAPE);  // it is full
+        EXPECT(es_network_share(net, kTexts + 1) == ES_SHAPE && es_network_write(net, 0, 1) == ES_SHAPE);
+        EXPECT(es_network_write(net, INT32_MAX, INT32_MAX) == ES_MEMORY);
+        EXPECT(es_network_extend(net, 1, tokens.data(), texts.data(), nullptr, 0, nullptr) == ES_SHAPE);
+        return logits;
+    }
 };
 
 void check_network(int exact) {
-    std::vector<float> first;
+    std::vector<float> first, written;
     for (int i = 0; i < es_kernel_count(); ++i) {
         if (!es_kernel_runs(i)) continue;
         EXPECT(es_select(es_kernel_name(i)) == ES_OK);
@@ -284,6 +310,11 @@ void check_network(int exact) {
             if (first.empty()) first = found;
             EXPECT(Results::same(found, first));
             EXPECT(Results::same(model.learn(0, 1), first));  // formed anew, the weights are the same
+            const std::vector<float> said = model.write();
+            for (float value : said) EXPECT(finite(value));
+            if (written.empty()) written = said;
+            EXPECT(Results::same(said, written));
+            EXPECT(Results::same(model.learn(1, 1), first));  // and training goes on
             model.learn(0, 0);
             model.starts[20] = 3;
             const es_batch bad{Model::kTokens, 7, model.tokens.data(), model.starts.data()};

@@ -6,6 +6,7 @@
 // past here.
 #include <cmath>
 #include <new>
+#include <stdexcept>
 
 #include "network.h"
 
@@ -26,6 +27,8 @@ int guarded(es_network *network, Body body) {
         const int error = body(network->net);
         return error ? error : network->net.good ? ES_OK : ES_WEIGHT;
     } catch (const std::bad_alloc &) {
+        return ES_MEMORY;
+    } catch (const std::length_error &) {
         return ES_MEMORY;
     }
 }
@@ -164,19 +167,22 @@ int es_network_attach(es_network *network, const es_trained *trained, int copy, 
             if (trained[i].adapter.rank < 1 || !trained[i].a_gradient || !trained[i].b_gradient) return ES_SHAPE;
         net.trained.assign(trained, trained + count);
         net.remember = remember;
+        net.cache = {};
         net.rounded.assign(copy ? count : 0, {});
         for (size_t i = 0; i < net.rounded.size(); ++i) {
             const es_matrix &matrix = net.layers[i / ES_MATRICES].matrices[i % ES_MATRICES];
             net.rounded[i].resize((size_t)(matrix.rows * net.call(matrix).row_bytes()));
         }
-        return es_network_round(network);
+        return ES_OK;
     });
 }
 
-int es_network_round(es_network *network) {
+int es_network_round(es_network *network, int32_t first, int32_t last) {
     return guarded(network, [&](Network &net) -> int {
-        for (size_t i = 0; i < net.trained.size(); ++i)
-            if (int error = round_matrix(net, (int64_t)i)) return error;
+        if (first < 0 || first > last || last > net.shape.layers || net.trained.empty()) return ES_SHAPE;
+        net.cache = {};
+        for (int64_t i = (int64_t)first * ES_MATRICES; i < (int64_t)last * ES_MATRICES; ++i)
+            if (int error = round_matrix(net, i)) return error;
         return ES_OK;
     });
 }
@@ -234,12 +240,12 @@ int es_network_logits(es_network *network, const es_batch *batch, float *logits)
 int es_network_write(es_network *network, int32_t texts, int32_t room) {
     return guarded(network, [&](Network &net) -> int {
         if (texts < 1 || room < 1) return ES_SHAPE;
-        Cache &cache = net.cache;
-        cache.texts = texts;
-        cache.room = room;
-        cache.row = net.shape.kv_heads * blocks_of(net.shape.head_width) * kTokens;
+        net.cache = {};  // before the new one is made
+        Cache cache{texts, room, net.shape.kv_heads * blocks_of(net.shape.head_width) * kTokens, {}, {}};
+        if ((double)texts * room * (double)cache.row * net.shape.layers > 0x1p48) return ES_MEMORY;
         cache.memory.resize((size_t)(2 * net.shape.layers * cache.texts * cache.room * cache.row));
-        cache.lengths.assign((size_t)texts, 0);
+        cache.lengths.resize((size_t)texts);
+        net.cache = std::move(cache);
         return ES_OK;
     });
 }
@@ -260,21 +266,22 @@ int es_network_extend(es_network *network, int64_t count, const int32_t *tokens,
         const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
         net.embed(tokens, x);
         net.forward(x, false);
-        net.cache.lengths = lengths;
-        return wanted ? all_logits(net, final_states(net, x, places, wanted), wanted, logits) : ES_OK;
+        const int error = wanted ? all_logits(net, final_states(net, x, places, wanted), wanted, logits) : ES_OK;
+        if (!error && net.good) net.cache.lengths = lengths;
+        return error;
     });
 }
 
-int es_network_share(es_network *network) {
+int es_network_share(es_network *network, int32_t texts) {
     return guarded(network, [&](Network &net) -> int {
         Cache &cache = net.cache;
-        if (!cache.texts) return ES_SHAPE;
+        if (texts < 1 || texts > cache.texts) return ES_SHAPE;
         const int64_t size = cache.lengths[0] * cache.row;
         for (int l = 0; l < net.shape.layers; ++l)
             for (bool value : {false, true})
-                for (int64_t text = 1; text < cache.texts; ++text)
+                for (int64_t text = 1; text < texts; ++text)
                     std::copy_n(cache.at(l, value, 0), size, cache.at(l, value, text));
-        cache.lengths.assign(cache.lengths.size(), cache.lengths[0]);
+        std::fill_n(cache.lengths.begin(), texts, cache.lengths[0]);
         return ES_OK;
     });
 }

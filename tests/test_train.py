@@ -318,11 +318,18 @@ def test_a_damaged_checkpoint_is_named(base: Path, tmp_path: Path, cut: int) -> 
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(base: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c"
     stop_after(base, 2, checkpoint)
-    data = bytearray(checkpoint.read_bytes())
-    data[len(data) // 2] ^= 1
-    checkpoint.write_bytes(data)
-    with pytest.raises(EdgesleepError, match="is damaged"):
-        ran(base, plan(), checkpoint)
+    whole = checkpoint.read_bytes()
+    for place in (*range(0, 40, 3), len(whole) // 2, *range(len(whole) - 22, len(whole) - 2, 3)):
+        data = bytearray(whole)
+        data[place] ^= 1
+        checkpoint.write_bytes(data)
+        try:
+            run = begun(base)
+            run.resume(checkpoint)
+        except EdgesleepError as error:
+            assert "is damaged" in error.message
+        else:  # some bits of a zip's headers say nothing
+            assert run.step == 2 and place != len(whole) // 2
 
 
 def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:

@@ -45,7 +45,7 @@ from edgesleep.records import (
     write_atomically,
 )
 from edgesleep.store import Store
-from edgesleep.writer import Writer
+from edgesleep.writer import WRITER, Writer
 
 T = TypeVar("T")
 
@@ -212,7 +212,7 @@ class Night:
         parent = self.store.current()
         self._demand_room(base)
         kernel.set_threads(machine.threads(settings.night.threads))
-        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed, __version__]
+        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed, WRITER, __version__]
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,10 @@ PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 
 
 _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
+# What zipfile and numpy raise, depending on where a file is damaged.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError
+)  # fmt: skip
 _COUNTERS = ("step", "tokens", "seconds", "stay", "peak", "pace", "drift", "loss")
 
 
@@ -274,7 +280,7 @@ class Run:
                     setattr(self, counter, counters[counter])
                 for (name, part), kind, array in self._state():
                     array[:] = file[f"{name}.{part}.{kind}"]
-        except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        except _DAMAGE as error:
             raise EdgesleepError(
                 f"The checkpoint {path} is damaged: {error}.", "Delete it; training starts over."
             ) from error

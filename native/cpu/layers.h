@@ -1,6 +1,6 @@
 // What a layer does besides matrix products, on one block of kTokens tokens.
 //
-// Owns the formulas of norm, rotary turn, gated activation, softmax, the head's
+// Owns the formulas of norm, rotary turn, gated activation, softmax, attention of one query, the head's
 // running softmax and Adam, and their gradients, and the codes of 8-bit products. Written once on a vector of all
 // tokens, which the compiler cuts to the registers of each file that includes
 // this; with contraction off, every kernel so gives the same numbers. Must stay
