@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,18 @@ def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
     assert moved.peak == pytest.approx(4 / (train.WARM_UP * steps + 1))
     free.step = steps // 2
     assert rates[steps // 2] == pytest.approx(moved.peak * free._rate())
+
+
+def test_the_rate_does_not_jump_where_time_ends_the_warm_up(base: Path) -> None:
+    """Of 40 minutes one is spent in each step: the warm-up ends after four, whatever its share of all steps."""
+    run = begun(base, passes=400)
+    assert train.WARM_UP * run.plan.steps > 100
+    rates = []
+    for run.step in range(8):
+        run.seconds = 60.0 * run.step * run.plan.minutes / 40
+        rates.append(run._rate())
+    assert rates[4] == max(rates) == pytest.approx(TRAIN.rate, rel=0.01)
+    assert max(after - before for before, after in pairwise(rates)) < 0.3 * TRAIN.rate
 
 
 def test_drift_that_ran_away_slowed_the_run_that_is_cut_below(whole: tuple[Training, Adapter], base: Path) -> None:

@@ -245,8 +245,9 @@ class Run:
         return rate * self.peak * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
     def _rise(self) -> float:
-        """Share of the highest rate in this step of the warm-up."""
-        return (self.step + 1) / (WARM_UP * self.plan.steps + 1)
+        """Share of the highest rate in this step of the warm-up; from one step to the next even where time is short."""
+        step = 1 / self.plan.steps
+        return min(1.0, (self._done() + step) / (WARM_UP + step))
 
     def _draw(self) -> list[Row]:
         """This step's lessons: every pass is a permutation of its own, so a resumed run draws the same."""
