@@ -45,7 +45,7 @@ def by_llama(path: Path, options: argparse.Namespace) -> tuple[Row, ...]:
 
 def natively(path: Path, options: argparse.Namespace) -> tuple[Row, ...]:
     with Engine(path, vocab_only=True) as engine:
-        writer = Writer(Network(Gguf.open(path), 0, MEMORY, exact=False), engine.ends, MEMORY)
+        writer = Writer.of(path, engine.ends, MEMORY)
         return dream.anchors(engine, writer, config.DreamSettings(anchors=options.anchors), 0)
 
 

@@ -8,10 +8,12 @@ no adapter attached; what is served is asked through `engine` alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from edgesleep import sampling
+from edgesleep.gguf import Gguf
 from edgesleep.model import Tokens
 from edgesleep.network import Floats, Network
 from edgesleep.sampling import Entry
@@ -27,6 +29,11 @@ class Writer:
         self.network, self.ends, self.memory = network, ends, memory
         self.sequences = self.context = 1
         self.batch = network.batch_tokens
+
+    @classmethod
+    def of(cls, base: Path, ends: Callable[[int], bool], memory: int) -> Writer:
+        """The file's own network, in 8 bits as llama.cpp computes."""
+        return cls(Network(Gguf.open(base), 0, memory, exact=False), ends, memory)
 
     def complete(
         self, prompts: Sequence[Tokens], limit: int, *, temperature: float = 0.0, seed: int = 0

@@ -38,7 +38,7 @@ struct Pack {
     }
 };
 
-// The keys and values of texts that are being written, bf16, [layer][key, value][text][position][row()].
+// The keys and values of texts that are being written, bf16, [layer][key, value][text][position][row].
 struct Cache {
     int64_t texts = 0, room = 0, row = 0;  // row: all heads of one token, each in whole blocks of kTokens
     std::vector<uint16_t> memory;

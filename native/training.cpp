@@ -73,12 +73,17 @@ Panel final_states(Network &net, const Panel &x, const int32_t *places, int64_t 
     return chosen;
 }
 
-Panel states(Network &net, const es_batch &batch, bool keep) {
-    net.begin(batch);
+// The states of what `begin` was told of.
+Panel states(Network &net, const int32_t *tokens, bool keep) {
     const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
-    net.embed(batch.tokens, x);
+    net.embed(tokens, x);
     net.forward(x, keep);
     return x;
+}
+
+Panel states(Network &net, const es_batch &batch, bool keep) {
+    net.begin(batch);
+    return states(net, batch.tokens, keep);
 }
 
 void final_norm(Network &net, const Panel &from, const Panel &to) {
@@ -263,9 +268,7 @@ int es_network_extend(es_network *network, int64_t count, const int32_t *tokens,
             if (positions.back() >= net.cache.room) return ES_SHAPE;
         }
         net.begin({texts, texts + count}, std::move(positions));
-        const Panel x = net.work.x.panel(net.shape.width, net.pack.blocks);
-        net.embed(tokens, x);
-        net.forward(x, false);
+        const Panel x = states(net, tokens, false);
         const int error = wanted ? all_logits(net, final_states(net, x, places, wanted), wanted, logits) : ES_OK;
         if (!error && net.good) net.cache.lengths = lengths;
         return error;

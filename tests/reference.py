@@ -1,4 +1,4 @@
-"""llama.cpp as the reference: the logits of a file, and how far apart two sets of them are.
+"""What results are compared with: llama.cpp's logits of a file, and what the other kernels find.
 
 Owns what is needed to take llama.cpp's own rounding out of a comparison: by
 default it keeps keys and values in f16 and, for quantized weights, rounds
@@ -8,15 +8,18 @@ every activation to 8 bits. `dequantized` and `f32_attention` turn both off.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import llama_cpp
 import numpy as np
 import pytest
 
+from edgesleep import _native, kernel
 from edgesleep.engine import Engine, Floats
 
+T = TypeVar("T")
 _DEFAULT = llama_cpp.llama_context_default_params
 
 
@@ -65,3 +68,18 @@ def divergence(a: Floats, b: Floats) -> float:
 def largest(a: Floats, b: Floats) -> float:
     """The largest difference of two logits; NaN where one is."""
     return float(np.abs(a - b).max())
+
+
+def by_kernel(work: Callable[[], T]) -> list[T]:
+    """What `work` gives with every kernel, on one and on three threads."""
+    before, found = kernel.name(), []
+    try:
+        for name in kernel.supported():
+            for threads in (1, 3):
+                assert _native.select(name) == 0
+                kernel.set_threads(threads)
+                found.append(work())
+    finally:
+        _native.select(before)
+        kernel.set_threads(0)
+    return found

@@ -15,10 +15,10 @@ import pytest
 import tiny
 import torch
 from numpy.typing import NDArray
-from reference import agreement, dequantized, divergence, f32_attention, largest, llama_logits
+from reference import agreement, by_kernel, dequantized, divergence, f32_attention, largest, llama_logits
 from tiny import ARCHITECTURES, make_tiny
 
-from edgesleep import _native, kernel, machine, network
+from edgesleep import kernel, machine, network
 from edgesleep.adapter import Adapter
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError, GgufError, KernelError
@@ -275,25 +275,15 @@ def test_gradients_add_up_until_they_are_cleared(tmp_path: Path) -> None:
     np.testing.assert_allclose(flat(net), 2 * once, rtol=1e-4, atol=1e-7)
 
 
-def test_threads_and_kernels_change_no_bit_of_the_gradient(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_threads_and_kernels_change_no_bit_of_the_gradient(tmp_path: Path, exact: bool) -> None:
     path = make_tiny(tmp_path / "tiny.gguf", "gemma3", ("Q4_1", "Q6_K"), seed=2)
-    for exact in (True, False):
-        assert len(set(bytes_by_kernel(path, exact))) == 1
 
+    def losses_and_gradient() -> tuple[bytes, bytes]:
+        net = of(path, exact=exact)
+        return learned(net, ROWS).tobytes(), flat(net).tobytes()
 
-def bytes_by_kernel(path: Path, exact: bool) -> list[tuple[bytes, bytes]]:
-    """Losses and gradient by every kernel, on one and on three threads."""
-    found = []
-    try:
-        for name in kernel.supported():
-            for threads in (1, 3):
-                _native.select(name)
-                kernel.set_threads(threads)
-                net = of(path, exact=exact)
-                found.append((learned(net, ROWS).tobytes(), flat(net).tobytes()))
-    finally:
-        _native.select(kernel.supported()[0])
-    return found
+    assert len(set(by_kernel(losses_and_gradient))) == 1
 
 
 @pytest.mark.parametrize("remember", [True, False])

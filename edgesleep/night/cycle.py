@@ -22,7 +22,7 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
-from edgesleep.network import Network, build
+from edgesleep.network import build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.curate import curate
 from edgesleep.records import (
@@ -288,8 +288,9 @@ class Night:
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         memory = self.settings.train.memory << 20
         with Engine(base, vocab_only=True) as engine:
-            writer = Writer(Network(Gguf.open(base), 0, memory, exact=False), engine.ends, memory)
-            return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
+            return dream.anchors(
+                engine, Writer.of(base, engine.ends, memory), self.settings.dream, self.settings.night.seed
+            )
 
     def _dream(self, memories: Sequence[Memory], base: Path) -> Dreams:
         with Engine(base, vocab_only=True) as engine:
