@@ -286,11 +286,9 @@ class Night:
         return path
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
-        memory = self.settings.train.memory << 20
         with Engine(base, vocab_only=True) as engine:
-            return dream.anchors(
-                engine, Writer.of(base, engine.ends, memory), self.settings.dream, self.settings.night.seed
-            )
+            writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
+            return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
     def _dream(self, memories: Sequence[Memory], base: Path) -> Dreams:
         with Engine(base, vocab_only=True) as engine:
