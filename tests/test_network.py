@@ -151,25 +151,33 @@ def test_logits_of_a_file_of_all_types(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "rounding"), [("smollm2", 0.01), ("gemma3", 0.02)])
-def test_logits_of_a_real_model(tmp_path: Path, request: pytest.FixtureRequest, model: str, rounding: float) -> None:
+def test_logits_of_a_real_model(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    model: str,
+    rounding: float,
+) -> None:
     """The same as llama.cpp on the dequantized file; on the file itself, llama.cpp differs as much from itself.
 
     Measured on SmolLM2-135M Q4_1 and Gemma-3-270M Q4_K_M: the same likeliest token everywhere, logits within 0.02 and
-    mean KL 4e-7 and 7e-7; with llama.cpp's 8-bit activations 98.2 % and 96.4 %, mean KL 0.003 and 0.006.
+    mean KL below 1e-6; with llama.cpp's 8-bit activations 98.2 % and 96.4 %, mean KL 0.003 and 0.006. Its flash
+    attention is another rounding, which by processor moves a logit by up to 0.11.
     """
     path = request.getfixturevalue(model)
     kernel.set_threads(machine.threads(0))
     tokens = plain_tokens(path)
     ours = of(path).logits(tokens)
+    served = llama_logits(path, tokens, threads=0)
+    f32_attention(monkeypatch)
     copy = dequantized(path, tmp_path / "f32.gguf")
     try:
         exact = llama_logits(copy, tokens, threads=0)
     finally:
         copy.unlink()
     assert agreement(exact, ours) >= 0.99
-    assert largest(exact, ours) < 0.1
+    assert largest(exact, ours) < 0.05
     assert divergence(exact, ours) < 1e-5
-    served = llama_logits(path, tokens, threads=0)
     assert divergence(served, ours) < rounding
     assert abs(agreement(served, ours) - agreement(served, exact)) <= 0.02
 
