@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
 
 #include "kernel.h"
 
@@ -51,10 +54,14 @@ inline float from_bits(uint32_t word) {
 inline bool finite(float value) { return (bits(value) & 0x7f800000u) != 0x7f800000u; }
 
 inline float half(uint16_t h) {
+#ifdef __F16C__
+    return _cvtsh_ss(h);
+#else
     const uint32_t shifted = (h & 0x7fffu) << 13, exponent = shifted & 0x0f800000u;
     const float normal = from_bits(shifted + (exponent == 0x0f800000u ? 0x70000000u : 0x38000000u));
     const float subnormal = from_bits(shifted + 0x38800000u) - from_bits(0x38800000u);
     return from_bits(bits(exponent ? normal : subnormal) | (h & 0x8000u) << 16);
+#endif
 }
 
 // To nearest even, for values that are not NaN.

@@ -19,6 +19,16 @@
 namespace edgesleep {
 namespace {
 
+constexpr int kLooks = 1000;  // some ten microseconds
+
+inline void pause() {
+#if defined(EDGESLEEP_X86)
+    __builtin_ia32_pause();
+#elif defined(EDGESLEEP_ARM)
+    asm volatile("yield");
+#endif
+}
+
 std::atomic<int> limit{0};  // 0: as many as the processor has
 
 class Pool {
@@ -38,8 +48,10 @@ public:
         }
         start_.notify_all();
         pull();
-        std::unique_lock<std::mutex> lock(mutex_);
-        done_.wait(lock, [&] { return busy_ == 0; });
+        if (!soon([&] { return busy_ == 0; })) {
+            std::unique_lock<std::mutex> lock(mutex_);
+            done_.wait(lock, [&] { return busy_ == 0; });
+        }
         if (failed_.exchange(false)) throw std::bad_alloc();  // all that a piece throws
     }
 
@@ -47,7 +59,7 @@ private:
     void grow(int workers) {
         for (; workers_ < workers; ++workers_) {
             try {
-                std::thread(&Pool::serve, this, workers_, number_).detach();
+                std::thread(&Pool::serve, this, workers_, number_.load()).detach();
             } catch (const std::system_error &) {
                 return;  // the system allows no more: the job runs on fewer
             }
@@ -55,16 +67,30 @@ private:
     }
 
     void serve(int id, uint64_t seen) {
-        std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            start_.wait(lock, [&] { return number_ != seen; });
-            seen = number_;
-            if (id >= wanted_) continue;
-            lock.unlock();
+            soon([&] { return number_ != seen; });
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                start_.wait(lock, [&] { return number_ != seen; });
+                seen = number_;
+                if (id >= wanted_) continue;
+            }
             pull();
-            lock.lock();
-            if (--busy_ == 0) done_.notify_one();
+            if (--busy_ == 0) {
+                std::lock_guard<std::mutex> lock(mutex_);
+                done_.notify_one();
+            }
         }
+    }
+
+    // Most jobs follow each other within microseconds: looking for a moment is cheaper than sleeping and being woken.
+    template <class Ready>
+    static bool soon(Ready ready) {
+        for (int look = 0; look < kLooks; ++look) {
+            if (ready()) return true;
+            pause();
+        }
+        return false;
     }
 
     void pull() {
@@ -82,8 +108,9 @@ private:
     void (*work_)(void *, int64_t) = nullptr;
     void *context_ = nullptr;
     int64_t count_ = 0;
-    uint64_t number_ = 0;
-    int workers_ = 0, wanted_ = 0, busy_ = 0;
+    std::atomic<uint64_t> number_{0};
+    std::atomic<int> busy_{0};
+    int workers_ = 0, wanted_ = 0;
 };
 
 // Never destroyed: workers may still wait on it while the process ends.
