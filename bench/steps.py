@@ -7,7 +7,8 @@ step is 4 rows of 256 random tokens with a loss on every fourth place, rank 16
 on all linear layers, Adam, and the rounding of all matrices. Prints tokens per
 second, peak memory, and the share of the limit set by the linear layers alone
 at the rate of torch's own 2048 x 2048 x 2048 product in f32, which is measured
-before and after, in a process of its own. --eight multiplies in 8 bits
+before and after, in a process of its own; where the processor multiplies bf16,
+the share of that limit as well. --eight multiplies in 8 bits
 (train.exact = false). EDGESLEEP_KERNEL forces a kernel. --csv appends one line to PATH.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -37,7 +39,7 @@ SETTINGS = config.TrainSettings()
 GEMM = """
 import sys, time, torch
 torch.set_num_threads(int(sys.argv[1]))
-a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+a, b = (torch.randn(2048, 2048, dtype=getattr(torch, sys.argv[2])) for _ in range(2))
 for run in range(6):
     start = time.perf_counter()
     torch.matmul(a, b)
@@ -90,10 +92,17 @@ class Stepper:
         self.network.moved()
 
 
-def own_gemm(threads: int) -> list[float]:
-    """GFLOP/s of torch's product in f32, a few times; nothing where torch is not installed."""
-    done = subprocess.run([sys.executable, "-c", GEMM, str(threads)], capture_output=True, text=True)
+def own_gemm(threads: int, dtype: str = "float32") -> list[float]:
+    """GFLOP/s of torch's product, a few times; nothing where torch is not installed."""
+    done = subprocess.run([sys.executable, "-c", GEMM, str(threads), dtype], capture_output=True, text=True)
     return [float(line) for line in done.stdout.split()] if done.returncode == 0 else []
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor does: torch's product in bf16 takes minutes where it does not."""
+    flags = Path("/proc/cpuinfo")
+    forced = "avx2" in os.environ.get("ONEDNN_MAX_CPU_ISA", "").lower()
+    return flags.exists() and "_bf16" in flags.read_text("utf-8") and not forced
 
 
 def describe(network: Network, path: Path) -> Row:
@@ -124,7 +133,9 @@ def measure(options: argparse.Namespace) -> Row:
     stepper.step()  # memory is claimed, files are read
     times = [stepper.step() for _ in range(options.repeats)]
     gemm += own_gemm(threads)
+    gemm_bf16 = own_gemm(threads, "bfloat16") if multiplies_bf16() else []
     network, total = stepper.network, [sum(parts) for parts in times]
+    speed = ROWS * TOKENS / statistics.median(total)
     return {
         "model": options.model,
         "processor": machine.describe()["processor"],
@@ -140,10 +151,12 @@ def measure(options: argparse.Namespace) -> Row:
         "step_s_least": min(total),
         "step_s_most": max(total),
         "adam_and_rounding_s": statistics.median(rest for _, rest in times),
-        "tokens_per_s": ROWS * TOKENS / statistics.median(total),
+        "tokens_per_s": speed,
         "peak_mib": machine.peak_rss() / 2**20,
         **describe(network, path),
-        **limit(ROWS * TOKENS / statistics.median(total), work(network), gemm),
+        **limit(speed, work(network), gemm),
+        "gemm_bf16_gflops": statistics.median(gemm_bf16) if gemm_bf16 else "",
+        "share_of_bf16_limit": speed * work(network) / statistics.median(gemm_bf16) if gemm_bf16 else "",
     }
 
 
