@@ -1,0 +1,79 @@
+"""From marked replies to the numbers of the table: recall by night and day, transfer, stale, abstained, leaked.
+
+Owns those numbers. Leaves marking to arms.py and printing to learn.py. A share of no questions is None, never 0, so
+that nothing looks measured that was not. Backward transfer compares the same questions: those still asked at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from arms import Reply
+from exams import TOLD
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Shares after the last night, except for `matrix` and `transfer`.
+
+    `recall` is of all that the user said; `corrected` and `stale` are the new and the old value among the questions
+    about corrected facts; `foreign` is how often a value came that only others said. `matrix` holds recall
+    after night i (rows) of what was told on day j (columns), None for later days.
+    """
+
+    asked: int
+    recall: float | None
+    corrected: float | None
+    stale: float | None
+    abstained: float | None
+    foreign: float | None
+    transfer: float | None
+    matrix: tuple[tuple[float | None, ...], ...]
+
+
+def summary(replies: Sequence[Reply]) -> Summary:
+    """All numbers of one arm's replies on one exam."""
+    last = max((reply.night for reply in replies), default=0)
+    final = [reply for reply in replies if reply.night == last]
+    corrections = [reply for reply in final if reply.kind == "correction"]
+    return Summary(
+        asked=len(final),
+        recall=share(reply.right for reply in final if reply.kind in TOLD),
+        corrected=share(reply.right for reply in corrections),
+        stale=share(reply.wrong for reply in corrections),
+        abstained=share(reply.right for reply in final if reply.kind == "abstention"),
+        foreign=share(reply.wrong for reply in final if reply.kind == "foreign"),
+        transfer=backward_transfer(replies),
+        matrix=recall_matrix(replies),
+    )
+
+
+def recall_matrix(replies: Sequence[Reply]) -> tuple[tuple[float | None, ...], ...]:
+    """R[i][j]: the share right after night i of what was told on day j."""
+    size = max((reply.night for reply in replies), default=-1) + 1
+    return tuple(
+        tuple(
+            share(reply.right for reply in replies if (reply.night, reply.day) == (night, day) and reply.kind in TOLD)
+            for day in range(size)
+        )
+        for night in range(size)
+    )
+
+
+def backward_transfer(replies: Sequence[Reply]) -> float | None:
+    """By how much recall of a day changed from its own night to the last one, averaged over all days but the last."""
+    last = max((reply.night for reply in replies), default=0)
+    right = {(reply.night, reply.question): reply.right for reply in replies if reply.kind in TOLD}
+    changes: dict[int, list[int]] = {}
+    for reply in replies:
+        pair = (reply.day, reply.question), (last, reply.question)
+        if reply.night == last > reply.day and all(key in right for key in pair):
+            changes.setdefault(reply.day, []).append(right[pair[1]] - right[pair[0]])
+    means = [sum(values) / len(values) for values in changes.values()]
+    return sum(means) / len(means) if means else None
+
+
+def share(values: Iterable[bool]) -> float | None:
+    marks = list(values)
+    return sum(marks) / len(marks) if marks else None
