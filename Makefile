@@ -40,7 +40,7 @@ lint: $(DEVELOP) ## style, types and the lay-out of the native code
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
 
 bench: $(DEVELOP) ## measure, and print the machine with the numbers
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(READY) ## write docs/cli.md from the command line itself
 	$(BIN)/python docs/make_cli.py

@@ -100,15 +100,16 @@ def hand(folder: Path = DAYS) -> list[Exam]:
     files = sorted(folder.glob("day?.json"))
     days = [json.loads(file.read_text("utf-8")) for file in files]
     questions = [question for day, record in enumerate(days) for question in _hand_questions(day, record)]
-    changed = {question.fact: question.day for question in questions if question.kind == "correction"}
-    dated = [
-        replace(question, until=changed[question.fact])
-        if question.kind == "new" and question.day < changed.get(question.fact, 0)
-        else question
-        for question in questions
-    ]
+    corrected = {(question.fact, question.day) for question in questions if question.kind == "correction"}
+    dated = [replace(question, until=_corrected(question, corrected)) for question in questions]
     told = tuple(tuple(Said(**turn) for turn in day["turns"]) for day in days)
     return [Exam("hand", told, tuple(dated))]
+
+
+def _corrected(question: Question, corrections: set[tuple[str, int]]) -> int | None:
+    """The next day on which the fact is corrected."""
+    later = [day for fact, day in corrections if fact == question.fact and day > question.day]
+    return min(later, default=None)
 
 
 def _hand_questions(day: int, record: Json) -> Iterator[Question]:

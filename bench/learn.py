@@ -26,7 +26,7 @@ import ability
 from arms import ARMS, Asking, Reply, in_context, nights_of
 from exams import SETS, Exam
 from finds import Finds, finds
-from results import Summary, summary
+from results import Summary, pooled, summary
 from retrieve import Missing
 
 from edgesleep import catalog, config, kernel, machine
@@ -143,6 +143,8 @@ def evaluate(options: argparse.Namespace, exams: list[Exam], paper: Paper) -> No
             show(run)
             runs.append(run)
             write(options.json, paper, runs=tuple(runs))
+    if len(exams) > 1:
+        show_totals(runs)
 
 
 def each_arm(options: argparse.Namespace, exam: Exam, base: Path, before: ability.Ability | None) -> Iterator[Run]:
@@ -216,17 +218,11 @@ def say(line: str) -> None:
 
 def show(run: Run) -> None:
     """One line after the last night; then the days apart, and what was lost."""
-    name = f"{run.exam:22}{run.arm:11}{'-' if run.seed is None else run.seed:>5}"
     if run.summary is None:
-        print(f"{name}  skipped: {run.skipped}", flush=True)
+        print(f"{run.exam:22}{run.arm:11}  skipped: {run.skipped}", flush=True)
         return
     found = run.summary
-    shares = zip(
-        (found.recall, found.corrected, found.stale, found.abstained, found.foreign, found.transfer),
-        (8, 7, 7, 9, 9, 7),
-        strict=True,
-    )
-    print(f"{name}{found.asked:>7}{''.join(number(v, w) for v, w in shares)}{run.seconds:>9.0f}", flush=True)
+    print(line(run.exam, run.arm, run.seed, found, run.seconds), flush=True)
     if len(found.matrix) > 1:
         for night, row in enumerate(found.matrix, start=1):
             print(f"    after night {night}:{''.join(number(value, 7) for value in row)}", flush=True)
@@ -235,8 +231,21 @@ def show(run: Run) -> None:
             f"    night {report.night}: {report.status}, {report.memories_found} new memories, {report.seconds:.0f} s"
         )
     for change in run.ability:
-        line = f"{change.name:12}{change.before:9.3f} -> {change.after:.3f}: {change.change:+.3f} +- {change.error:.3f}"
-        print(f"    {line}, median {change.middle:+.3f}, gold {change.gold:+.4f} nats a byte")
+        went = f"{change.name:12}{change.before:9.3f} -> {change.after:.3f}: {change.change:+.3f} +- {change.error:.3f}"
+        print(f"    {went}, median {change.middle:+.3f}, gold {change.gold:+.4f} nats a byte")
+
+
+def show_totals(runs: list[Run]) -> None:
+    """All exams of this call together, arm by arm and seed by seed."""
+    for arm, seed in dict.fromkeys((run.arm, run.seed) for run in runs if run.summary):
+        those = [run for run in runs if (run.arm, run.seed) == (arm, seed)]
+        print(line("all of these", arm, seed, pooled(run.replies for run in those), sum(run.seconds for run in those)))
+
+
+def line(exam: str, arm: str, seed: int | None, found: Summary, seconds: float) -> str:
+    shares = (found.recall, found.corrected, found.stale, found.abstained, found.foreign, found.transfer)
+    columns = "".join(number(value, width) for value, width in zip(shares, (8, 7, 7, 9, 9, 7), strict=True))
+    return f"{exam:22}{arm:11}{'-' if seed is None else seed:>5}{found.asked:>7}{columns}{seconds:>9.0f}"
 
 
 def number(value: float | None, width: int) -> str:

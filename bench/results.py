@@ -7,7 +7,7 @@ that nothing looks measured that was not. Backward transfer compares the same qu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arms import Reply
 from exams import TOLD
@@ -47,6 +47,15 @@ def summary(replies: Sequence[Reply]) -> Summary:
         transfer=backward_transfer(replies),
         matrix=recall_matrix(replies),
     )
+
+
+def pooled(runs: Iterable[Sequence[Reply]]) -> Summary:
+    """Several exams as one: every question of each one's last night counts the same. There is no matrix of all."""
+    parts = [(replies, max((reply.night for reply in replies), default=0)) for replies in runs]
+    final = [replace(reply, night=0) for replies, last in parts for reply in replies if reply.night == last]
+    transfers = [found for replies, _ in parts if (found := backward_transfer(replies)) is not None]
+    transfer = sum(transfers) / len(transfers) if transfers else None
+    return replace(summary(final), transfer=transfer, matrix=())
 
 
 def recall_matrix(replies: Sequence[Reply]) -> tuple[tuple[float | None, ...], ...]:

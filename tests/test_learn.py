@@ -21,7 +21,7 @@ from finds import finds
 from hypothesis import given
 from hypothesis import strategies as st
 from nights import SETTINGS
-from results import summary
+from results import pooled, summary
 from retrieve import Embedder, Lexical, Missing, Semantic
 from scoring import abstains, fold, likeliest, says
 from tiny import make_tiny
@@ -293,6 +293,13 @@ def test_recall_is_told_apart_by_night_and_day() -> None:
     assert (found.asked, found.recall) == (7, 0.5)
     assert (found.corrected, found.stale, found.abstained, found.foreign) == (1.0, 0.5, 1.0, 0.5)
     assert found.transfer == -1.0
+
+
+def test_exams_are_pooled_by_question_after_each_ones_last_night() -> None:
+    one = [reply(0, 0, "a", True), reply(1, 0, "a", False)]
+    two = [reply(0, 0, "a", True), reply(0, 0, "b", True), reply(0, 0, "c", True)]
+    found = pooled([one, two])
+    assert (found.asked, found.recall, found.transfer, found.matrix) == (4, 0.75, -1.0, ())
 
 
 def test_what_was_not_asked_is_not_zero() -> None:
