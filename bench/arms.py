@@ -28,7 +28,6 @@ from edgesleep.store import Store
 ARMS = ("nothing", "whole", "bm25", "embedding", "night")
 FOUND = 3  # turns that a retrieving arm puts into the prompt
 BARE = 256  # tokens of question and answer without context
-WHO = {"user": "User", "assistant": "Assistant", "tool": "Tool", "system": "System"}
 
 Context = Callable[[Question], Sequence[Said]]
 
@@ -83,12 +82,11 @@ def due(exam: Exam, night: int) -> list[Question]:
 
 
 def prompt(question: str, turns: Sequence[Said]) -> list[Message]:
-    """The question, alone or after what was said before."""
+    """The question, alone or after what was said before, in the form that a small model makes most of (docs/LOG.md)."""
     if not turns:
         return [Message("user", question)]
-    lines = "\n".join(f"{WHO[turn.role]}, {turn.at[:10]}: {turn.text}" for turn in turns)
-    text = f"This was said in our earlier chats.\n\n{lines}\n\nUse it to answer me in one sentence: {question}"
-    return [Message("user", text)]
+    lines = "\n".join(f"- {turn.text}" if turn.teaches else f"- ({turn.source}) {turn.text}" for turn in turns)
+    return [Message("user", f"{lines}\n\nQuestion: {question}\nAnswer in a few words.")]
 
 
 def fitted(engine: Engine, question: str, turns: Sequence[Said], room: int) -> list[Said]:

@@ -29,7 +29,7 @@ _UNKNOWN = re.compile(
     r"\b(?:"
     r"(?:have|has|had|did|do|were|was|are|is|'ve) ?(?:not|n't|never)(?: yet| actually| ever)? "
     r"(?:been told|told|tell|mentioned|mention|shared|share|said|say|given|know|specified|provided|remember|recall"
-    r"|aware|sure|have (?:access|any|that|this|information|personal|enough|a record))"
+    r"|aware|sure|have (?:any |that |this |enough |a |your )?(?:personal )?(?:access|information|record|details|data|idea))"
     r"|(?:never|not) (?:been )?(?:told|mentioned|shared|said|given|known)"
     r"|(?:can|could)(?:not| not|n't) (?:know|recall|remember|tell|say)"
     r"|no (?:idea|record|memory|information|way of knowing|knowledge)"

@@ -110,6 +110,7 @@ def test_marking_never_fails_on_text(text: str) -> None:
         "As an AI, I don't have access to your personal information.",
         "I have no record of that. Could you tell me?",
         "You have not mentioned a sister.",
+        "I don't have that information. Please tell me, and I'll remember it.",
         "I’m not sure, you never said.",
     ],
 )
@@ -128,6 +129,8 @@ def test_owning_up_is_an_abstention(answer: str) -> None:
         "I'm not sure. Your blood type is O.",
         "I'm sorry your blood type is A.",
         "I'm sorry for the confusion.",
+        "As an AI, I don't have personal experiences or feelings.",
+        "I'm not equipped to provide medical advice.",
         "You told me that your sister is called Ottilie.",
         "I can help with that! Your gym is called Iron House.",
         "I don't know exactly - probably 1.70 m.",
