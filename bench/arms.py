@@ -1,9 +1,9 @@
-"""The arms of bench/learn.py, side by side on the same questions: nothing, whole, bm25, embedding, night.
+"""The arms of bench/learn.py, side by side on the same questions.
 
 Owns what stands in the prompt of each arm, running the nights, and marking the replies. Leaves the data to exams.py,
-the rules to scoring.py and looking things up to retrieve.py. Must stay true: every arm is asked the same questions
-after the same days, greedily, by llama.cpp; the night's arm is the served GGUF with nothing in context but the
-question; only the night's arm makes a file, in a home of its own.
+the rules to scoring.py and looking things up to retrieve.py. `evidence` is shown the very turns that matter, as if by
+a perfect search. Must stay true: every arm is asked the same questions after the same days, greedily, by llama.cpp;
+the night's arm is the served GGUF with nothing in context but the question; only it makes a file, in a home of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edgesleep.night import cycle
 from edgesleep.records import Message, NightReport
 from edgesleep.store import Store
 
-ARMS = ("nothing", "whole", "bm25", "embedding", "night")
+ARMS = ("nothing", "whole", "evidence", "bm25", "embedding", "night")
 FOUND = 3  # turns that a retrieving arm puts into the prompt
 BARE = 256  # tokens of question and answer without context
 
@@ -166,6 +166,9 @@ def _context(
         room = asking.window - reserve(engine, questions, asking.answer_tokens)
         kept = fitted(engine, longest, turns, room)
         return lambda question: kept
+    if arm == "evidence":
+        said = [turn for turn in turns if turn.teaches]
+        return lambda question: [turn for turn in said if turn.id in (question.record or question.evidence)]
     if arm == "bm25":
         lexical = Lexical(turns)
         return lambda question: lexical.top(question.text, FOUND)

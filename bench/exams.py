@@ -48,7 +48,8 @@ class Question:
     """Asked after every night from `day` on, up to `until` (not included), where a later day corrects the fact.
 
     `accepted` are spans of which any counts. `wrong` are spans that must not come: the old value after a correction,
-    or what others said. With `choices` the model's likeliest one is looked for, and the first is right.
+    or what others said. `evidence` are the user's turns that say the answer; `record`, where it differs, all turns that
+    its source counts as evidence. With `choices` the model's likeliest one is looked for, and the first is right.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Question:
     wrong: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
+    record: tuple[str, ...] = ()
     until: int | None = None
 
     def holds(self, night: int) -> bool:
@@ -179,6 +181,7 @@ def _longmemeval_exam(name: str, records: Sequence[Json], notes: dict[str, Json]
                 accepted=accepted,
                 wrong=tuple(note.get("old", ())),
                 evidence=evidence(told, accepted),
+                record=tuple(turn.id for turn in told),
             )
             questions.append(question)
     return Exam(name, tuple(map(tuple, days)), tuple(questions))

@@ -1,7 +1,7 @@
 """What a model knows after its days: nothing, the whole day or retrieved turns in context, against nights of sleep.
 
     python bench/learn.py [--data DIR] [--sets hand lme-user lme-update memorybank locomo tofu ability]
-                          [--arms nothing whole bm25 embedding night] [--nights 1] [--seeds 0] [--json PATH]
+                          [--arms nothing whole evidence bm25 embedding night] [--nights 1] [--seeds 0] [--json PATH]
 
 DIR (or EDGESLEEP_DATA) is where the development data lies; the hand-written days need none. After each of the first
 --nights days of an exam every arm is asked all that was told so far. Prints one line for each exam, arm and seed, the

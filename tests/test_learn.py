@@ -392,7 +392,7 @@ def small_exam() -> Exam:
     return Exam("small", days, (sister, home, moved, choice))
 
 
-@pytest.mark.parametrize("arm", ["nothing", "whole", "bm25", "embedding"])
+@pytest.mark.parametrize("arm", ["nothing", "whole", "evidence", "bm25", "embedding"])
 def test_an_arm_asks_what_holds_after_every_day(arm: str, tiny: Path) -> None:
     try:
         replies = in_context(arm, tiny, small_exam(), ASKING)
@@ -410,7 +410,9 @@ def test_arms_differ_in_nothing_but_the_prompt(tiny: Path) -> None:
     """The same turn in context is found by whole and by bm25 where there is no other."""
     exam = small_exam()
     one = replace(exam, days=(exam.days[0][:1],), questions=exam.questions[:1])
-    assert in_context("whole", tiny, one, ASKING) == in_context("bm25", tiny, one, ASKING)
+    found = in_context("whole", tiny, one, ASKING)
+    assert found == in_context("bm25", tiny, one, ASKING) == in_context("evidence", tiny, one, ASKING)
+    assert [reply.text for reply in found] != [reply.text for reply in in_context("nothing", tiny, one, ASKING)]
 
 
 def test_the_oldest_turns_go_first(tiny: Path) -> None:
