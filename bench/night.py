@@ -1,12 +1,12 @@
 """One whole night on the demonstration day, measured on text that no night ever saw.
 
-    python bench/night.py [--model smollm2-135m] [--seeds 0 1 2] [--minutes 15] [--eight] [--data DIR]
+    python bench/night.py [--model smollm2-135m] [--seeds 0 1 2] [--minutes 15] [--exact] [--data DIR]
 
 Prints, per seed: recall of held-out wordings before and after, in the merged
 file read by llama.cpp, and in the same night merged by ordinary requantization
 (scales refitted, nearest code), which is what other tools amount to; the rise
 of the token loss on C4 and WikiText-2 from DIR/retention_text; time, memory and
-size. --eight trains with products in 8 bits (train.exact = false). DIR (or
+size. --exact trains with products in 32 bits instead of 8 (train.exact). DIR (or
 EDGESLEEP_DATA) is where the development data lies; without it that column is empty.
 """
 
@@ -58,7 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--minutes", type=float, default=config.NightSettings().minutes)
-    parser.add_argument("--eight", action="store_true")
+    parser.add_argument("--exact", action="store_true")
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGESLEEP_DATA"))
     return parser.parse_args()
 
@@ -75,7 +75,7 @@ def unseen(data: Path | None) -> dict[str, str]:
 
 
 def night_settings(options: argparse.Namespace, seed: int) -> Changes:
-    return {"night": {"seed": seed, "minutes": options.minutes}, "train": {"exact": not options.eight}}
+    return {"night": {"seed": seed, "minutes": options.minutes}, "train": {"exact": options.exact}}
 
 
 def one_night(base: Path, spec: str, changes: Changes, texts: dict[str, str]) -> dict[str, float | None]:

@@ -1,6 +1,6 @@
 """A training step of edgesleep beside that of PEFT, which is what one would use instead, on the same shape.
 
-    python bench/peers.py [MODEL] [--eight] [--peers-python PYTHON] [--repeats 5] [--csv PATH]
+    python bench/peers.py [MODEL] [--exact] [--peers-python PYTHON] [--repeats 5] [--csv PATH]
 
 MODEL as for bench/steps.py, which measures our side. PYTHON (or EDGESLEEP_PEERS)
 has torch, transformers and peft; where they are missing, nothing is measured.
@@ -143,7 +143,7 @@ def ours(options: argparse.Namespace, instructions: str) -> Row:
         path = Path(folder) / "row.csv"
         flags = {"--threads": options.threads, "--memory": options.memory, "--repeats": options.repeats, "--csv": path}
         command = [sys.executable, str(Path(__file__).with_name("steps.py")), options.model]
-        command += ["--eight"] * options.eight
+        command += ["--exact"] * options.exact
         command += [str(word) for flag, value in flags.items() if value is not None for word in (flag, value)]
         environment = {**os.environ, **INSTRUCTIONS[instructions]}
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -184,7 +184,7 @@ def compare(options: argparse.Namespace) -> list[Row]:
             print("AVX2 is the best that this processor has, or it has none: it is not forced.")
             break
         own = ours(options, instructions)
-        name = "edgesleep, 8 bits" if options.eight else "edgesleep"
+        name = "edgesleep, exact" if options.exact else "edgesleep"
         found = {name: own}
         show(instructions, name, own, own)
         for dtype in options.dtypes:
@@ -214,7 +214,7 @@ def show(instructions: str, name: str, row: Row, own: Row) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", nargs="?", default="smollm2-135m")
-    parser.add_argument("--eight", action="store_true", help="our side multiplies in 8 bits")
+    parser.add_argument("--exact", action="store_true", help="our side multiplies in 32 bits")
     parser.add_argument("--peers-python", default=os.environ.get("EDGESLEEP_PEERS") or sys.executable)
     parser.add_argument("--threads", type=int, default=0, help="0: one for each processor")
     parser.add_argument("--memory", type=int, help="MiB for our side, as train.memory")

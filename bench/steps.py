@@ -1,6 +1,6 @@
 """Training steps of one model through the rounding of its file, against what the machine can do.
 
-    python bench/steps.py [MODEL] [--eight] [--threads 0] [--memory 192] [--repeats 5] [--csv PATH]
+    python bench/steps.py [MODEL] [--exact] [--threads 0] [--memory 192] [--repeats 5] [--csv PATH]
 
 MODEL is a catalogue name, the path of a .gguf, or a shape of bench/models.py. A
 step is 4 rows of 256 random tokens with a loss on every fourth place, rank 16
@@ -8,8 +8,8 @@ on all linear layers, Adam, and the rounding of all matrices. Prints tokens per
 second, peak memory, and the share of the limit set by the linear layers alone
 at the rate of torch's own 2048 x 2048 x 2048 product in f32, which is measured
 before and after, in a process of its own; where the processor multiplies bf16,
-the share of that limit as well. --eight multiplies in 8 bits
-(train.exact = false). EDGESLEEP_KERNEL forces a kernel. --csv appends one line to PATH.
+the share of that limit as well. --exact multiplies in 32 bits
+instead of 8 (train.exact). EDGESLEEP_KERNEL forces a kernel. --csv appends one line to PATH.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def measure(options: argparse.Namespace) -> Row:
     kernel.set_threads(threads)
     path = models.locate(options.model)
     gemm = own_gemm(threads)
-    stepper = Stepper(path, options.memory << 20, not options.eight)
+    stepper = Stepper(path, options.memory << 20, options.exact)
     stepper.step()  # memory is claimed, files are read
     times = [stepper.step() for _ in range(options.repeats)]
     gemm += own_gemm(threads)
@@ -141,7 +141,7 @@ def measure(options: argparse.Namespace) -> Row:
         "processor": machine.describe()["processor"],
         "kernel": kernel.name(),
         "threads": threads,
-        "bits": 8 if options.eight else 32,
+        "bits": 32 if options.exact else 8,
         "memory_mib": options.memory,
         "weights_copied": int(network.copy),
         "activations_kept": int(network.remember),
@@ -194,7 +194,7 @@ def append(path: Path, rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", nargs="?", default="smollm2-135m")
-    parser.add_argument("--eight", action="store_true", help="multiply in 8 bits")
+    parser.add_argument("--exact", action="store_true", help="multiply in 32 bits")
     parser.add_argument("--threads", type=int, default=0, help="0: one for each processor")
     parser.add_argument("--memory", type=int, default=SETTINGS.memory, help="MiB, as train.memory")
     parser.add_argument("--repeats", type=int, default=5)
