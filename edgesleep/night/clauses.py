@@ -36,6 +36,7 @@ _RELATIVE = {*words("""
     other
 """)}  # fmt: skip
 _HABITS = {*words("usually always normally often typically generally regularly mainly mostly")}
+_PASSING = {*words("now already lately recently currently actually just also too so far again though again")}
 _DOUBT = {*words("""
     never hardly barely almost nearly maybe perhaps probably possibly supposedly allegedly no longer anymore
     hopefully potentially eventually if unless whether neither nor soon
@@ -166,17 +167,42 @@ def clauses(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         party = party_of(subject, cast)
         verb = _verb(word)
         if party and verb:
-            clause = Clause(party, verb, tuple(_parts(word, cast)))
-            yield clause
-            _introduce(clause, cast)
+            for parts in _listed(tuple(_parts(word))):
+                clause = Clause(party, verb, parts)
+                yield clause
+                yield from _introduced(clause, cast)
 
 
-def _introduce(clause: Clause, cast: Cast) -> None:
-    """Of "I have a sister", the sister can be spoken of from here on."""
-    thing = clause.part("object")
-    if clause.party.is_self and clause.verb.lemma in ("have", "own", "adopt", "buy", "get") and thing and thing.word:
-        if thing.word.tag == "NN" and not thing.is_name:
-            cast.see(Party(f"my {thing.noun}", thing.noun))
+def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
+    """One set of parts for each thing in "three sisters and a cat"; other lists stay whole."""
+    thing = next((part for part in parts if part.role == "object"), None)
+    members = _members(thing.word) if thing and thing.word else []
+    if thing is None or not any(_is_counted(word) for word in members[1:]):
+        yield parts
+        return
+    for word in members:
+        run = _run(word, keep=(), without=("conj", "cc"))
+        yield tuple(_part("object", "", word, run) if part is thing else part for part in parts)
+
+
+def _members(word: Word) -> list[Word]:
+    return [word, *(member for other in word.having("conj") if other.is_noun for member in _members(other))]
+
+
+def _is_counted(word: Word) -> bool:
+    return bool(word.having("nummod")) or any(det.lower in ("a", "an") for det in word.having("det"))
+
+
+def _introduced(clause: Clause, cast: Cast) -> Iterator[Clause]:
+    """Of "I have a sister", the sister can be spoken of from here on; "a dog called Miso" has a name as well."""
+    part = clause.part("object", "attr")
+    if clause.verb.lemma not in ("have", "own", "adopt", "buy", "get") or not part or not part.word or part.is_name:
+        return
+    if part.word.tag == "NN" and (clause.party.is_self or clause.party.is_human):
+        owner = "my" if clause.party.is_self else clause.party.genitive
+        thing = cast.see(Party(f"{owner} {part.noun}", part.noun, name=called(part.word)))
+        if thing.name:
+            yield naming(thing, thing.name)
 
 
 # ---- parties
@@ -292,14 +318,14 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
     if owned is None:
         return
     owned = cast.see(owned)
-    called = _called(word)
-    if called or (owned.name and (owned.is_human or owned.is_animal)):
-        name = called or owned.name
+    title = called(word)
+    if title or (owned.name and (owned.is_human or owned.is_animal)):
+        name = title or owned.name
         cast.see(replace(owned, name=name))
         yield naming(owned, name)
 
 
-def _called(word: Word) -> str:
+def called(word: Word) -> str:
     """The name in "a dog called Miso"."""
     for verb in word.having("acl"):
         if verb.lemma in ("call", "name", "title", "nickname"):
@@ -323,7 +349,8 @@ def _subject(verb: Word) -> Word | None:
     if found:
         return found[0]
     if verb.dep == "conj" and verb.head.tag.startswith("VB") and not verb.having("aux"):
-        same = verb.tag == verb.head.tag or (verb.is_finite and verb.head.is_finite)
+        above = verb.head.is_finite or any(aux.is_finite for aux in verb.head.having("aux", "auxpass"))
+        same = verb.tag == verb.head.tag or (verb.is_finite and above)
         return _subject(verb.head) if same else None
     return None
 
@@ -384,19 +411,47 @@ def _verb(word: Word) -> Verb | None:
     habit = next((w.lower for w in word.having("advmod") if w.lower in _HABITS and w.index < word.index), "")
     particle = "".join(" " + w.lower for w in word.having("prt"))
     form = _expanded(word, word)
-    if word.lemma == "use" and word.tag == "VBD" and not auxes and word.having("xcomp") and not word.having("dobj"):
-        inner = word.having("xcomp")[0]
+    inner = _inner(word)
+    if inner and word.lemma == "use":
         return Verb(inner.lemma, "did", f"use to {inner.text}", f"used to {inner.text}", "used")
+    if inner and (not auxes or auxes == ["have"]):
+        front, rest = (auxes[0], "managed") if auxes else ("did", "manage")
+        finite = " ".join([*auxes, f"managed to {inner.text}"])
+        return Verb(inner.lemma, front, f"{rest} to {inner.text}", finite, "perfect" if auxes else "past")
+    got = _got(word, auxes)
+    if got:
+        return got
     if any(w.tag == "MD" for w in word.having("aux")):
         return Verb(word.lemma, "can't", word.lemma, f"can't {word.lemma}", "present")
-    if word.lower == "got" and auxes in (["have"], ["has"]):
-        have = auxes[0]
-        return Verb("have", "do" if have == "have" else "does", "have", have, "present")
     if not auxes:
         return _simple(word, form, particle, habit)
     rest = " ".join([*auxes[1:], form]) + particle
     finite = f"{auxes[0]} {habit} {rest}" if habit else f"{auxes[0]} {rest}"
     return Verb(word.lemma, auxes[0], rest, " ".join(finite.split()), _tense(auxes, word), habit)
+
+
+def _inner(word: Word) -> Word | None:
+    """The verb that counts in "I used to live" and "I managed to spot"."""
+    if word.lemma not in ("use", "manage") or word.tag not in ("VBD", "VBN") or word.having("dobj"):
+        return None
+    return next((verb for verb in word.having("xcomp") if verb.tag == "VB"), None)
+
+
+_TURNING = {"married", "engaged", "divorced", "promoted"}
+
+
+def _got(word: Word, auxes: Sequence[str]) -> Verb | None:
+    """"I've got" is "I have"; in "we got married" it is the auxiliary of a passive."""
+    if word.lower == "got" and auxes in (["have"], ["has"]):
+        have = auxes[0]
+        return Verb("have", "do" if have == "have" else "does", "have", have, "present")
+    turned = next((w for w in word.having("acomp") if w.lower in _TURNING), None)
+    if word.lower == "got" and turned and not auxes:
+        return Verb("get", "did", f"get {turned.lower}", f"got {turned.lower}", "past")
+    if list(auxes) == ["got"]:
+        prefix = "pre-" if any(w.lower == "pre" for w in word.children) else ""
+        return Verb(word.lemma, "did", f"get {prefix}{word.lower}", f"got {prefix}{word.lower}", "past")
+    return None
 
 
 def _simple(word: Word, form: str, particle: str, habit: str) -> Verb | None:
@@ -432,9 +487,8 @@ def _expanded(word: Word, verb: Word) -> str:
 # ---- parts
 
 
-def _parts(verb: Word, cast: Cast) -> Iterator[Part]:
-    if verb.lemma == "use" and verb.tag == "VBD" and verb.having("xcomp") and not verb.having("dobj"):
-        verb = verb.having("xcomp")[0]
+def _parts(verb: Word) -> Iterator[Part]:
+    verb = _inner(verb) or verb
     for child in verb.children:
         if child.index < verb.index and child.dep not in ("prep", "npadvmod"):
             continue
@@ -442,6 +496,8 @@ def _parts(verb: Word, cast: Cast) -> Iterator[Part]:
             yield from _prepositional(child)
         elif child.dep in ("dobj", "attr", "oprd", "npadvmod"):
             yield from _nominal(child)
+        elif child.dep == "acomp" and child.lower in _TURNING and verb.lower == "got":
+            yield from (part for prep in child.having("prep") for part in _prepositional(prep))
         elif child.dep == "acomp":
             yield from _adjectival(child)
         elif child.dep in ("advmod", "advmod") and child.lower in ("home", "abroad", "downtown", "upstairs"):
@@ -474,7 +530,7 @@ def _detachable(word: Word) -> Word | None:
     for prep in reversed(word.having("prep")):
         if prep.lower in ("at", "in", "on", "from", "for", "with", "since"):
             for part in _prepositional(prep):
-                if part.role in ("place", "time", "clock", "span") and (prep.lower != "in" or part.role != "place"):
+                if part.role in ("time", "clock", "span", "company") or part.role == "place" and prep.lower != "in":
                     return prep
     return None
 
@@ -524,24 +580,48 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
 
 
 def _part(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
-    counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index]
+    counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index and w.tag == "CD"]
+    if counts and counts[0].text[:1].isupper() and noun.text[:1].isupper():
+        counts = []  # a title: The Seven Husbands
     count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
     kind = spoken_run([w for w in run if counts and w.index > counts[-1].index])
-    modifiers = [w for w in run if w.index < noun.index and w.dep in ("compound", "amod", "nummod", "nmod")]
+    modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
+    modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in _OPINIONS]
     if not counts and modifiers and not noun.is_name and noun.tag == "NN":
         kind = noun.text
     bare = list(run)
     while len(bare) > 1 and (bare[0].lower in _LEADS) and not (bare[0].text[0].isupper() and bare[1].is_name):
         bare = bare[1:]
-    return Part(role, prep, spoken_run(run), spoken_run(bare), noun.lemma, noun.is_name, count, kind, noun)
+    part = Part(role, prep, spoken_run(run), spoken_run(bare), noun.lemma, noun.is_name, count, kind, noun)
+    return _situated(part, noun)
 
 
+def _situated(part: Part, noun: Word) -> Part:
+    """Where someone lives "in a small flat in Leeds", the answer has to name Leeds."""
+    if part.role == "prep" and part.prep in ("in", "at") and noun.lemma in _PLACES:
+        part = replace(part, role="place")
+    if part.role == "place" and not part.is_name:
+        names = [name for prep in noun.having("prep") if prep.lower == "in" for name in prep.having("pobj")]
+        if names and names[0].is_name and part.text.endswith(spoken_run(_run(names[0]))):
+            return replace(part, value=spoken_run(_run(names[0])), is_name=True)
+    return part
+
+
+# Adjectives that tell what someone thinks of a thing, or only that it is one more, not which it is.
+_OPINIONS = {*words("""
+    impressive great nice good new beautiful amazing awesome lovely wonderful bad terrible big small huge large little
+    old own first last next few several many other different same certain specific particular similar whole entire
+    real true main major minor important interesting cool fun fantastic perfect best better favorite favourite
+    pretty decent solid quick simple easy hard tough rough long short recent current previous additional extra
+    delicious tasty gorgeous stunning cute sweet excellent incredible positive negative clear strong weak full
+    successful helpful useful complete total various such rare special unique great-looking
+""")}  # fmt: skip
 _LEADS = {*words("a an the some my our this that these those its his her their")}
 
 
-def _run(word: Word, keep: Sequence[str] = ()) -> list[Word]:
+def _run(word: Word, keep: Sequence[str] = (), without: Sequence[str] = ()) -> list[Word]:
     """The words of a phrase as far as they stand together, without relative clauses and additions."""
-    cut = {"relcl", "acl", "appos", "advcl", "mark", "punct", "parataxis", "ccomp"} - {*keep}
+    cut = {"relcl", "acl", "appos", "advcl", "mark", "punct", "parataxis", "ccomp"} - {*keep} | {*without}
     inside = _kept(word, cut)
     run = [word]
     for step in (-1, 1):
@@ -561,7 +641,8 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
         joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
         listed = child.dep == "punct" and child.text == "," and word.having("conj")
         apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
-        if child.dep not in cut or joins or listed or apposed or child.dep == "acl" and child.lemma in ("call", "name"):
+        passing = child.dep == "advmod" and child.lower in _PASSING
+        if not passing and (child.dep not in cut or joins or listed or apposed):
             verb_conj = child.dep == "conj" and child.tag.startswith("VB") and not word.tag.startswith("VB")
             if not verb_conj:
                 found |= _kept(child, cut)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from edgesleep.night.clauses import Cast, Clause, Part, Party, Verb, clauses, naming, party_of, spoken_run
+from edgesleep.night.clauses import Cast, Clause, Part, Party, Verb, called, clauses, naming, party_of, spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Question, Target, questions, statement, target, yours
 from edgesleep.night.reading import Parser, Word, read
@@ -84,6 +84,10 @@ _HEADS_OF_NOTHING = {*words("""
     difficulty struggle concern concerns goal goals conversation topic project projects skill skills fact
     sure much many mistake mess break message email process piece hand role control access benefit
 """)}  # fmt: skip
+_PERFORMERS = {*words("""
+    singer actor actress author writer artist teacher player musician director poet painter athlete comedian rapper
+    composer footballer character president
+""")}  # fmt: skip
 _FLEETING = {*words("point problem question guess idea opinion answer issue mistake turn request concern feeling heart hope")}
 _FLEETING |= {*words("day week weekend mood head appointment exam meeting flight train interview deadline shift impression")}
 # What a verb of state may be asked for, and the topic of each: "I live in Porto", "she works for Siemens".
@@ -101,6 +105,7 @@ _STATES: dict[str, dict[str, str]] = {
     "learn": {"object": ""},
     "read": {"object": ""},
     "devour": {"object": ""},
+    "reside": {"place": "home"},
     "volunteer": {"place": ""},
     "train": {"for": "", "span": ""},
     "support": {"object": ""},
@@ -109,7 +114,7 @@ _STATES: dict[str, dict[str, str]] = {
     "come": {"from": "origin"},
     "belong": {"to": ""},
     "keep": {"place": ""},
-    "take": {"object": ""},
+    "take": {"object": "", "with": ""},
     "use": {"object": "", "span": ""},
     "listen": {"to": "", "place": ""},
     "commute": {"place": "", "span": ""},
@@ -186,7 +191,7 @@ def _finished(draft: Draft, text: str) -> Fact | None:
 
 
 def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
-    for clause in (*_nicknames(sentence), *_restated(sentence, cast), *clauses(sentence, cast)):
+    for clause in (*_nicknames(sentence), *_restated(sentence, cast), *_made_and_named(sentence), *clauses(sentence, cast)):
         if any(part.role == "other" for part in clause.parts):
             continue
         for rule in RULES:
@@ -248,7 +253,7 @@ def _name(clause: Clause) -> Iterator[Draft]:
 def _role(clause: Clause) -> Iterator[Draft]:
     """"I'm a nurse", "my father was a builder", "I'm vegetarian", "I'm 43 years old", "I'm from Leeds"."""
     party, verb = clause.party, clause.verb
-    if verb.lemma != "be" or not party.is_human or verb.tense == "past" and party.is_self:
+    if verb.lemma != "be" or not (party.is_human or party.is_animal) or verb.tense == "past" and party.is_self:
         return
     attr, adj = clause.part("attr"), clause.part("adj")
     place = next((p for p in clause.parts if p.prep == "from" and p.is_name), None)
@@ -258,6 +263,9 @@ def _role(clause: Clause) -> Iterator[Draft]:
         yield from _trait(clause, attr)
     elif attr and attr.word and _is_job(attr) and attr.word.tag != "NNP":
         yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "job", "job"))
+    elif attr and party.is_animal and not party.is_human and verb.tense == "present":
+        if not _leans(attr) and attr.noun not in _HEADS_OF_NOTHING and Party("", attr.noun).is_animal and not party.plural:
+            yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "breed", "breed"))
     elif attr and attr.noun == "fan" and (of := next((p for p in clause.parts if p.prep == "of"), None)):
         yield from _made(_draft(clause, of, "preference", f"fan|{fold(of.value)}"))
     elif attr and attr.is_name and party.text != "I" and not _NATION.fullmatch(attr.value) and attr.text == attr.value:
@@ -283,7 +291,7 @@ def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
     elif adj.noun == "old" and adj.word and any(year.having("nummod") for year in adj.word.having("npadvmod")):
         number = next(w.text for year in adj.word.having("npadvmod") for w in year.having("nummod"))
         told = replace(clause, parts=(adj,))
-        yield Draft(told, Target(number, "how old", ()), "fact", f"{clause.party.text}|age", "age")
+        yield Draft(told, Target(number, "how old", (), short=f"{number} years old"), "fact", f"{clause.party.text}|age", "age")
     else:
         yield from _trait(clause, adj)
 
@@ -309,6 +317,8 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
         return
     favourite = bool(re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text))
     topic = "favourite" if favourite and re.match(r"(?:my|our) favou?rite ", party.text) and not party.plural else ""
+    if topic and party.noun in _PERFORMERS:
+        topic = "favourite person"
     for part in clause.parts:
         if part.role == "attr" and not _leans(part) and _fits_attribute(part, party, favourite):
             told = _only(replace(clause, parts=tuple(p for p in clause.parts if p.role != "adverb")), part)
@@ -396,7 +406,9 @@ def _state(clause: Clause) -> Iterator[Draft]:
         return
     for part in clause.parts:
         slot = part.role if part.role in wanted else part.prep
-        if slot not in wanted or _leans(part) or not _is_telling(part) and not _is_habit(verb, part):
+        part = _titled(part)
+        definite = verb.lemma == "play" and part.text.startswith("the ")
+        if slot not in wanted or _leans(part) and not definite or not _is_telling(part) and not _is_habit(verb, part):
             continue
         if part.role == "object" and verb.lemma in ("take", "use", "run", "watch", "get", "support", "start") and not part.is_name:
             continue
@@ -425,6 +437,9 @@ def _event(clause: Clause) -> Iterator[Draft]:
     if verb.lemma in _NO_EVENT and verb.lemma not in _LIGHT_EVENTS:
         return
     clause = _totalled(clause)
+    clause = replace(clause, parts=tuple(_titled(part) for part in clause.parts))
+    if verb.lemma == "spend" and len(_only(clause).parts) < 2:
+        return
     for part in clause.parts:
         if _leans(part) or not _happened(verb, party, part):
             continue
@@ -434,6 +449,14 @@ def _event(clause: Clause) -> Iterator[Draft]:
         slot = "|".join(filter(None, (verb.lemma, part.role if part.role != "prep" else part.prep, alike)))
         part, topic = _degree(part, topic)
         yield from _made(_draft(_swap(told, part), part, "fact" if topic else "event", slot, topic))
+
+
+def _titled(part: Part) -> Part:
+    """Of "a book called Dune", the title is the answer."""
+    title = called(part.word) if part.word and part.role in ("object", "prep") else ""
+    if not title or part.is_name or not part.word:
+        return part
+    return replace(part, text=f"{part.text} called {title}", value=title, kind=part.word.text, is_name=True, count="")
 
 
 def _degree(part: Part, topic: str) -> tuple[Part, str]:
@@ -460,7 +483,8 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
         return part.is_name
     if part.role in ("time", "clock", "span", "company"):
         return part.role != "company" or part.is_name
-    return part.role in ("prep", "as") and (part.is_name or bool(_degree(part, "")[1]))
+    sized = part.text.startswith("$") or re.search(r" of \d", part.text)
+    return part.role in ("prep", "as") and (part.is_name or bool(sized) or bool(_degree(part, "")[1]))
 
 
 def _is_telling(part: Part) -> bool:
@@ -471,7 +495,17 @@ def _is_telling(part: Part) -> bool:
     return named or part.role in ("span", "clock", "time") or (part.role in ("object", "as", "prep") and bool(part.kind))
 
 
-RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _state, _event)
+def _measure(clause: Clause) -> Iterator[Draft]:
+    """"My commute takes 45 minutes", "our rent costs $900"."""
+    part = clause.part("object", "attr")
+    if clause.verb.lemma not in ("take", "cost", "weigh", "last") or clause.party.is_human or clause.verb.tense != "present":
+        return
+    if part and re.match(r"(?:about |around |roughly )?(?:\$|\d|an? )", part.text) and (part.count or "$" in part.text):
+        wh = "how long" if clause.verb.lemma in ("take", "last") else "how much"
+        yield Draft(replace(clause, parts=(part,)), Target(part.value, wh, ()), "fact", f"{clause.party.text}|{clause.verb.lemma}")
+
+
+RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _state, _event, _measure)
 
 
 # ---- statements without a clause of their own
@@ -493,6 +527,22 @@ def _nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:
                 yield naming(Party("I", "i"), value)
 
 
+def _made_and_named(sentence: Sequence[Word]) -> Iterator[Clause]:
+    """"this playlist that I created, called Summer Vibes"."""
+    for verb in sentence:
+        title = next((name for name in verb.having("oprd") if name.is_name), None)
+        if verb.lemma not in ("call", "name", "title") or verb.tag != "VBN" or verb.having("auxpass", "nsubj") or not title:
+            continue
+        makers = [w for w in sentence[: verb.index] if w.tag == "VBD" and any(s.lower == "i" for s in w.having("nsubj"))]
+        nouns = [w for w in sentence[: verb.index] if w.tag == "NN" and w.having("det")]
+        if makers and nouns and nouns[-1].index < makers[-1].index:
+            yield naming(Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title)))
+
+
+def _words_of(name: Word) -> list[Word]:
+    return [word for word in name.subtree() if word.is_name]
+
+
 def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
     """"my highest score in Ticket to Ride - 132 points", "my mixed ethnicity - Irish and Italian"."""
     for word in sentence:
@@ -501,7 +551,7 @@ def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         party = party_of(word, cast)
         rest = sentence[word.index + 1 :]
         mark = next((w for w in rest[:7] if w.text in ("-", "–", ":", "(")), None)
-        if party is None or mark is None or any(w.tag.startswith("VB") for w in rest[: mark.index - word.index - 1]):
+        if party is None or mark is None or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1]):
             continue
         value: list[Word] = []
         for w in sentence[mark.index + 1 :]:

@@ -105,14 +105,25 @@ _TOPICS = {
         "On what day is {p}?|on what day {p} is",
         "What is the date of {p}?|what the date of {p} is",
     ),
+    "favourite person": (
+        "Who is {p}?|who {p} is",
+        "What {kind} do I like best?|what {kind} I like best",
+        "What {kind} do I like more than any other?|what {kind} I like more than any other",
+    ),
+    "breed": (
+        "What breed is {p}?|what breed {p} is",
+        "What kind of animal is {p}?|what kind of animal {p} is",
+        "What is the breed of {p}?|what the breed of {p} is",
+    ),
     "favourite": (
         "What is {p}?|what {p} is",
-        "What {kind} {do} I like best?|what {kind} I like best",
-        "What {kind} {do} I like more than any other?|what {kind} I like more than any other",
+        "What {kind} do I like best?|what {kind} I like best",
+        "What {kind} do I like more than any other?|what {kind} I like more than any other",
     ),
 }
 # What an object is asked for by: "What book am I reading?"
-_OBJECTS = {"read": "book", "drive": "car", "speak": "language", "study": "subject"}
+_OBJECTS = {"read": "book", "devour": "book", "drive": "car", "speak": "language", "study": "subject"}
+_COLOURED = {"shade", "color", "colour", "tone"}
 _SYNONYMS = {
     "buy": ("purchase", "purchased"),
     "purchase": ("buy", "bought"),
@@ -121,7 +132,7 @@ _SYNONYMS = {
     "finish": ("complete", "completed"),
     "obtain": ("get", "got"),
 }
-_PERSON_VERBS = {"meet", "marry", "date", "interview", "hire", "visit"}
+_PERSON_VERBS = {"meet", "marry", "date", "interview", "hire"}
 
 
 @dataclass(frozen=True)
@@ -141,9 +152,9 @@ class Target:
 
     value: str
     wh: str
-    left: tuple[str, ...]  # the phrases of the clause that stay in the question
-    tail: str = ""  # a stranded preposition, or "doing"
+    left: tuple[str, ...]  # the phrases of the clause that stay in the question, a stranded preposition in its place
     more: tuple[str, ...] = ()  # other ways to begin: "What kind of lens"
+    short: str = ""  # the value as an answer by itself, where that is more than the value: "a carpenter"
 
 
 def statement(clause: Clause) -> str:
@@ -153,9 +164,11 @@ def statement(clause: Clause) -> str:
 
 def yours(text: str) -> str:
     """A sentence in the user's mouth, turned round into the assistant's."""
+    turned = text
     for pattern, form in _TURNS:
-        text = re.sub(pattern, form, text)
-    return re.sub(rf"\b(?:{'|'.join(_YOURS)})\b", lambda match: _your(match[0]), text)
+        turned = re.sub(pattern, form, turned)
+    turned = re.sub(rf"\b(?:{'|'.join(_YOURS)})\b", lambda match: _YOURS[match[0]], turned)
+    return _capital(turned) if text[:1].isupper() else turned
 
 
 _TURNS = ((r"\bI am\b", "you are"), (r"\bI was\b", "you were"), (r"\bI'm\b", "you are"))
@@ -166,59 +179,71 @@ _YOURS = {
 _YOURS |= {word.capitalize(): form.capitalize() for word, form in _YOURS.items() if word != "I"}
 
 
-def _your(word: str) -> str:
-    return _YOURS[word]
-
-
 def target(clause: Clause, part: Part) -> Target | None:
     """How to ask for a part; None where no wording is sure to be grammatical."""
-    left = tuple(other.phrase for other in clause.parts if other is not part)
     verb = clause.verb
+
+    def asked(wh: str, tail: str = "", *more: str, value: str = part.value, short: str = "") -> Target:
+        same = [(other.role, other.phrase) == (part.role, part.phrase) for other in clause.parts]
+        phrases = (tail if is_it else other.phrase for other, is_it in zip(clause.parts, same, strict=True))
+        return Target(value, wh, tuple(phrase for phrase in phrases if phrase), more, short)
+
+    if part.count and part.kind and part.role in ("object", "prep"):
+        numbers = (f"what number of {part.kind}",) if part.role == "object" else ()
+        return asked(f"how many {part.kind}", part.prep, *numbers, value=part.count)
+    if part.prep in ("for", "at") and part.text.startswith("$"):
+        return asked("how much", part.prep, "what amount")
+    measure = re.fullmatch(r"(?:an? |my |the )?([\w -]+?) of (\d.*)", part.text)
+    if measure and part.role in ("object", "prep") and part.prep not in _UNSTRANDED:
+        return asked(f"what {measure[1]}", part.prep, value=measure[2])
     if part.role == "object":
-        return _object(clause, part, left)
+        wh, more = _object(clause, part)
+        return asked(wh, "", *more, short=part.text)
     if part.role in ("gerund", "verb"):
-        return Target(part.value, "what", left, "doing" if part.role == "gerund" else "to do")
+        return asked("what", "doing" if part.role == "gerund" else "to do")
     if part.role == "place":
-        tail = part.prep if part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return") else ""
-        return Target(part.value, "where", left, tail)
+        stays = part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return", "move")
+        return asked("where", part.prep if stays else "", short=part.text)
     if part.role == "time":
-        return Target(part.value, "when", left) if part.prep in ("in", "on", "during", "at") else None
+        return asked("when") if part.prep in ("in", "on", "during", "at") else None
     if part.role == "clock":
-        return Target(part.value, "what time", left, part.prep if part.prep in ("until", "from") else "", ("when",))
+        return asked("what time", part.prep if part.prep in ("until", "from") else "", "when")
     if part.role == "span":
-        return Target(part.value, "how long", left, "", ("for how long",))
+        return asked("how long", "", "for how long", short=part.text)
     if part.role in ("company", "as", "prep"):
-        wh = "who" if part.role == "company" else "what"
-        if part.prep in ("of", "on", "over", "through", "during", "after", "before", "since", "by", "than", "like"):
-            return None
-        if part.count and part.kind:
-            return Target(part.count, f"how many {part.kind}", left, part.prep)
-        return Target(part.value, wh, left, part.prep)
-    if part.role in ("attr", "name", "adj"):
-        human = part.is_name and clause.party.is_human and part.role == "attr"
-        return Target(part.value, "who" if human else "what", left)
-    return None
+        sound = part.prep not in _UNSTRANDED
+        return asked("who" if part.role == "company" else "what", part.prep, short=part.text) if sound else None
+    human = part.is_name and clause.party.is_human and part.role == "attr"
+    return asked("who" if human else "what", short=part.text) if part.role in ("attr", "name", "adj") else None
 
 
-def _object(clause: Clause, part: Part, left: tuple[str, ...]) -> Target:
-    if part.count and part.kind:
-        return Target(part.count, f"how many {part.kind}", left, "", (f"what number of {part.kind}",))
+# Prepositions whose noun is not asked for: "on what did I ...?" is rarely a question of anyone's.
+_UNSTRANDED = {"of", "on", "over", "through", "during", "after", "before", "since", "by", "than", "like", "in", "at", "out"}
+
+
+def _object(clause: Clause, part: Part) -> tuple[str, tuple[str, ...]]:
+    """The wh-word of an object, and others that fit."""
+    lemma = clause.verb.lemma
     if part.text.startswith("$"):
-        return Target(part.value, "how much", left, "", ("how much money",) if clause.verb.lemma == "spend" else ())
-    if part.is_name and clause.verb.lemma in _PERSON_VERBS and not part.text.startswith(("the ", "The ")):
-        return Target(part.value, "who" if clause.verb.lemma != "visit" else "what", left)
-    noun = _OBJECTS.get(clause.verb.lemma)
-    if noun and (part.is_name or clause.verb.lemma in ("drive", "study")):
-        return Target(part.value, "what", left, "", (f"what {noun}", f"which {noun}"))
+        return "how much", ("how much money",) if lemma == "spend" else ()
+    if part.is_name and lemma in _PERSON_VERBS and not part.text.lower().startswith("the "):
+        return "who", ()
+    if part.noun in _COLOURED and lemma.removeprefix("re") in ("paint", "dye", "colour", "color"):
+        return "what color", ("what colour",)
+    if part.kind and part.is_name:
+        return f"what {part.kind}", (f"which {part.kind}",)
+    noun = _OBJECTS.get(lemma)
+    if noun and (part.is_name or lemma in ("drive", "study")):
+        return "what", (f"what {noun}", f"which {noun}")
     if part.kind and part.word is not None and not part.is_name:
-        return Target(part.value, f"what kind of {part.kind}", left, "", ("what",) if left else ())
-    return Target(part.value, "what", left)
+        return f"what kind of {part.kind}", ("what",) if len(clause.parts) > 1 else ()
+    return "what", ()
 
 
 def questions(clause: Clause, asked: Target, topic: str, full: str) -> tuple[Question, ...]:
     """Distinct wordings with their answers, direct ones first; empty where fewer than wanted are sound."""
     pairs = list(dict.fromkeys(pair for pair in _pairs(clause, asked, topic) if _is_sound(pair, asked.value)))
-    short = _sentence(yours(asked.value))
+    short = _sentence(yours(asked.short or asked.value))
     found: dict[str, Question] = {}
     for ask, wonder in pairs:
         found.setdefault(ask, Question(_capital(ask), short, full, ask, wonder))
@@ -236,28 +261,27 @@ def _is_sound(pair: tuple[str, str], value: str) -> bool:
 
 def _pairs(clause: Clause, asked: Target, topic: str) -> Iterator[tuple[str, str]]:
     yield from _by_topic(clause.party, topic)
-    if topic in ("own name", "name", "names", "job", "diet", "marriage", "nationality", "religion", "pet", "age"):
+    if topic in ("own name", "name", "names", "job", "diet", "marriage", "nationality", "religion", "pet", "age", "breed", "favourite person"):
         return
     for wh in (asked.wh, *asked.more):
         yield _fronted(clause, replace(asked, wh=wh))
     party, verb = clause.party.text, clause.verb
-    rest = _joined(party, verb.finite, *asked.left, asked.tail)
+    rest = _joined(party, verb.finite, *asked.left)
     if verb.tense == "past" and verb.lemma != "be" and asked.wh in ("what", "where", "when", "who"):
         yield f"{asked.wh} was it that {rest}?", f"{asked.wh} it was that {rest}"
     other = _SYNONYMS.get(verb.lemma)
     if other and verb.tense == "past" and not verb.habit and verb.front == "did":
         base, past = other
-        left = (*asked.left, asked.tail)
-        yield f"{asked.wh} did {_joined(party, base, *left)}?", f"{asked.wh} {_joined(party, past, *left)}"
+        ask = f"{_joined(asked.wh, 'did', party, base, *asked.left)}?"
+        yield ask, _joined(asked.wh, party, past, *asked.left)
     yield f"{asked.wh} did I tell you {rest}?", f"{asked.wh} I told you {rest}"
 
 
 def _fronted(clause: Clause, asked: Target) -> tuple[str, str]:
     """The wh-word first, then auxiliary, subject and the rest; embedded without inversion."""
     verb, party = clause.verb, clause.party.text
-    left = (*asked.left, asked.tail)
-    ask = _joined(asked.wh, verb.front, party, verb.habit, verb.rest, *left)
-    return f"{ask}?", _joined(asked.wh, party, verb.finite, *left)
+    ask = _joined(asked.wh, verb.front, party, verb.habit, verb.rest, *asked.left)
+    return f"{ask}?", _joined(asked.wh, party, verb.finite, *asked.left)
 
 
 def _by_topic(party: Party, topic: str) -> Iterator[tuple[str, str]]:
@@ -267,7 +291,7 @@ def _by_topic(party: Party, topic: str) -> Iterator[tuple[str, str]]:
         "p": party.text,
         "ps": party.genitive,
         "kind": re.sub(r"^(?:my|our) favou?rite ", "", party.text),
-        "do": "do" if topic == "favourite" or not third else "does",
+        "do": "does" if third else "do",
         "does": "does" if third else "do",
         "has": "has" if third else "have",
         "is": "am" if own else "is" if third else "are",

@@ -165,7 +165,7 @@ def sentences(text: str) -> Iterator[str]:
             if _SUPPOSED.search(bare):
                 break  # and what follows from it
             if not _SECRET.search(bare):
-                yield bare[:1].upper() + bare[1:] + "."
+                yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
 
 
 def _spoken(content: str) -> str:
