@@ -24,7 +24,7 @@ _MALE = {*words("""
     brother father dad husband boyfriend fiancé son uncle nephew grandfather grandpa landlord godfather godson
     father-in-law brother-in-law
 """)}  # fmt: skip
-_KIN = {*PEOPLE, *words("ex ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy")}
+_KIN = {*PEOPLE, *words("parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy")}
 _BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster")}
 _UNITS = {*words("second minute hour day night week month year decade")}
 _MONTHS = {*words("january february march april may june july august september october november december")}
@@ -36,7 +36,7 @@ _RELATIVE = {*words("""
     other
 """)}  # fmt: skip
 _HABITS = {*words("usually always normally often typically generally regularly mainly mostly")}
-_PASSING = {*words("now already lately recently currently actually just also too so far again though again")}
+_PASSING = {*words("yesterday today tonight tomorrow now already lately recently currently actually just also too so far again though again")}
 _DOUBT = {*words("""
     never hardly barely almost nearly maybe perhaps probably possibly supposedly allegedly no longer anymore
     hopefully potentially eventually if unless whether neither nor soon
@@ -511,7 +511,9 @@ def _parts(verb: Word) -> Iterator[Part]:
 def _nominal(word: Word) -> Iterator[Part]:
     run = _run(word)
     if word.dep == "npadvmod":
-        if word.lemma in _TIMES | _UNITS and not _is_relative(run):
+        if run[0].lower in ("every", "once", "twice") or any(w.lower in _UNITS for w in run[1:] if word.lemma == "time"):
+            yield Part("often", "", spoken_run(run), spoken_run(run), word.lemma)
+        elif word.lemma in _TIMES | _UNITS and not _is_relative(run):
             yield Part("time", "", spoken_run(run), spoken_run(run), word.lemma)
         return
     if word.dep == "attr" and word.tag in ("WP", "WDT"):
@@ -528,11 +530,15 @@ def _nominal(word: Word) -> Iterator[Part]:
 def _detachable(word: Word) -> Word | None:
     """A closing "at Target" that the parser hung on the noun, where it says of the verb where, when or how long."""
     for prep in reversed(word.having("prep")):
-        if prep.lower in ("at", "in", "on", "from", "for", "with", "since"):
+        got = prep.lower != "from" or word.head.lemma in _ACQUIRING
+        if got and prep.lower in ("at", "in", "on", "from", "for", "with", "since", "as"):
             for part in _prepositional(prep):
-                if part.role in ("time", "clock", "span", "company") or part.role == "place" and prep.lower != "in":
+                if part.role in ("time", "clock", "span", "company", "as") or part.role == "place" and prep.lower != "in":
                     return prep
     return None
+
+
+_ACQUIRING = {*words("buy get order purchase receive borrow adopt bring graduate rent hire pick collect")}
 
 
 def _adjectival(word: Word) -> Iterator[Part]:
@@ -556,7 +562,7 @@ def _prepositional(prep: Word) -> Iterator[Part]:
             if tail:
                 yield from _prepositional(tail)
     for gerund in prep.having("pcomp"):
-        if gerund.tag == "VBG":
+        if gerund.tag == "VBG" and prep.lower == "since":
             yield Part("prep", prep.lower, spoken_run(_run(gerund)), spoken_run(_run(gerund)))
 
 
@@ -574,15 +580,27 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
         return "company"
     if prep in ("as", "with", "about", "of", "for"):
         return "as" if prep == "as" else "prep"
+    if _is_small_name(prep, noun):
+        return "place"
     if noun.is_name or noun.lemma in _PLACES:
         return "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
     return "prep"
 
 
+def _is_small_name(prep: str, noun: Word) -> bool:
+    """A town in small letters: "I grew up in manhattan"."""
+    bare = noun.tag == "NN" and not noun.having("det", "poss", "amod", "nummod", "prep") and prep in ("in", "from")
+    return bare and noun.head.head.lemma in ("live", "grow", "bear", "be") and noun.lemma not in _NO_TOWNS
+
+
+_NO_TOWNS = {*words("fear love peace school bed town poverty home college university harmony trouble scratch")} | _TIMES
+
+
 def _part(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index and w.tag == "CD"]
-    if counts and counts[0].text[:1].isupper() and noun.text[:1].isupper():
-        counts = []  # a title: The Seven Husbands
+    titled = counts and counts[0].text[:1].isupper() and noun.text[:1].isupper()  # The Seven Husbands
+    if titled or counts and (noun.tag not in ("NNS", "NNPS") or any(w.text == "$" for w in counts[0].head.subtree())):
+        counts = []
     count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
     kind = spoken_run([w for w in run if counts and w.index > counts[-1].index])
     modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
@@ -590,10 +608,18 @@ def _part(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     if not counts and modifiers and not noun.is_name and noun.tag == "NN":
         kind = noun.text
     bare = list(run)
-    while len(bare) > 1 and (bare[0].lower in _LEADS) and not (bare[0].text[0].isupper() and bare[1].is_name):
+    while len(bare) > 1 and (bare[0].lower in _LEADS) and not (bare[0].text[0].isupper() and bare[1].text[0].isupper()):
         bare = bare[1:]
+    if role == "object":
+        bare = _shortened(bare, noun)
     part = Part(role, prep, spoken_run(run), spoken_run(bare), noun.lemma, noun.is_name, count, kind, noun)
     return _situated(part, noun)
+
+
+def _shortened(run: list[Word], noun: Word) -> list[Word]:
+    """A thing without what it was for or by whom: "a chocolate cake for the party"."""
+    ends = [prep.index for prep in noun.having("prep") if prep.lower not in ("of", "in") and prep.index > noun.index]
+    return [w for w in run if w.index < ends[0]] if ends else run
 
 
 def _situated(part: Part, noun: Word) -> Part:
@@ -641,7 +667,7 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
         joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
         listed = child.dep == "punct" and child.text == "," and word.having("conj")
         apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
-        passing = child.dep == "advmod" and child.lower in _PASSING
+        passing = child.lower in _PASSING or child.dep == "npadvmod" and child.lower in _RELATIVE | _TIMES
         if not passing and (child.dep not in cut or joins or listed or apposed):
             verb_conj = child.dep == "conj" and child.tag.startswith("VB") and not word.tag.startswith("VB")
             if not verb_conj:

@@ -151,10 +151,14 @@ _NO_EVENT = {*words("""
     discuss chat see get let make go come take keep put give show help like love enjoy hate use happen appear prefer
     explain suggest recommend answer reply intend manage struggle fail start begin stop end continue work focus end
     figure turn check deal face wish dream imagine assume doubt refer share follow search google experience
-    appreciate thank turn bring live read study collect teach
+    appreciate thank turn bring live read study collect teach find hit
 """)}  # fmt: skip
 # ... of which these happened nonetheless, if what they are asked for is a name, a number or a place.
-_LIGHT_EVENTS = {*words("get make go take see bring give start live study work read teach come use put have")}
+_LIGHT_EVENTS = {*words("get make go take see bring give start live study work read teach come use put have find hit")}
+_NEED_OBJECT = {*words("""
+    get have make take see bring give read use put buy find spend complete finish collect devour purchase order receive
+    win lose build bake cook add sell keep own
+""")}  # fmt: skip
 _LIFE = {*words("buy purchase adopt sell join build restore paint inherit")}
 _DEFINITE = {*words("the this that these those his her its their your such another")}
 _VAGUE_WORDS = {*words("""
@@ -193,6 +197,10 @@ def _finished(draft: Draft, text: str) -> Fact | None:
 def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
     for clause in (*_nicknames(sentence), *_restated(sentence, cast), *_made_and_named(sentence), *clauses(sentence, cast)):
         if any(part.role == "other" for part in clause.parts):
+            continue
+        objects = sum(part.role == "object" for part in clause.parts)
+        lacking = not objects and clause.verb.lemma in _NEED_OBJECT and " get " not in f" {clause.verb.rest} "
+        if objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye") or lacking and not clause.part("clock"):
             continue
         for rule in RULES:
             drafts = [draft for draft in rule(clause) if draft is not None]
@@ -259,6 +267,8 @@ def _role(clause: Clause) -> Iterator[Draft]:
     place = next((p for p in clause.parts if p.prep == "from" and p.is_name), None)
     if verb.tense == "used" and attr and not _leans(attr) and party.text == "I":
         yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "used to be"))
+    elif attr and verb.tense == "present" and (years := _years(attr)) and len(clause.parts) == 1:
+        yield Draft(clause, Target(years, "how old", ()), "fact", f"{party.text}|age", "age")
     elif attr and attr.noun in _TRAITS["diet"] | _TRAITS["religion"]:
         yield from _trait(clause, attr)
     elif attr and attr.word and _is_job(attr) and attr.word.tag != "NNP":
@@ -277,6 +287,12 @@ def _role(clause: Clause) -> Iterator[Draft]:
         yield from _made(_draft(clause, place, "fact", "origin", "origin"))
 
 
+def _years(attr: Part) -> str:
+    """The number of "I'm 19" and "I'm a 56 year old woman"."""
+    match = re.fullmatch(r"(\d{1,2})|an? (\d{1,3})[- ]years?[- ]old (?:man|woman|boy|girl|male|female)", attr.text)
+    return (match[1] or match[2]) if match else ""
+
+
 def _is_job(attr: Part) -> bool:
     noun = attr.noun.lower()
     lead = attr.text.split()[0].lower()
@@ -292,6 +308,9 @@ def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
         number = next(w.text for year in adj.word.having("npadvmod") for w in year.having("nummod"))
         told = replace(clause, parts=(adj,))
         yield Draft(told, Target(number, "how old", (), short=f"{number} years old"), "fact", f"{clause.party.text}|age", "age")
+    elif adj.noun in ("afraid", "scared", "terrified") and of and of.prep == "of" and not _leans(of):
+        told = replace(clause, parts=(replace(adj, text=adj.noun), of))
+        yield Draft(told, Target(of.value, "what", (f"{adj.noun} of",)), "preference", f"{clause.party.text}|fear|{fold(of.value)}")
     else:
         yield from _trait(clause, adj)
 
@@ -362,7 +381,7 @@ def _having(clause: Clause) -> Iterator[Draft]:
     if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute"):
         yield from _made(_draft(clause, part, "fact", slot))
     elif Party("", part.noun).is_animal and part.word.tag == "NN":
-        yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", "pet"))
+        yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", "pet" if clause.verb.tense == "present" else ""))
     elif (of := next((p for p in clause.parts if p.prep == "in"), None)) and part.noun in ("degree", "phd", "master"):
         yield from _made(_draft(clause, of, "fact", "degree", "degree"))
     elif part.kind and _is_telling(part):
@@ -386,9 +405,12 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     if (verb.lemma in ("stand", "bear")) != verb.finite.startswith("can't"):
         return
     part = clause.part("object", "gerund", "verb")
-    if part is None or _leans(part) or part.noun in _HEADS_OF_NOTHING or len(part.value.split()) > 8:
+    coloured = part is not None and part.text.startswith(("the color ", "the colour "))
+    if part is None or _leans(part) and not coloured or part.noun in _HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
-    if part.role == "object" and part.word and (part.word.tag == "PRP" or part.text.lower().startswith(("the ", "my "))):
+    start = part.text.lower()
+    known = start.startswith(("the ", "my ", "all the ", "both ")) and not start.startswith(("the color", "the colour"))
+    if part.role == "object" and part.word and (part.word.tag == "PRP" or known):
         return
     told = _only(clause, part)
     told = replace(told, parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in")))
@@ -420,10 +442,22 @@ def _state(clause: Clause) -> Iterator[Draft]:
         yield from _made(_draft(told, part, "fact", "|".join(filter(None, (verb.lemma, slot, alike))), topic))
 
 
+def _routine(clause: Clause) -> Iterator[Draft]:
+    """"I walk three miles every day", "we play tennis every other week"."""
+    part = clause.part("often")
+    if part and clause.verb.tense == "present" and clause.party.is_human and clause.verb.lemma not in ("be", "have"):
+        if clause.verb.lemma not in _NO_EVENT | {"feel"} or clause.verb.lemma in _LIGHT_EVENTS:
+            if not clause.part("object") or not _leans(clause.part("object") or part):
+                told = _only(clause, part)
+                if len(told.parts) > 1 or clause.verb.lemma in ("swim", "run", "exercise", "meditate", "jog"):
+                    yield from _made(_draft(told, part, "fact", f"{clause.verb.lemma}|often"))
+
+
 def _is_habit(verb: Verb, part: Part) -> bool:
     """A plain noun is enough for what one always does: "I play chess", "I study law"."""
     lasting = verb.tense == "present" and part.role in ("object", "as") and part.noun not in _HEADS_OF_NOTHING
-    return lasting and len(part.text.split()) <= 4
+    housed = verb.tense == "present" and part.role == "place" and verb.lemma in ("live", "work") and len(part.text.split()) <= 4
+    return housed or lasting and len(part.text.split()) <= 4
 
 
 def _event(clause: Clause) -> Iterator[Draft]:
@@ -475,6 +509,8 @@ def _event_topic(verb: Verb, part: Part) -> str:
 
 def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
+    if verb.lemma == "have" and part.role != "span" or verb.lemma in _NEED_OBJECT and part.text.startswith(("my ", "our ")):
+        return False
     if verb.lemma in _LIGHT_EVENTS and not (part.is_name or part.count or part.role in ("span", "clock")):
         return False
     if part.role == "object":
@@ -505,7 +541,7 @@ def _measure(clause: Clause) -> Iterator[Draft]:
         yield Draft(replace(clause, parts=(part,)), Target(part.value, wh, ()), "fact", f"{clause.party.text}|{clause.verb.lemma}")
 
 
-RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _state, _event, _measure)
+RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, _state, _event, _measure)
 
 
 # ---- statements without a clause of their own
@@ -550,7 +586,7 @@ def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
             continue
         party = party_of(word, cast)
         rest = sentence[word.index + 1 :]
-        mark = next((w for w in rest[:7] if w.text in ("-", "–", ":", "(")), None)
+        mark = next((w for w in rest[:7] if w.text in ("-", "–", "—", ":", "(")), None)
         if party is None or mark is None or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1]):
             continue
         value: list[Word] = []

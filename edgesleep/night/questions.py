@@ -200,10 +200,13 @@ def target(clause: Clause, part: Part) -> Target | None:
         wh, more = _object(clause, part)
         return asked(wh, "", *more, short=part.text)
     if part.role in ("gerund", "verb"):
-        return asked("what", "doing" if part.role == "gerund" else "to do")
+        return asked("what", "doing" if part.role == "gerund" else "to do", value=part.value.removeprefix("to "))
+    if part.role == "often":
+        return asked("how often")
     if part.role == "place":
         stays = part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return", "move")
-        return asked("where", part.prep if stays else "", short=part.text)
+        lost = verb.rest.endswith((" up", " down", " back", " out", " over")) and verb.lemma != "grow"
+        return None if lost else asked("where", part.prep if stays else "", short=part.text)
     if part.role == "time":
         return asked("when") if part.prep in ("in", "on", "during", "at") else None
     if part.role == "clock":
@@ -247,9 +250,10 @@ def questions(clause: Clause, asked: Target, topic: str, full: str) -> tuple[Que
     found: dict[str, Question] = {}
     for ask, wonder in pairs:
         found.setdefault(ask, Question(_capital(ask), short, full, ask, wonder))
+    plain = [pair for pair in pairs if "I told you" not in pair[1]]
     for number, frame in enumerate(_FRAMES):
-        if pairs and len(found) < MOST:
-            ask, wonder = pairs[number % len(pairs)]
+        if plain and len(found) < MOST:
+            ask, wonder = plain[number % len(plain)]
             text = _capital(frame.format(ask=ask, wonder=wonder))
             found.setdefault(text, Question(text, short, full, ask, wonder))
     return tuple(found.values())[:MOST] if len(found) >= WANTED else ()

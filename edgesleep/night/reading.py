@@ -114,7 +114,7 @@ _END = re.compile(r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?
 _STARTS = _any("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
     | call me | what | what's | how | which | where | who | who's | when | why | can | could | would | should
-    | do | does | did | is | are | any | there's""")
+    | do | does | did | is | are | any | there's | have you | has it | were you | don't you""")
 # Where one sentence runs on into the next: at a strong mark, or at a comma before a new subject.
 _RUN_ON = re.compile(
     rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{_STARTS}\b)|\s*—\s*(?={_STARTS}\b)"
@@ -164,6 +164,7 @@ def sentences(text: str) -> Iterator[str]:
             bare = _OPENING.sub("", part.strip()).strip(" .!…,:")
             if _SUPPOSED.search(bare):
                 break  # and what follows from it
+            bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
             if not _SECRET.search(bare):
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
 
