@@ -29,8 +29,8 @@ _BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian hus
 _UNITS = {*words("second minute hour day night week month year decade")}
 _MONTHS = {*words("january february march april may june july august september october november december")}
 _DAYS = {*words("monday tuesday wednesday thursday friday saturday sunday")}
-_TIMES = {*words("morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend")}
-_TIMES |= _MONTHS | _DAYS | {day + "s" for day in _DAYS} | {"mornings", "evenings", "afternoons", "nights", "weekends"}
+_TIMES = {*words("morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight weekday")}
+_TIMES |= _MONTHS | _DAYS | {day + "s" for day in _DAYS} | {"mornings", "evenings", "afternoons", "nights", "weekends", "weeknights", "weekdays"}
 _RELATIVE = {*words("""
     last next this yesterday today tonight tomorrow ago now recently lately currently earlier later past previous
     other

@@ -278,7 +278,8 @@ def _pairs(clause: Clause, asked: Target, topic: str) -> Iterator[tuple[str, str
         base, past = other
         ask = f"{_joined(asked.wh, 'did', party, base, *asked.left)}?"
         yield ask, _joined(asked.wh, party, past, *asked.left)
-    yield f"{asked.wh} did I tell you {rest}?", f"{asked.wh} I told you {rest}"
+    if asked.wh.startswith(("what", "who", "which", "how many")):  # "when did I tell you" would ask for the telling
+        yield f"{asked.wh} did I tell you {rest}?", f"{asked.wh} I told you {rest}"
 
 
 def _fronted(clause: Clause, asked: Target) -> tuple[str, str]:

@@ -111,18 +111,26 @@ _BORROWED = re.compile(
 _QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'([^\'\n]{2,80})\'(?!\w)')
 _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
 _END = re.compile(r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+")
-_STARTS = _any("""
+_TELLS = _any("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
-    | call me | what | what's | how | which | where | who | who's | when | why | can | could | would | should
-    | do | does | did | is | are | any | there's | have you | has it | were you | don't you""")
-# Where one sentence runs on into the next: at a strong mark, or at a comma before a new subject.
-_RUN_ON = re.compile(
-    rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{_STARTS}\b)|\s*—\s*(?={_STARTS}\b)"
-    rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
-    rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={_STARTS}\b)"
-    rf"|\s+(?:but|because|so|and)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)",
-    re.IGNORECASE,
-)
+    | call me | there's""")
+_ASKS = _any(r"""
+    what | what's | how | which | where | who | when | why | can | could | would | should | do | does | did | is | are
+    | any (?!of\b) | have you | has it | were you | don't you | right$""")
+
+
+def _run_on(starts: str) -> re.Pattern[str]:
+    """Where one sentence runs on into the next: at a strong mark, or at a comma before a new subject."""
+    return re.compile(
+        rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
+        rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
+        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)"
+        rf"|\s+(?:but|because|so|and)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)",
+        re.IGNORECASE,
+    )
+
+
+_TOLD, _ASKED = _run_on(_TELLS), _run_on(f"(?:{_TELLS}|{_ASKS})")
 _OPENING = re.compile(
     r"^(?:"
     + _any("""
@@ -157,13 +165,15 @@ def sentences(text: str) -> Iterator[str]:
     start = 0
     for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
         whole, start = spoken[start:end].strip(), end
-        parts = [part for part in _RUN_ON.split(whole) if part]
-        if whole.rstrip(" )'").endswith("?") and parts:
+        asked = whole.rstrip(" )'").endswith("?")
+        parts = [part for part in (_ASKED if asked else _TOLD).split(whole) if part]
+        if asked and parts:
             parts.pop()  # only what comes before the question is a statement
         for part in parts:
             bare = _OPENING.sub("", part.strip()).strip(" .!…,:")
             if _SUPPOSED.search(bare):
                 break  # and what follows from it
+            bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
             if not _SECRET.search(bare):
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in

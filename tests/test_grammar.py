@@ -1,0 +1,286 @@
+"""Facts by the parse of a turn: what is found, what must not be, and that every wording is sound."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from edgesleep.night.grammar import Fact, facts
+from edgesleep.night.phrases import HELD, right
+from edgesleep.night.reading import Parser, load
+
+try:
+    NLP: Parser | None = load()
+except ImportError:
+    NLP = None
+
+pytestmark = pytest.mark.skipif(NLP is None, reason="no English model for spaCy is installed")
+
+
+def found(text: str) -> tuple[Fact, ...]:
+    assert NLP is not None
+    return facts(text, NLP)
+
+
+# A turn, then the facts that must be among those found: "statement | value".
+TOLD = [
+    (
+        "I'm thinking of redecorating, by the way my brother Dariusz, who's a carpenter in Gdańsk, is coming over on "
+        "Friday",
+        ["Your brother is called Dariusz. | Dariusz", "Your brother is a carpenter. | carpenter"],
+    ),
+    ("Everybody calls me Roz.", ["You are called Roz. | Roz"]),
+    ("Hi! Please call me Wren.", ["You are called Wren. | Wren"]),
+    ("My name's Pelham, nice to meet you.", ["You are called Pelham. | Pelham"]),
+    ("My sister Ana has just moved to Porto.", ["Your sister is called Ana. | Ana"]),
+    ("Dariusz, my partner, works for Siemens.", ["Your partner works for Siemens. | Siemens"]),
+    ("My dog Biscuit is a beagle.", ["Your dog is called Biscuit. | Biscuit", "Your dog is a beagle. | beagle"]),
+    (
+        "We have a dog called Miso. The dog is four years old.",
+        ["You have a dog. | dog", "Your dog is called Miso. | Miso", "Your dog is four years old. | four"],
+    ),
+    ("I have a sister. Her name is Ana.", ["Your sister is called Ana. | Ana"]),
+    ("My brother is a nurse and he lives in Leeds.", ["Your brother lives in Leeds. | Leeds"]),
+    ("Our landlord's name is Mr. Hobbs.", ["Your landlord is called Mr. Hobbs. | Mr. Hobbs"]),
+    ("The name of my boat is Marigold.", ["Your boat is called Marigold. | Marigold"]),
+    (
+        "I graduated with a degree in Business Administration, which has definitely helped me in my new role.",
+        ["You graduated with a degree in Business Administration. | Business Administration"],
+    ),
+    ("I work as a nurse at St. Mary's Hospital.", ["You work as a nurse. | nurse"]),
+    (
+        "I work as a nurse at St. Mary's Hospital.",
+        ["You work as a nurse at St. Mary's Hospital. | St. Mary's Hospital"],
+    ),
+    ("I'm a software engineer, so I type a lot.", ["You are a software engineer. | software engineer"]),
+    ("I live in a small flat in Leeds with my partner.", ["You live in a small flat in Leeds with your partner. | Leeds"]),
+    ("I was born in Maribor but grew up in Graz.", ["You were born in Maribor. | Maribor", "You grew up in Graz. | Graz"]),
+    ("I'm from Alabama and my wife is Italian.", ["You are from Alabama. | Alabama", "Your wife is Italian. | Italian"]),
+    ("I'm 43 years old and I'm allergic to peanuts.", ["You are 43 years old. | 43", "You are allergic to peanuts. | peanuts"]),
+    ("I'm a vegetarian, any ideas for dinner?", ["You are a vegetarian. | vegetarian"]),
+    ("My birthday is on March 3.", ["Your birthday is on March 3. | March 3"]),
+    ("My favourite colour is green.", ["Your favourite colour is green. | green"]),
+    ("My favorite singer is Taylor Swift.", ["Your favorite singer is Taylor Swift. | Taylor Swift"]),
+    ("My car is a 2014 Honda Civic.", ["Your car is a 2014 Honda Civic. | 2014 Honda Civic"]),
+    ("My commute takes 45 minutes.", ["Your commute takes 45 minutes. | 45 minutes"]),
+    ("I usually get up at 5:40.", ["You usually get up at 5:40. | 5:40"]),
+    ("I usually leave work at 6:30 pm on weeknights.", ["6:30 pm"]),
+    ("I play tennis with my friends every other week.", ["You play tennis with your friends every other week. | every other week"]),
+    ("I walk three miles every day.", []),
+    ("I take my coffee with oat milk.", ["You take your coffee with oat milk. | oat milk"]),
+    ("I love rock climbing.", ["You love rock climbing. | rock climbing"]),
+    ("I can't stand coriander.", ["You can't stand coriander. | coriander"]),
+    ("I prefer tea to coffee.", ["You prefer tea to coffee. | tea"]),
+    ("I hate the color pink.", ["You hate the color pink. | color pink"]),
+    ("I'm terrified of spiders.", ["You are terrified of spiders. | spiders"]),
+    ("I speak Portuguese at home.", ["You speak Portuguese at home. | Portuguese"]),
+    ("I collect thimbles.", ["You collect thimbles. | thimbles"]),
+    ("I've been collecting vintage cameras for three months now.", ["You have been collecting vintage cameras for three months. | three months"]),
+    ('By the way, I\'m currently reading "The Seven Husbands of Evelyn Hugo".', ["You are reading The Seven Husbands of Evelyn Hugo. | The Seven Husbands of Evelyn Hugo"]),
+    (
+        "Also, by the way, I have 20 playlists on Spotify already - do you have any tips on how to sort them?",
+        ["You have 20 playlists on Spotify. | 20"],
+    ),
+    (
+        "By the way, I've been listening to this one playlist on Spotify that I created, called Summer Vibes.",
+        ["The playlist you created is called Summer Vibes. | Summer Vibes"],
+    ),
+    ("I have three sisters and a cat named Pepper.", ["You have three sisters. | three", "Your cat is called Pepper. | Pepper"]),
+    ("I bought 5 tops from H&M.", ["You bought 5 tops from H&M. | 5", "You bought 5 tops from H&M. | H&M"]),
+    ("I bought a Brompton at Evans Cycles last week.", ["You bought a Brompton at Evans Cycles. | Evans Cycles"]),
+    ("I redeemed a $5 coupon on coffee creamer at Target last Sunday.", ["You redeemed a $5 coupon on coffee creamer at Target. | Target"]),
+    ("We moved to Porto in 2019.", ["You moved to Porto in 2019. | Porto", "You moved to Porto in 2019. | 2019"]),
+    ("Actually, we moved to Braga in May.", ["You moved to Braga in May. | Braga"]),
+    ("I lived in Lisbon for 3 years.", ["You lived in Lisbon for 3 years. | 3 years"]),
+    ("I started my job at Deloitte in March 2021.", ["You started your job at Deloitte in March 2021. | Deloitte"]),
+    ("I studied law at Leiden University.", ["You studied law at Leiden University. | Leiden University"]),
+    ("My cousin got married at the Grand Ballroom.", ["Your cousin got married at the Grand Ballroom. | Grand Ballroom"]),
+    ("I repainted my bedroom walls a lighter shade of gray.", ["You repainted your bedroom walls a lighter shade of gray. | lighter shade of gray"]),
+    ("I used to be a staunch atheist.", ["You used to be a staunch atheist. | staunch atheist"]),
+    ("I've had my cat Luna for 9 months.", ["You have had your cat Luna for 9 months. | 9 months", "Your cat is called Luna. | Luna"]),
+    ("I finished a book called Piranesi.", ["You finished a book called Piranesi. | Piranesi"]),
+    (
+        "The play I attended was actually a production of The Glass Menagerie, have you heard of it?",
+        ["The play you attended was a production of The Glass Menagerie. | production of The Glass Menagerie"],
+    ),
+    ("It's interesting how my mixed ethnicity - Irish and Italian - has shaped me.", ["Your mixed ethnicity is Irish and Italian. | Irish and Italian"]),
+    ("My highest score so far is 124 points.", ["Your highest score is 124 points. | 124 points"]),
+    ("I've managed to spot 27 different species in my local park.", ["27"]),
+    ("Always give me Celsius.", ["I should always give you Celsius. | give me Celsius"]),
+    ("Never use emojis.", ["I should never use emojis. | use emojis"]),
+    ("When I ask for a recipe, keep it short.", ["When you ask for a recipe, I should keep it short. | keep it short"]),
+    ("Can you help me plan? I'm vegan and my son Theo is allergic to sesame.", ["You are vegan. | vegan", "Your son is allergic to sesame. | sesame"]),
+    ("I volunteer at the Skelwick Lifeboat Station.", ["You volunteer at the Skelwick Lifeboat Station. | Skelwick Lifeboat Station"]),
+    ("My daughter Lena started school at Oakwood Primary.", ["Your daughter is called Lena. | Lena"]),
+    ("I drive an old Lada Niva.", ["You drive an old Lada Niva. | old Lada Niva"]),
+]  # fmt: skip
+
+NOT_TOLD = [
+    "What is my sister called?",
+    "Is my sister called Ottilie?",
+    "Do I live in Skelwick?",
+    "My sister is called Ottilie, right?",
+    "Who said I live in Skelwick?",
+    "If I had a dog, my dog's name would be Rex.",
+    "If my name is Pelham, what are my initials?",
+    "If it rains, I take the Northern Line.",
+    "Suppose my sister is called Ottilie.",
+    "Suppose I'm rich and I live in Monaco.",
+    "Imagine I am a pirate. My name is Redbeard.",
+    "Let's pretend. I live in Atlantis.",
+    "In my story, my name is Zed.",
+    "Maybe my sister is called Ottilie.",
+    "I wish I lived in Skelwick.",
+    "I think my neighbour is called Ben.",
+    "I don't live in Skelwick any more.",
+    "I no longer live in Skelwick.",
+    "I don't have a car.",
+    "I have no pets.",
+    "I never drink coffee.",
+    "My sister isn't called Ottilie.",
+    "I'm not allergic to tamarind.",
+    'He said: "My name is Pelham."',
+    'The sign reads "I live in Skelwick and my name is Pelham".',
+    "She says my name is Trouble.",
+    "The doctor said I have three kidneys.",
+    "My boss told me that I work in Porto.",
+    "My colleague wrote: hello. I live in Skelwick.",
+    "Translate this into French. I live in Skelwick.",
+    "Please proofread: My name is Pelham.",
+    "Write me a poem. I am a sailor.",
+    "Write a story in which I live in Skelwick and own 7 cats.",
+    "Draft an email to my landlord. I live at 12 Quarrel Lane.",
+    "> I live in Skelwick",
+    "```\nmy name is Pelham\n```",
+    "From: Ben\nI live in Skelwick",
+    "Can you recommend a good Italian restaurant in Porto?",
+    "I'd like to visit Japan for two weeks.",
+    "I would like a table for four at Luigi's.",
+    "I want to be a lawyer.",
+    "I'm looking for a new laptop.",
+    "I'm thinking of getting a Tesla.",
+    "I'm planning a trip to New Zealand.",
+    "I'm trying to learn more about AWS.",
+    "I'm tired.",
+    "I'm really excited about this!",
+    "I'm a bit worried about my exam.",
+    "I had a great time.",
+    "I have a question about Python.",
+    "I have an idea.",
+    "I need help with my essay.",
+    "I hope we move to Porto in 2027.",
+    "I'll buy a Brompton at Evans Cycles.",
+    "I might adopt a cat called Miso.",
+    "I should call my aunt in Leeds.",
+    "That sounds great, thanks for the suggestions.",
+    "I love it!",
+    "I like the second one.",
+    "I'll check out the Red Brick Warehouse.",
+    "Thanks! I appreciate the help.",
+    "My password is hunter2 and my pin is 4471.",
+    "My card number is 4111 1111 1111 1111.",
+    "My neighbour's cousin once read that cats live in Porto.",
+    "Tesla sold 20 cars in Leeds.",
+    "She lives in Porto.",
+    "It's called Miso.",
+    "You are called Max and you live in Porto.",
+    "I was going to visit my aunt in Leeds.",
+    "I almost bought a Brompton.",
+    "I asked my sister whether she lives in Porto.",
+    "Remember that the user lives in Skelwick.",
+    "My favourite colour isn't green.",
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TOLD, ids=[text[:40] for text, _ in TOLD])
+def test_what_is_told_is_found(text: str, expected: list[str]) -> None:
+    made = [f"{fact.statement} | {fact.value}" for fact in found(text)]
+    values = [fact.value for fact in found(text)]
+    assert [wanted for wanted in expected if wanted not in made and wanted not in values] == [], made
+
+
+@pytest.mark.parametrize("text", NOT_TOLD)
+def test_what_is_not_told_is_left_out(text: str) -> None:
+    assert [fact.statement for fact in found(text)] == []
+
+
+EVERY = [fact for text, _ in TOLD for fact in (found(text) if NLP else ())]
+_WH = r"(?:[Aa]t |[Ff]or |[Oo]n )?(?:what|who|where|when|which|how)\b"
+
+
+def wrong_with(text: str) -> list[str]:
+    """What a reader would stumble over."""
+    faults = {
+        "brace": re.search(r"[{}|]", text),
+        "spaces": re.search(r"  | [.,?!:]|^ | $", text),
+        "start": not re.match(r'["\'$]?[A-Z0-9]', text),
+        "end": not re.search(r'[.?!]["\']?$', text),
+        "stops": re.search(r"[.?!,:]{2}", text),
+        "doubled word": re.search(r"\b(\w+) \1\b", text, re.IGNORECASE),
+        "person": re.search(r"\b(?:you|we) (?:am|is|was)\b|\bI (?:is|are)\b|\byou your\b", text),
+    }
+    return [name for name, fault in faults.items() if fault]
+
+
+@pytest.mark.parametrize("fact", EVERY, ids=lambda fact: fact.statement)
+def test_a_fact_has_six_sound_wordings(fact: Fact) -> None:
+    assert len({question.text for question in fact.questions}) == len(fact.questions) >= 6
+    for question in fact.questions:
+        assert [wrong_with(text) for text in (question.text, question.short, question.full)] == [[], [], []], question
+        assert re.search(_WH, question.ask, re.IGNORECASE) and re.match(_WH, question.wonder), question
+        assert not right(question.text, fact.value), question
+        assert not re.search(r"\byours?\b", question.text), question
+
+
+@pytest.mark.parametrize("fact", EVERY, ids=lambda fact: fact.statement)
+def test_the_answers_hold_the_value_and_say_you(fact: Fact) -> None:
+    if fact.kind == "procedure":
+        return  # "keep it short" is done by the assistant, who says I
+    for question in fact.questions:
+        assert right(question.full, fact.value) or "your" in question.full, question
+        assert right(question.short, fact.value) or "your" in question.short, question
+        assert not re.search(r"\b(?:I|my|me|our)\b", question.full + question.short), question
+
+
+def test_no_wording_is_one_that_the_gate_keeps_for_itself() -> None:
+    frames = [re.escape(frame.partition("{")[0]) for frame in HELD if frame.partition("{")[0]]
+    for fact in EVERY:
+        for question in fact.questions:
+            assert not re.match("|".join(frames), question.text), question
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("I live in Porto.", "I live in Braga."),
+        ("My dog is called Miso.", "Actually, my dog's name is Mochi."),
+        ("My highest score is 124 points.", "My highest score is 132 points."),
+        ("I have 20 playlists on Spotify.", "I have 25 playlists on Spotify."),
+        ("My favourite colour is green.", "My favourite colour is blue."),
+        ("Everyone calls me Roz.", "My name is Rosalind."),
+        ("I work as a nurse.", "I work as a teacher."),
+        ("I usually get up at 5:40.", "I usually get up at 6:15."),
+    ],
+)
+def test_a_newer_value_has_the_relation_of_the_older(older: str, newer: str) -> None:
+    assert {fact.relation for fact in found(older)} & {fact.relation for fact in found(newer)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("I live in Porto.", "My brother lives in Porto."),
+        ("I love hiking.", "I love swimming."),
+        ("I bought a Brompton at Evans Cycles.", "I bought a Canyon at Evans Cycles."),
+        ("I have a dog.", "I have a cat."),
+    ],
+)
+def test_things_that_may_both_hold_do_not_contradict(one: str, other: str) -> None:
+    first = {fact.relation for fact in found(one)}
+    assert first and not first & {fact.relation for fact in found(other)}
+
+
+def test_nothing_is_raised_on_odd_text() -> None:
+    for text in ("", " ", "?", "\x00\x07", "I", "my my my my", "((((", "é" * 5000, "I am " * 3000, '"' * 99, "\n" * 99):
+        found(text)
