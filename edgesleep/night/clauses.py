@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgesleep.night.phrases import article
 from edgesleep.night.reading import Word
 from edgesleep.night.relations import ANIMALS, PEOPLE, words
 
@@ -51,6 +52,7 @@ _PLACES = {*words("""
 """)}  # fmt: skip
 # Verbs whose clause is a statement of the user's own, for all that it stands under another verb.
 _ADMITTED = {*words("realize realise notice mention admit confess remember recall")}
+_GLAD = {*words("glad happy proud lucky grateful thankful surprised sad thrilled excited")}
 _ASIDES = {"because", "since", "as", "although", "though", "while"}
 
 
@@ -167,10 +169,26 @@ def clauses(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         party = party_of(subject, cast)
         verb = _verb(word)
         if party and verb:
-            for parts in _listed(tuple(_parts(word))):
+            for parts in _listed((*_gap(word, subject), *_parts(word))):
                 clause = Clause(party, verb, parts)
                 yield clause
                 yield from _introduced(clause, cast)
+
+
+def _gap(verb: Word, subject: Word) -> Iterator[Part]:
+    """Of "the baking class I took in Leeds", the class is the object."""
+    if verb.dep != "relcl" or subject.tag in ("WP", "WDT") or any(d.index > verb.index for d in verb.having("dobj")):
+        return
+    if any(not prep.having("pobj", "pcomp") for prep in verb.having("prep")) or verb.having("xcomp", "ccomp"):
+        yield Part("other", "", "", "")
+        return
+    noun = verb.head
+    run = [w for w in _run(noun) if w.lower not in _LEADS | {"the"}]
+    if run and noun.tag in ("NN", "NNS") and not noun.having("prep"):
+        part = _part("object", "", noun, run)
+        yield replace(part, text=part.text if noun.tag == "NNS" or part.count else f"{article(part.text)} {part.text}")
+    else:
+        yield Part("other", "", "", "")
 
 
 def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
@@ -318,11 +336,24 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
     if owned is None:
         return
     owned = cast.see(owned)
+    yield from _placed(word)
     title = called(word)
     if title or (owned.name and (owned.is_human or owned.is_animal)):
         name = title or owned.name
         cast.see(replace(owned, name=name))
         yield naming(owned, name)
+
+
+def _placed(word: Word) -> Iterator[Clause]:
+    """"my new apartment in Harajuku": it is there."""
+    home = word.lemma in _PLACES and word.tag == "NN" and any(poss.lower in ("my", "our") for poss in word.having("poss"))
+    for prep in word.having("prep") if home else ():
+        for place in prep.having("pobj"):
+            if prep.lower == "in" and place.is_name and not place.having("det") and not _is_relative(_run(place)):
+                text = spoken_run([w for w in _run(word) if w.index < prep.index])
+                party = Party(text[:1].lower() + text[1:], word.lemma)
+                part = replace(_part("place", "in", place, _run(place)), is_name=True)
+                yield Clause(party, Verb("be", "is", "", "is", "present"), (part,))
 
 
 def called(word: Word) -> str:
@@ -376,11 +407,18 @@ def _stands(verb: Word) -> bool:
         return _stands(verb.head) and not _is_conditional(verb.head)
     if verb.dep == "relcl":
         return verb.head.is_noun and not any(w.lower in ("whose", "whom", "where", "when") for w in verb.subtree())
+    if verb.dep == "advcl" and verb.tag == "VBD" and not verb.head.tag == "VB" and not _is_doubted(verb.head):
+        when = [w.lower for w in verb.having("mark", "advmod")]
+        if {*when} & {"when", "after", "before"} and _stands(verb.head):
+            return True
     if verb.dep == "advcl":
         return bool(marks) and marks[0] in _ASIDES and _stands(verb.head)
     if verb.dep in ("ccomp", "parataxis"):
         above = verb.head
         admitted = above.lemma in _ADMITTED and any(s.lower == "i" for s in above.having("nsubj"))
+        glad = above.lower in _GLAD and above.dep == "acomp" and any(s.lower == "i" for s in above.head.having("nsubj"))
+        if glad and not _is_doubted(above.head):
+            return marks in ([], ["that"])
         return admitted and marks in ([], ["that"]) and not verb.having("advmod") or verb.dep == "parataxis"
     return False
 
@@ -415,9 +453,10 @@ def _verb(word: Word) -> Verb | None:
     if inner and word.lemma == "use":
         return Verb(inner.lemma, "did", f"use to {inner.text}", f"used to {inner.text}", "used")
     if inner and (not auxes or auxes == ["have"]):
-        front, rest = (auxes[0], "managed") if auxes else ("did", "manage")
-        finite = " ".join([*auxes, f"managed to {inner.text}"])
-        return Verb(inner.lemma, front, f"{rest} to {inner.text}", finite, "perfect" if auxes else "past")
+        to = "" if inner.tag == "VBG" else "to "
+        front, rest = (auxes[0], word.lower) if auxes else ("did", word.lemma)
+        finite = " ".join([*auxes, f"{word.lower} {to}{inner.text}"])
+        return Verb(inner.lemma, front, f"{rest} {to}{inner.text}", finite, "perfect" if auxes else "past")
     got = _got(word, auxes)
     if got:
         return got
@@ -432,9 +471,10 @@ def _verb(word: Word) -> Verb | None:
 
 def _inner(word: Word) -> Word | None:
     """The verb that counts in "I used to live" and "I managed to spot"."""
-    if word.lemma not in ("use", "manage") or word.tag not in ("VBD", "VBN") or word.having("dobj"):
+    form = {"use": "VB", "manage": "VB", "get": "VB", "finish": "VBG", "start": "VBG", "begin": "VBG"}.get(word.lemma)
+    if form is None or word.tag not in ("VBD", "VBN") or word.having("dobj"):
         return None
-    return next((verb for verb in word.having("xcomp") if verb.tag == "VB"), None)
+    return next((verb for verb in word.having("xcomp") if verb.tag == form), None)
 
 
 _TURNING = {"married", "engaged", "divorced", "promoted"}
@@ -566,6 +606,9 @@ def _prepositional(prep: Word) -> Iterator[Part]:
             yield Part("prep", prep.lower, spoken_run(_run(gerund)), spoken_run(_run(gerund)))
 
 
+_DATE = re.compile(rf"^(?:the )?(?:{'|'.join(_MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(_MONTHS)})|\d\d?/\d\d?)\b")
+
+
 def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
     text = spoken_run(run).lower()
     if re.fullmatch(r"(?:around |about )?\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", text) and prep in (
@@ -574,7 +617,7 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
         return "clock"
     if noun.lemma in _UNITS and prep in ("for", "in", "over"):
         return "span" if prep == "for" else "prep"
-    if re.fullmatch(r"(?:19|20)\d\d", noun.text) or noun.lemma in _TIMES or noun.lower in _TIMES:
+    if _DATE.search(text) or re.fullmatch(r"(?:19|20)\d\d", noun.text) or noun.lemma in _TIMES or noun.lower in _TIMES:
         return "time" if prep in ("in", "on", "at", "since", "during", "until", "by") else "prep"
     if prep == "with" and (noun.lemma in _KIN or noun.is_name):
         return "company"
@@ -582,9 +625,20 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
         return "as" if prep == "as" else "prep"
     if _is_small_name(prep, noun):
         return "place"
+    if prep == "from" and noun.head.head.lemma not in _ACQUIRING | {*words("be come travel fly drive move hail")}:
+        return "prep"
     if noun.is_name or noun.lemma in _PLACES:
         return "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
     return "prep"
+
+
+def _steady(run: list[Word], noun: Word) -> list[Word]:
+    """A phrase without an ending that points at something said before: "37 coins in that collection"."""
+    for prep in noun.having("prep"):
+        pointing = any(w.lower in ("that", "this", "these", "those", "it", "them", "there") for w in prep.subtree())
+        if pointing and prep.index > noun.index:
+            return [w for w in run if w.index < prep.index]
+    return run
 
 
 def _is_small_name(prep: str, noun: Word) -> bool:
@@ -597,12 +651,14 @@ _NO_TOWNS = {*words("fear love peace school bed town poverty home college univer
 
 
 def _part(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
+    run = _steady(run, noun)
     counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index and w.tag == "CD"]
     titled = counts and counts[0].text[:1].isupper() and noun.text[:1].isupper()  # The Seven Husbands
     if titled or counts and (noun.tag not in ("NNS", "NNPS") or any(w.text == "$" for w in counts[0].head.subtree())):
         counts = []
     count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
-    kind = spoken_run([w for w in run if counts and w.index > counts[-1].index])
+    ends = [prep.index for prep in noun.having("prep") if prep.index > noun.index and prep.lower != "of"]
+    kind = spoken_run([w for w in run if counts and counts[-1].index < w.index < min([*ends, 999])])
     modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
     modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in _OPINIONS]
     if not counts and modifiers and not noun.is_name and noun.tag == "NN":

@@ -154,7 +154,7 @@ _NO_EVENT = {*words("""
     appreciate thank turn bring live read study collect teach find hit
 """)}  # fmt: skip
 # ... of which these happened nonetheless, if what they are asked for is a name, a number or a place.
-_LIGHT_EVENTS = {*words("get make go take see bring give start live study work read teach come use put have find hit")}
+_LIGHT_EVENTS = {*words("get make go take see bring give start live study work read teach come use put have find hit do")}
 _NEED_OBJECT = {*words("""
     get have make take see bring give read use put buy find spend complete finish collect devour purchase order receive
     win lose build bake cook add sell keep own
@@ -199,13 +199,13 @@ def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
         if any(part.role == "other" for part in clause.parts):
             continue
         objects = sum(part.role == "object" for part in clause.parts)
-        lacking = not objects and clause.verb.lemma in _NEED_OBJECT and " get " not in f" {clause.verb.rest} "
+        lacking = not objects and clause.verb.lemma in _NEED_OBJECT and not re.match(r"get \w", clause.verb.rest)
         if objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye") or lacking and not clause.part("clock"):
             continue
         for rule in RULES:
             drafts = [draft for draft in rule(clause) if draft is not None]
             yield from drafts
-            if drafts:
+            if drafts and rule is not _lasting:
                 break
 
 
@@ -238,7 +238,7 @@ def _leans(part: Part) -> bool:
 def _name(clause: Clause) -> Iterator[Draft]:
     """"My name is Roz", "my sister is called Ana", "the name of my boat is Marigold", "I go by Roz"."""
     party, part = clause.party, clause.part("name")
-    if clause.verb.lemma == "be" and party.noun == "name" and (attr := clause.part("attr")) and attr.is_name:
+    if clause.verb.lemma == "be" and party.noun == "name" and (attr := _as_name(clause.part("attr", "adj"))):
         owner = re.sub(r"(?:'s?)? (?:(?:first|full|middle|last) )?name$|^the name of ", "", party.text, flags=re.I)
         party, part = Party("I" if owner in ("my", "our") else owner, party.noun), attr
     elif clause.verb.lemma == "go" and party.text == "I":
@@ -258,6 +258,11 @@ def _name(clause: Clause) -> Iterator[Draft]:
         yield made
 
 
+def _as_name(part: Part | None) -> Part | None:
+    """What a name is said to be; the parser takes Rosalind for an adjective."""
+    return replace(part, is_name=True) if part and all(word[:1].isupper() for word in part.value.split()) else None
+
+
 def _role(clause: Clause) -> Iterator[Draft]:
     """"I'm a nurse", "my father was a builder", "I'm vegetarian", "I'm 43 years old", "I'm from Leeds"."""
     party, verb = clause.party, clause.verb
@@ -272,7 +277,7 @@ def _role(clause: Clause) -> Iterator[Draft]:
     elif attr and attr.noun in _TRAITS["diet"] | _TRAITS["religion"]:
         yield from _trait(clause, attr)
     elif attr and attr.word and _is_job(attr) and attr.word.tag != "NNP":
-        yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "job", "job"))
+        yield from _job(clause, attr)
     elif attr and party.is_animal and not party.is_human and verb.tense == "present":
         if not _leans(attr) and attr.noun not in _HEADS_OF_NOTHING and Party("", attr.noun).is_animal and not party.plural:
             yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "breed", "breed"))
@@ -285,6 +290,18 @@ def _role(clause: Clause) -> Iterator[Draft]:
         yield from _adjective(clause, adj)
     elif place and len(clause.parts) == 1:
         yield from _made(_draft(clause, place, "fact", "origin", "origin"))
+
+
+def _job(clause: Clause, attr: Part) -> Iterator[Draft]:
+    """"a carpenter in Gdańsk" is a carpenter, and works there."""
+    bare, _, place = attr.text.partition(" in ") if attr.text.count(" in ") == 1 else (attr.text, "", "")
+    job = replace(attr, text=bare, value=attr.value.partition(" in ")[0] if place else attr.value)
+    yield from _made(_draft(replace(clause, parts=(job,)), job, "fact", "job", "job"))
+    if place and place[:1].isupper() and clause.verb.tense == "present":
+        works = ("do", "work") if clause.party.text in ("I", "we") or clause.party.plural else ("does", "works")
+        verb = Verb("work", works[0], "work", works[1], "present")
+        where = Part("place", "in", place, place, is_name=True)
+        yield from _made(_draft(Clause(clause.party, verb, (where,)), where, "fact", "work|place", "employer"))
 
 
 def _years(attr: Part) -> str:
@@ -406,6 +423,8 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return
     part = clause.part("object", "gerund", "verb")
     coloured = part is not None and part.text.startswith(("the color ", "the colour "))
+    if part and part.role == "gerund" and part.value in _BARE:
+        return
     if part is None or _leans(part) and not coloured or part.noun in _HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     start = part.text.lower()
@@ -418,14 +437,30 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     yield from _made(_draft(told, replace(part, count="", kind="") if not part.count else part, "preference", slot))
 
 
+def _lasting(clause: Clause) -> Iterator[Draft]:
+    """"I've been playing volleyball with friends for two months"."""
+    span, verb = clause.part("span"), clause.verb
+    if span and verb.finite.startswith(("have been ", "has been ")) and clause.party.is_human and verb.lemma not in _NO_SPAN:
+        thing = clause.part("object")
+        told = _only(clause, span)
+        if len(told.parts) > 1 and not (thing and _leans(thing)):
+            yield from _made(_draft(told, span, "fact", f"{verb.lemma}|span|{' '.join(fold(p.text) for p in told.parts[:1])}"))
+
+
+_NO_SPAN = {*words("have look try think wonder feel struggle deal want need plan consider wait search hope mean be use")}
+
+
+_BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
+
+
 def _state(clause: Clause) -> Iterator[Draft]:
     """"I live in Porto", "my wife works as a vet", "I'm reading Oblomov", "I usually get up at 5:40"."""
     verb, party = clause.verb, clause.party
     wanted = _STATES.get(verb.lemma)
     if wanted is None or not party.is_human or verb.tense not in ("present", "progressive", "used"):
         return
-    if verb.tense == "progressive" and verb.lemma not in _ONGOING:
-        return
+    if verb.tense == "progressive" and verb.lemma not in _ONGOING or verb.lemma == "read" and verb.tense == "present":
+        return  # "I read Oblomov" is of the past
     for part in clause.parts:
         slot = part.role if part.role in wanted else part.prep
         part = _titled(part)
@@ -511,7 +546,8 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
     if verb.lemma == "have" and part.role != "span" or verb.lemma in _NEED_OBJECT and part.text.startswith(("my ", "our ")):
         return False
-    if verb.lemma in _LIGHT_EVENTS and not (part.is_name or part.count or part.role in ("span", "clock")):
+    marked = part.role == "object" and any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
+    if verb.lemma in _LIGHT_EVENTS and not (part.is_name or marked or part.count or part.role in ("span", "clock")):
         return False
     if part.role == "object":
         return _is_telling(part) or verb.lemma in _LIFE and part.noun not in _HEADS_OF_NOTHING
@@ -541,7 +577,7 @@ def _measure(clause: Clause) -> Iterator[Draft]:
         yield Draft(replace(clause, parts=(part,)), Target(part.value, wh, ()), "fact", f"{clause.party.text}|{clause.verb.lemma}")
 
 
-RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, _state, _event, _measure)
+RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, _lasting, _state, _event, _measure)
 
 
 # ---- statements without a clause of their own
