@@ -114,7 +114,7 @@ TOLD = [
     ("I volunteer at the Skelwick Lifeboat Station.", ["You volunteer at the Skelwick Lifeboat Station. | Skelwick Lifeboat Station"]),
     ("My daughter Lena started school at Oakwood Primary.", ["Your daughter is called Lena. | Lena"]),
     ("I drive an old Lada Niva.", ["You drive an old Lada Niva. | old Lada Niva"]),
-]  # fmt: skip
+]
 
 NOT_TOLD = [
     "What is my sister called?",

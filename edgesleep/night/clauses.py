@@ -25,19 +25,37 @@ _MALE = {*words("""
     brother father dad husband boyfriend fiancé son uncle nephew grandfather grandpa landlord godfather godson
     father-in-law brother-in-law
 """)}  # fmt: skip
-_KIN = {*PEOPLE, *words("parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy")}
+_KIN = {
+    *PEOPLE,
+    *words(
+        "parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy"
+    ),
+}
 _BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster")}
 _UNITS = {*words("second minute hour day night week month year decade")}
 _MONTHS = {*words("january february march april may june july august september october november december")}
 _DAYS = {*words("monday tuesday wednesday thursday friday saturday sunday")}
-_TIMES = {*words("morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight weekday")}
-_TIMES |= _MONTHS | _DAYS | {day + "s" for day in _DAYS} | {"mornings", "evenings", "afternoons", "nights", "weekends", "weeknights", "weekdays"}
+_TIMES = {
+    *words(
+        "morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight weekday"
+    )
+}
+_TIMES |= (
+    _MONTHS
+    | _DAYS
+    | {day + "s" for day in _DAYS}
+    | {"mornings", "evenings", "afternoons", "nights", "weekends", "weeknights", "weekdays"}
+)
 _RELATIVE = {*words("""
     last next this yesterday today tonight tomorrow ago now recently lately currently earlier later past previous
     other
 """)}  # fmt: skip
 _HABITS = {*words("usually always normally often typically generally regularly mainly mostly")}
-_PASSING = {*words("yesterday today tonight tomorrow now already lately recently currently actually just also too so far again though again")}
+_PASSING = {
+    *words(
+        "yesterday today tonight tomorrow now already lately recently currently actually just also too so far again though again"
+    )
+}
 _DOUBT = {*words("""
     never hardly barely almost nearly maybe perhaps probably possibly supposedly allegedly no longer anymore
     hopefully potentially eventually if unless whether neither nor soon
@@ -253,7 +271,7 @@ def _antecedent(word: Word, cast: Cast) -> Party | None:
 
 
 def _owned(word: Word, cast: Cast) -> Party | None:
-    """"my brother", "my brother Dariusz", "my sister's dog", "her name"."""
+    """ "my brother", "my brother Dariusz", "my sister's dog", "her name"."""
     owner = next(iter(word.having("poss")), None)
     kin = _kin_before_name(word)
     if kin and not owner:
@@ -311,7 +329,7 @@ def _genitive(owner: Word, cast: Cast) -> str:
 
 
 def _told_before(word: Word) -> Party | None:
-    """"the play I attended": what the user did with it says which."""
+    """ "the play I attended": what the user did with it says which."""
     for clause in word.having("relcl"):
         subject = _subject(clause)
         if subject and subject.lower in ("i", "we") and _is_told(clause) and not clause.having("dobj"):
@@ -324,7 +342,7 @@ def _told_before(word: Word) -> Party | None:
 
 
 def _named(word: Word, cast: Cast) -> Iterator[Clause]:
-    """"my brother Dariusz", "my sister, Ana", "Dariusz, my partner", "a dog called Miso"."""
+    """ "my brother Dariusz", "my sister, Ana", "Dariusz, my partner", "a dog called Miso"."""
     owned = _owned(word, cast)
     if owned is None and word.is_name:
         for other in word.having("appos"):
@@ -345,8 +363,10 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
 
 
 def _placed(word: Word) -> Iterator[Clause]:
-    """"my new apartment in Harajuku": it is there."""
-    home = word.lemma in _PLACES and word.tag == "NN" and any(poss.lower in ("my", "our") for poss in word.having("poss"))
+    """ "my new apartment in Harajuku": it is there."""
+    home = (
+        word.lemma in _PLACES and word.tag == "NN" and any(poss.lower in ("my", "our") for poss in word.having("poss"))
+    )
     for prep in word.having("prep") if home else ():
         for place in prep.having("pobj"):
             if prep.lower == "in" and place.is_name and not place.having("det") and not _is_relative(_run(place)):
@@ -481,7 +501,7 @@ _TURNING = {"married", "engaged", "divorced", "promoted"}
 
 
 def _got(word: Word, auxes: Sequence[str]) -> Verb | None:
-    """"I've got" is "I have"; in "we got married" it is the auxiliary of a passive."""
+    """ "I've got" is "I have"; in "we got married" it is the auxiliary of a passive."""
     if word.lower == "got" and auxes in (["have"], ["has"]):
         have = auxes[0]
         return Verb("have", "do" if have == "have" else "does", "have", have, "present")
@@ -551,7 +571,9 @@ def _parts(verb: Word) -> Iterator[Part]:
 def _nominal(word: Word) -> Iterator[Part]:
     run = _run(word)
     if word.dep == "npadvmod":
-        if run[0].lower in ("every", "once", "twice") or any(w.lower in _UNITS for w in run[1:] if word.lemma == "time"):
+        if run[0].lower in ("every", "once", "twice") or any(
+            w.lower in _UNITS for w in run[1:] if word.lemma == "time"
+        ):
             yield Part("often", "", spoken_run(run), spoken_run(run), word.lemma)
         elif word.lemma in _TIMES | _UNITS and not _is_relative(run):
             yield Part("time", "", spoken_run(run), spoken_run(run), word.lemma)
@@ -573,7 +595,11 @@ def _detachable(word: Word) -> Word | None:
         got = prep.lower != "from" or word.head.lemma in _ACQUIRING
         if got and prep.lower in ("at", "in", "on", "from", "for", "with", "since", "as"):
             for part in _prepositional(prep):
-                if part.role in ("time", "clock", "span", "company", "as") or part.role == "place" and prep.lower != "in":
+                if (
+                    part.role in ("time", "clock", "span", "company", "as")
+                    or part.role == "place"
+                    and prep.lower != "in"
+                ):
                     return prep
     return None
 
@@ -593,7 +619,7 @@ def _adjectival(word: Word) -> Iterator[Part]:
 
 
 def _prepositional(prep: Word) -> Iterator[Part]:
-    for noun in prep.having("pobj"):
+    for noun in prep.having("pobj") if prep.lower != "by" else ():
         run = _run(noun)
         if not _is_relative(run):
             tail = _detachable(noun) if noun.dep == "pobj" and prep.lower != "of" else None
@@ -606,14 +632,16 @@ def _prepositional(prep: Word) -> Iterator[Part]:
             yield Part("prep", prep.lower, spoken_run(_run(gerund)), spoken_run(_run(gerund)))
 
 
-_DATE = re.compile(rf"^(?:the )?(?:{'|'.join(_MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(_MONTHS)})|\d\d?/\d\d?)\b")
+_DATE = re.compile(
+    rf"^(?:the )?(?:{'|'.join(_MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(_MONTHS)})|\d\d?/\d\d?)\b"
+)
 
 
 def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
     text = spoken_run(run).lower()
-    if re.fullmatch(r"(?:around |about )?\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", text) and prep in (
-        *("at", "around", "by", "until", "from"),
-    ):
+    if re.fullmatch(
+        r"(?:around |about )?\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", text
+    ) and prep in (*("at", "around", "by", "until", "from"),):
         return "clock"
     if noun.lemma in _UNITS and prep in ("for", "in", "over"):
         return "span" if prep == "for" else "prep"
@@ -628,7 +656,9 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
     if prep == "from" and noun.head.head.lemma not in _ACQUIRING | {*words("be come travel fly drive move hail")}:
         return "prep"
     if noun.is_name or noun.lemma in _PLACES:
-        return "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
+        return (
+            "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
+        )
     return "prep"
 
 
@@ -732,7 +762,7 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
 
 
 def _is_relative(run: Sequence[Word]) -> bool:
-    """"last Sunday": true only on the day it was said."""
+    """ "last Sunday": true only on the day it was said."""
     timely = any(w.lemma in _TIMES | _UNITS or w.lower in _TIMES for w in run)
     return any(w.lower in _RELATIVE for w in run) and timely or run[0].lower in ("yesterday", "today", "tomorrow")
 

@@ -88,8 +88,12 @@ _PERFORMERS = {*words("""
     singer actor actress author writer artist teacher player musician director poet painter athlete comedian rapper
     composer footballer character president
 """)}  # fmt: skip
-_FLEETING = {*words("point problem question guess idea opinion answer issue mistake turn request concern feeling heart hope")}
-_FLEETING |= {*words("day week weekend mood head appointment exam meeting flight train interview deadline shift impression")}
+_FLEETING = {
+    *words("point problem question guess idea opinion answer issue mistake turn request concern feeling heart hope")
+}
+_FLEETING |= {
+    *words("day week weekend mood head appointment exam meeting flight train interview deadline shift impression")
+}
 # What a verb of state may be asked for, and the topic of each: "I live in Porto", "she works for Siemens".
 _STATES: dict[str, dict[str, str]] = {
     "live": {"place": "home", "company": "", "span": ""},
@@ -154,7 +158,9 @@ _NO_EVENT = {*words("""
     appreciate thank turn bring live read study collect teach find hit
 """)}  # fmt: skip
 # ... of which these happened nonetheless, if what they are asked for is a name, a number or a place.
-_LIGHT_EVENTS = {*words("get make go take see bring give start live study work read teach come use put have find hit do")}
+_LIGHT_EVENTS = {
+    *words("get make go take see bring give start live study work read teach come use put have find hit do")
+}
 _NEED_OBJECT = {*words("""
     get have make take see bring give read use put buy find spend complete finish collect devour purchase order receive
     win lose build bake cook add sell keep own
@@ -186,7 +192,10 @@ def _finished(draft: Draft, text: str) -> Fact | None:
     told = statement(draft.clause)
     value = draft.asked.value
     sound = 0 < len(value.split()) <= MAX_VALUE_WORDS and len(told.split()) <= MAX_STATEMENT_WORDS
-    if not sound or not fold(value) or fold(value) not in fold(text) or _VAGUE_WORDS & {*value.lower().split()}:
+    message = f" {fold(text)} "
+    if any(f" {fold(part.value)} " not in message or part.text.endswith("-") for part in draft.clause.parts):
+        return None  # the parse has put together what does not stand together
+    if not sound or not fold(value) or f" {fold(value)} " not in message or _VAGUE_WORDS & {*value.lower().split()}:
         return None
     asked = questions(draft.clause, draft.asked, draft.topic, yours(told))
     if not asked:
@@ -195,7 +204,12 @@ def _finished(draft: Draft, text: str) -> Fact | None:
 
 
 def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
-    for clause in (*_nicknames(sentence), *_restated(sentence, cast), *_made_and_named(sentence), *clauses(sentence, cast)):
+    for clause in (
+        *_nicknames(sentence),
+        *_restated(sentence, cast),
+        *_made_and_named(sentence),
+        *clauses(sentence, cast),
+    ):
         if any(part.role == "other" for part in clause.parts):
             continue
         objects = sum(part.role == "object" for part in clause.parts)
@@ -236,7 +250,7 @@ def _leans(part: Part) -> bool:
 
 
 def _name(clause: Clause) -> Iterator[Draft]:
-    """"My name is Roz", "my sister is called Ana", "the name of my boat is Marigold", "I go by Roz"."""
+    """ "My name is Roz", "my sister is called Ana", "the name of my boat is Marigold", "I go by Roz"."""
     party, part = clause.party, clause.part("name")
     if clause.verb.lemma == "be" and party.noun == "name" and (attr := _as_name(clause.part("attr", "adj"))):
         owner = re.sub(r"(?:'s?)? (?:(?:first|full|middle|last) )?name$|^the name of ", "", party.text, flags=re.I)
@@ -245,10 +259,14 @@ def _name(clause: Clause) -> Iterator[Draft]:
         part = next((p for p in clause.parts if p.prep == "by" and p.is_name), None)
     elif clause.verb.lemma != "call" or (part and not part.is_name):
         return
-    if part is None or len(part.value.split()) > 5 or party.text == "we":
+    if part is None or len(part.value.split()) > 5 or party.text == "we" or party.noun in _VAGUE_WORDS:
         return
     if party.text == "I":
-        told = Clause(Party("I", "i"), Verb("call", "am", "called", "am called", "present"), (replace(part, role="name", prep="", text=part.value),))
+        told = Clause(
+            Party("I", "i"),
+            Verb("call", "am", "called", "am called", "present"),
+            (replace(part, role="name", prep="", text=part.value),),
+        )
         told = replace(told, parts=told.parts)
     else:
         told = naming(party, part.value)
@@ -264,7 +282,7 @@ def _as_name(part: Part | None) -> Part | None:
 
 
 def _role(clause: Clause) -> Iterator[Draft]:
-    """"I'm a nurse", "my father was a builder", "I'm vegetarian", "I'm 43 years old", "I'm from Leeds"."""
+    """ "I'm a nurse", "my father was a builder", "I'm vegetarian", "I'm 43 years old", "I'm from Leeds"."""
     party, verb = clause.party, clause.verb
     if verb.lemma != "be" or not (party.is_human or party.is_animal) or verb.tense == "past" and party.is_self:
         return
@@ -279,7 +297,12 @@ def _role(clause: Clause) -> Iterator[Draft]:
     elif attr and attr.word and _is_job(attr) and attr.word.tag != "NNP":
         yield from _job(clause, attr)
     elif attr and party.is_animal and not party.is_human and verb.tense == "present":
-        if not _leans(attr) and attr.noun not in _HEADS_OF_NOTHING and Party("", attr.noun).is_animal and not party.plural:
+        if (
+            not _leans(attr)
+            and attr.noun not in _HEADS_OF_NOTHING
+            and Party("", attr.noun).is_animal
+            and not party.plural
+        ):
             yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "breed", "breed"))
     elif attr and attr.noun == "fan" and (of := next((p for p in clause.parts if p.prep == "of"), None)):
         yield from _made(_draft(clause, of, "preference", f"fan|{fold(of.value)}"))
@@ -293,7 +316,7 @@ def _role(clause: Clause) -> Iterator[Draft]:
 
 
 def _job(clause: Clause, attr: Part) -> Iterator[Draft]:
-    """"a carpenter in Gdańsk" is a carpenter, and works there."""
+    """ "a carpenter in Gdańsk" is a carpenter, and works there."""
     bare, _, place = attr.text.partition(" in ") if attr.text.count(" in ") == 1 else (attr.text, "", "")
     job = replace(attr, text=bare, value=attr.value.partition(" in ")[0] if place else attr.value)
     yield from _made(_draft(replace(clause, parts=(job,)), job, "fact", "job", "job"))
@@ -324,10 +347,17 @@ def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
     elif adj.noun == "old" and adj.word and any(year.having("nummod") for year in adj.word.having("npadvmod")):
         number = next(w.text for year in adj.word.having("npadvmod") for w in year.having("nummod"))
         told = replace(clause, parts=(adj,))
-        yield Draft(told, Target(number, "how old", (), short=f"{number} years old"), "fact", f"{clause.party.text}|age", "age")
+        yield Draft(
+            told, Target(number, "how old", (), short=f"{number} years old"), "fact", f"{clause.party.text}|age", "age"
+        )
     elif adj.noun in ("afraid", "scared", "terrified") and of and of.prep == "of" and not _leans(of):
         told = replace(clause, parts=(replace(adj, text=adj.noun), of))
-        yield Draft(told, Target(of.value, "what", (f"{adj.noun} of",)), "preference", f"{clause.party.text}|fear|{fold(of.value)}")
+        yield Draft(
+            told,
+            Target(of.value, "what", (f"{adj.noun} of",)),
+            "preference",
+            f"{clause.party.text}|fear|{fold(of.value)}",
+        )
     else:
         yield from _trait(clause, adj)
 
@@ -347,9 +377,9 @@ def _made(draft: Draft | None) -> Iterator[Draft]:
 
 
 def _attribute(clause: Clause) -> Iterator[Draft]:
-    """"My favourite colour is green", "my highest score is 124 points", "my birthday is on 3 March"."""
+    """ "My favourite colour is green", "my highest score is 124 points", "my birthday is on 3 March"."""
     party, verb = clause.party, clause.verb
-    if verb.lemma != "be" or party.is_self or party.is_human or party.noun in _FLEETING:
+    if verb.lemma != "be" or party.is_self or party.is_human or party.noun in _FLEETING | {"name"}:
         return
     favourite = bool(re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text))
     topic = "favourite" if favourite and re.match(r"(?:my|our) favou?rite ", party.text) and not party.plural else ""
@@ -372,7 +402,11 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
 def _whole(clause: Clause, part: Part, topic: str) -> Draft | None:
     """An attribute is asked for with its number and unit: "132 points", not how many of them."""
     made = _draft(clause, replace(part, count=""), "fact", "is", topic)
-    return replace(made, asked=replace(made.asked, left=tuple(p.phrase for p in clause.parts if p is not part))) if made else None
+    return (
+        replace(made, asked=replace(made.asked, left=tuple(p.phrase for p in clause.parts if p is not part)))
+        if made
+        else None
+    )
 
 
 def _fits_attribute(part: Part, party: Party, favourite: bool) -> bool:
@@ -384,7 +418,7 @@ def _fits_attribute(part: Part, party: Party, favourite: bool) -> bool:
 
 
 def _having(clause: Clause) -> Iterator[Draft]:
-    """"I have 20 playlists on Spotify", "we have a dog called Miso", "my sister has a bakery"."""
+    """ "I have 20 playlists on Spotify", "we have a dog called Miso", "my sister has a bakery"."""
     part = clause.part("object")
     if clause.verb.lemma not in ("have", "own") or clause.verb.tense not in ("present", "used"):
         return
@@ -398,7 +432,15 @@ def _having(clause: Clause) -> Iterator[Draft]:
     if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute"):
         yield from _made(_draft(clause, part, "fact", slot))
     elif Party("", part.noun).is_animal and part.word.tag == "NN":
-        yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", "pet" if clause.verb.tense == "present" else ""))
+        yield from _made(
+            _draft(
+                replace(clause, parts=(part,)),
+                part,
+                "fact",
+                f"{slot}|{fold(part.value)}",
+                "pet" if clause.verb.tense == "present" else "",
+            )
+        )
     elif (of := next((p for p in clause.parts if p.prep == "in"), None)) and part.noun in ("degree", "phd", "master"):
         yield from _made(_draft(clause, of, "fact", "degree", "degree"))
     elif part.kind and _is_telling(part):
@@ -406,16 +448,18 @@ def _having(clause: Clause) -> Iterator[Draft]:
 
 
 def _totalled(clause: Clause) -> Clause:
-    """"a total of 37 coins" is 37 coins."""
+    """ "a total of 37 coins" is 37 coins."""
     parts = []
     for part in clause.parts:
         match = re.fullmatch(r"(?:a total of|about|around|over|roughly|exactly) (\d[\d,]*) (.+)", part.text)
-        parts.append(replace(part, text=f"{match[1]} {match[2]}", count=match[1], kind=match[2], noun="") if match else part)
+        parts.append(
+            replace(part, text=f"{match[1]} {match[2]}", count=match[1], kind=match[2], noun="") if match else part
+        )
     return replace(clause, parts=tuple(parts))
 
 
 def _preference(clause: Clause) -> Iterator[Draft]:
-    """"I love rock climbing", "I can't stand coriander", "I prefer tea to coffee"."""
+    """ "I love rock climbing", "I can't stand coriander", "I prefer tea to coffee"."""
     verb, party = clause.verb, clause.party
     if verb.lemma not in _LIKING or verb.tense not in ("present", "used") or not party.is_human:
         return
@@ -432,42 +476,60 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     if part.role == "object" and part.word and (part.word.tag == "PRP" or known):
         return
     told = _only(clause, part)
-    told = replace(told, parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in")))
+    told = replace(
+        told, parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in"))
+    )
     slot = f"{verb.finite}|{' '.join(p.phrase for p in told.parts if p is not part) if verb.lemma == 'prefer' else fold(part.value)}"
     yield from _made(_draft(told, replace(part, count="", kind="") if not part.count else part, "preference", slot))
 
 
 def _lasting(clause: Clause) -> Iterator[Draft]:
-    """"I've been playing volleyball with friends for two months"."""
+    """ "I've been playing volleyball with friends for two months"."""
     span, verb = clause.part("span"), clause.verb
-    if span and verb.finite.startswith(("have been ", "has been ")) and clause.party.is_human and verb.lemma not in _NO_SPAN:
+    if (
+        span
+        and verb.finite.startswith(("have been ", "has been "))
+        and clause.party.is_human
+        and verb.lemma not in _NO_SPAN
+    ):
         thing = clause.part("object")
         told = _only(clause, span)
         if len(told.parts) > 1 and not (thing and _leans(thing)):
-            yield from _made(_draft(told, span, "fact", f"{verb.lemma}|span|{' '.join(fold(p.text) for p in told.parts[:1])}"))
+            yield from _made(
+                _draft(told, span, "fact", f"{verb.lemma}|span|{' '.join(fold(p.text) for p in told.parts[:1])}")
+            )
 
 
-_NO_SPAN = {*words("have look try think wonder feel struggle deal want need plan consider wait search hope mean be use")}
+_NO_SPAN = {
+    *words("have look try think wonder feel struggle deal want need plan consider wait search hope mean be use")
+}
 
 
 _BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
 
 
 def _state(clause: Clause) -> Iterator[Draft]:
-    """"I live in Porto", "my wife works as a vet", "I'm reading Oblomov", "I usually get up at 5:40"."""
+    """ "I live in Porto", "my wife works as a vet", "I'm reading Oblomov", "I usually get up at 5:40"."""
     verb, party = clause.verb, clause.party
     wanted = _STATES.get(verb.lemma)
     if wanted is None or not party.is_human or verb.tense not in ("present", "progressive", "used"):
         return
     if verb.tense == "progressive" and verb.lemma not in _ONGOING or verb.lemma == "read" and verb.tense == "present":
         return  # "I read Oblomov" is of the past
+    thing = clause.part("object")
+    if thing and _leans(thing) and not (verb.lemma == "play" and thing.text.startswith("the ")):
+        return
     for part in clause.parts:
         slot = part.role if part.role in wanted else part.prep
         part = _titled(part)
         definite = verb.lemma == "play" and part.text.startswith("the ")
         if slot not in wanted or _leans(part) and not definite or not _is_telling(part) and not _is_habit(verb, part):
             continue
-        if part.role == "object" and verb.lemma in ("take", "use", "run", "watch", "get", "support", "start") and not part.is_name:
+        if (
+            part.role == "object"
+            and verb.lemma in ("take", "use", "run", "watch", "get", "support", "start")
+            and not part.is_name
+        ):
             continue
         told = _only(clause, part)
         topic = wanted[slot] if verb.tense != "used" and not verb.finite.startswith("have been") else ""
@@ -478,7 +540,7 @@ def _state(clause: Clause) -> Iterator[Draft]:
 
 
 def _routine(clause: Clause) -> Iterator[Draft]:
-    """"I walk three miles every day", "we play tennis every other week"."""
+    """ "I walk three miles every day", "we play tennis every other week"."""
     part = clause.part("often")
     if part and clause.verb.tense == "present" and clause.party.is_human and clause.verb.lemma not in ("be", "have"):
         if clause.verb.lemma not in _NO_EVENT | {"feel"} or clause.verb.lemma in _LIGHT_EVENTS:
@@ -491,23 +553,33 @@ def _routine(clause: Clause) -> Iterator[Draft]:
 def _is_habit(verb: Verb, part: Part) -> bool:
     """A plain noun is enough for what one always does: "I play chess", "I study law"."""
     lasting = verb.tense == "present" and part.role in ("object", "as") and part.noun not in _HEADS_OF_NOTHING
-    housed = verb.tense == "present" and part.role == "place" and verb.lemma in ("live", "work") and len(part.text.split()) <= 4
+    housed = (
+        verb.tense == "present"
+        and part.role == "place"
+        and verb.lemma in ("live", "work")
+        and len(part.text.split()) <= 4
+    )
     return housed or lasting and len(part.text.split()) <= 4
 
 
 def _event(clause: Clause) -> Iterator[Draft]:
-    """"I bought a Brompton", "we moved to Porto", "I graduated in 2011", "I've finished 10 videos"."""
+    """ "I bought a Brompton", "we moved to Porto", "I graduated in 2011", "I've finished 10 videos"."""
     verb, party = clause.verb, clause.party
     if verb.tense not in ("past", "perfect", "past perfect") or not party.is_human or verb.lemma == "be":
         return
     thing = clause.part("object")
-    if thing and thing.word and (_leans(thing) or thing.word.tag == "PRP") or clause.part("gerund", "verb", "attr", "adj"):
+    if (
+        thing
+        and thing.word
+        and (_leans(thing) or thing.word.tag == "PRP")
+        or clause.part("gerund", "verb", "attr", "adj")
+    ):
         return
     if verb.lemma in _NO_EVENT and verb.lemma not in _LIGHT_EVENTS:
         return
     clause = _totalled(clause)
     clause = replace(clause, parts=tuple(_titled(part) for part in clause.parts))
-    if verb.lemma == "spend" and len(_only(clause).parts) < 2:
+    if verb.lemma in ("spend", "take", "bring", "put", "give") and len(_only(clause).parts) < 2:
         return
     for part in clause.parts:
         if _leans(part) or not _happened(verb, party, part):
@@ -535,7 +607,9 @@ def _degree(part: Part, topic: str) -> tuple[Part, str]:
 
 
 def _swap(clause: Clause, part: Part) -> Clause:
-    return replace(clause, parts=tuple(part if p.text == part.text and p.role == part.role else p for p in clause.parts))
+    return replace(
+        clause, parts=tuple(part if p.text == part.text and p.role == part.role else p for p in clause.parts)
+    )
 
 
 def _event_topic(verb: Verb, part: Part) -> str:
@@ -544,7 +618,12 @@ def _event_topic(verb: Verb, part: Part) -> str:
 
 def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
-    if verb.lemma == "have" and part.role != "span" or verb.lemma in _NEED_OBJECT and part.text.startswith(("my ", "our ")):
+    if (
+        verb.lemma == "have"
+        and part.role != "span"
+        or verb.lemma in _NEED_OBJECT
+        and part.text.startswith(("my ", "our "))
+    ):
         return False
     marked = part.role == "object" and any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
     if verb.lemma in _LIGHT_EVENTS and not (part.is_name or marked or part.count or part.role in ("span", "clock")):
@@ -564,17 +643,28 @@ def _is_telling(part: Part) -> bool:
     if part.noun in _HEADS_OF_NOTHING and not (part.count and part.kind):
         return False
     named = any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
-    return named or part.role in ("span", "clock", "time") or (part.role in ("object", "as", "prep") and bool(part.kind))
+    return (
+        named or part.role in ("span", "clock", "time") or (part.role in ("object", "as", "prep") and bool(part.kind))
+    )
 
 
 def _measure(clause: Clause) -> Iterator[Draft]:
-    """"My commute takes 45 minutes", "our rent costs $900"."""
+    """ "My commute takes 45 minutes", "our rent costs $900"."""
     part = clause.part("object", "attr")
-    if clause.verb.lemma not in ("take", "cost", "weigh", "last") or clause.party.is_human or clause.verb.tense != "present":
+    if (
+        clause.verb.lemma not in ("take", "cost", "weigh", "last")
+        or clause.party.is_human
+        or clause.verb.tense != "present"
+    ):
         return
     if part and re.match(r"(?:about |around |roughly )?(?:\$|\d|an? )", part.text) and (part.count or "$" in part.text):
         wh = "how long" if clause.verb.lemma in ("take", "last") else "how much"
-        yield Draft(replace(clause, parts=(part,)), Target(part.value, wh, ()), "fact", f"{clause.party.text}|{clause.verb.lemma}")
+        yield Draft(
+            replace(clause, parts=(part,)),
+            Target(part.value, wh, ()),
+            "fact",
+            f"{clause.party.text}|{clause.verb.lemma}",
+        )
 
 
 RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, _lasting, _state, _event, _measure)
@@ -584,7 +674,7 @@ RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _rout
 
 
 def _nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:
-    """"Everybody calls me Roz", "please call me Roz"."""
+    """ "Everybody calls me Roz", "please call me Roz"."""
     for verb in sentence:
         if verb.lemma == "call" and verb.tag in ("VBZ", "VBP", "VB") and not verb.having("neg"):
             who = verb.having("nsubj")
@@ -600,15 +690,24 @@ def _nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:
 
 
 def _made_and_named(sentence: Sequence[Word]) -> Iterator[Clause]:
-    """"this playlist that I created, called Summer Vibes"."""
+    """ "this playlist that I created, called Summer Vibes"."""
     for verb in sentence:
         title = next((name for name in verb.having("oprd") if name.is_name), None)
-        if verb.lemma not in ("call", "name", "title") or verb.tag != "VBN" or verb.having("auxpass", "nsubj") or not title:
+        if (
+            verb.lemma not in ("call", "name", "title")
+            or verb.tag != "VBN"
+            or verb.having("auxpass", "nsubj")
+            or not title
+        ):
             continue
-        makers = [w for w in sentence[: verb.index] if w.tag == "VBD" and any(s.lower == "i" for s in w.having("nsubj"))]
+        makers = [
+            w for w in sentence[: verb.index] if w.tag == "VBD" and any(s.lower == "i" for s in w.having("nsubj"))
+        ]
         nouns = [w for w in sentence[: verb.index] if w.tag == "NN" and w.having("det")]
         if makers and nouns and nouns[-1].index < makers[-1].index:
-            yield naming(Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title)))
+            yield naming(
+                Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title))
+            )
 
 
 def _words_of(name: Word) -> list[Word]:
@@ -616,14 +715,18 @@ def _words_of(name: Word) -> list[Word]:
 
 
 def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
-    """"my highest score in Ticket to Ride - 132 points", "my mixed ethnicity - Irish and Italian"."""
+    """ "my highest score in Ticket to Ride - 132 points", "my mixed ethnicity - Irish and Italian"."""
     for word in sentence:
         if word.lemma not in _ATTRIBUTES or not word.having("poss"):
             continue
         party = party_of(word, cast)
         rest = sentence[word.index + 1 :]
         mark = next((w for w in rest[:7] if w.text in ("-", "–", "—", ":", "(")), None)
-        if party is None or mark is None or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1]):
+        if (
+            party is None
+            or mark is None
+            or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1])
+        ):
             continue
         value: list[Word] = []
         for w in sentence[mark.index + 1 :]:
@@ -638,7 +741,7 @@ def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
 
 
 def _instructions(sentence: Sequence[Word]) -> Iterator[Fact]:
-    """"Always give me Celsius", "when I ask for a recipe, keep it short"."""
+    """ "Always give me Celsius", "when I ask for a recipe, keep it short"."""
     root = next((word for word in sentence if word.dep == "ROOT"), None)
     if root is None or root.tag not in ("VB", "VBP") or root.having("nsubj", "aux"):
         return
@@ -685,9 +788,7 @@ def _turned(body: str) -> str:
     return " ".join(other.get(word.lower(), yours(word)) for word in body.split())
 
 
-def _told_to(
-    told: str, full: str, value: str, key: str, short: str, rows: Sequence[tuple[str, str]]
-) -> Fact:
+def _told_to(told: str, full: str, value: str, key: str, short: str, rows: Sequence[tuple[str, str]]) -> Fact:
     made = []
     for ask, wonder in rows:
         for frame in ("{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?"):

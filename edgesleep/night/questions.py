@@ -193,7 +193,9 @@ def target(clause: Clause, part: Part) -> Target | None:
         return asked(f"how many {part.kind}", part.prep, *numbers, value=part.count)
     if part.prep in ("for", "at") and part.text.startswith("$"):
         return asked("how much", part.prep, "what amount")
-    measure = re.fullmatch(r"(?:an? |my |the )?([\w -]+?) of (\d.*)", part.text)
+    measure = re.fullmatch(
+        r"(?:an? |my |the )?([\w -]+?) of (\d.*?)(?: (?:during|at|in|on|for|with|since) .*)?", part.text
+    )
     if measure and part.role in ("object", "prep") and part.prep not in _UNSTRANDED:
         return asked(f"what {measure[1]}", part.prep, value=measure[2])
     if part.role == "object":
@@ -214,14 +216,29 @@ def target(clause: Clause, part: Part) -> Target | None:
     if part.role == "span":
         return asked("how long", "", "for how long", short=part.text)
     if part.role in ("company", "as", "prep"):
-        sound = part.prep not in _UNSTRANDED
+        sound = part.prep not in _UNSTRANDED and (part.prep != "from" or verb.lemma in ("come", "be"))
         return asked("who" if part.role == "company" else "what", part.prep, short=part.text) if sound else None
     human = part.is_name and clause.party.is_human and part.role == "attr"
     return asked("who" if human else "what", short=part.text) if part.role in ("attr", "name", "adj") else None
 
 
 # Prepositions whose noun is not asked for: "on what did I ...?" is rarely a question of anyone's.
-_UNSTRANDED = {"of", "on", "over", "through", "during", "after", "before", "since", "by", "than", "like", "in", "at", "out"}
+_UNSTRANDED = {
+    "of",
+    "on",
+    "over",
+    "through",
+    "during",
+    "after",
+    "before",
+    "since",
+    "by",
+    "than",
+    "like",
+    "in",
+    "at",
+    "out",
+}
 
 
 def _object(clause: Clause, part: Part) -> tuple[str, tuple[str, ...]]:
@@ -265,7 +282,20 @@ def _is_sound(pair: tuple[str, str], value: str) -> bool:
 
 def _pairs(clause: Clause, asked: Target, topic: str) -> Iterator[tuple[str, str]]:
     yield from _by_topic(clause.party, topic)
-    if topic in ("own name", "name", "names", "job", "diet", "marriage", "nationality", "religion", "pet", "age", "breed", "favourite person"):
+    if topic in (
+        "own name",
+        "name",
+        "names",
+        "job",
+        "diet",
+        "marriage",
+        "nationality",
+        "religion",
+        "pet",
+        "age",
+        "breed",
+        "favourite person",
+    ):
         return
     for wh in (asked.wh, *asked.more):
         yield _fronted(clause, replace(asked, wh=wh))

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
 MIN_WORDS, MAX_WORDS = 3, 60
-Parser = Callable[[str], Any]  # spaCy's pipeline: text -> Doc
+Parser = Any  # spaCy's pipeline
 
 
 @dataclass(eq=False)
@@ -77,13 +77,33 @@ def load() -> Parser:
 def read(text: str, parser: Parser) -> Iterator[list[Word]]:
     """The sentences of a message in which the user speaks for themselves, parsed."""
     for sentence in sentences(text):
-        words = _words(parser(sentence))
+        words = _words(*_parsed(sentence, parser))
         if MIN_WORDS <= len(words) <= MAX_WORDS:
             yield words
 
 
-def _words(doc: Any) -> list[Word]:
-    words = [Word(t.i, t.text, t.lower_, t.lemma_.lower(), t.tag_, t.dep_, t.whitespace_) for t in doc]
+def _parsed(sentence: str, parser: Parser) -> tuple[Any, set[int]]:
+    """The parse, and the places of titles in it."""
+    text, spans = "", []
+    for part in re.split(f"({_OPEN}.*?{_CLOSE})", sentence):
+        title = part.strip(_OPEN + _CLOSE)
+        if part.startswith(_OPEN) and title:
+            spans.append((len(text), len(text) + len(title)))
+        text += title if part.startswith(_OPEN) else part.replace(_OPEN, "").replace(_CLOSE, "")
+    doc = parser.make_doc(text)
+    titles = [span for start, end in spans if (span := doc.char_span(start, end)) is not None]
+    with doc.retokenize() as retokenizer:
+        for span in titles:
+            retokenizer.merge(span)
+    starts = {start for start, _ in spans}
+    return parser(doc), {token.i for token in doc if token.idx in starts}
+
+
+def _words(doc: Any, titles: set[int]) -> list[Word]:
+    words = [
+        Word(t.i, t.text, t.lower_, t.lemma_.lower(), "NNP" if t.i in titles else t.tag_, t.dep_, t.whitespace_)
+        for t in doc
+    ]
     for word, token in zip(words, doc, strict=True):
         word.head = words[token.head.i]
         word.children = [words[child.i] for child in token.children]
@@ -108,9 +128,12 @@ _BORROWED = re.compile(
     """).replace("\n        ", ""),
     re.IGNORECASE | re.MULTILINE,
 )
-_QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'([^\'\n]{2,80})\'(?!\w)')
+_QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'((?:[^\'\n]|(?<=\w)\'(?=\w)){2,80})\'(?!\w)')
+_OPEN, _CLOSE = "\ue000", "\ue001"  # round a quoted title, which is parsed as one word
 _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
-_END = re.compile(r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+")
+_END = re.compile(
+    r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+"
+)
 _TELLS = _any("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
     | call me | there's""")
@@ -188,5 +211,12 @@ def _spoken(content: str) -> str:
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)
     text = text[: borrowed.start()] if borrowed else text
-    text = _QUOTE.sub(lambda quote: " …? " if _VOICE.search(quote[0]) else quote[1] or quote[2] or "", text)
-    return text.partition('"')[0]  # a quotation that does not end
+    return _QUOTE.sub(_unquoted, text).partition('"')[0]  # up to a quotation that does not end
+
+
+def _unquoted(quote: re.Match[str]) -> str:
+    """A title is kept without its quotes; what someone says is no statement of the user's."""
+    title = (quote[1] or quote[2] or "").strip()
+    if _VOICE.search(title):
+        return " …? "
+    return f"{_OPEN}{title}{_CLOSE}" if title[:1].isupper() else title
