@@ -9,69 +9,38 @@ is in the user's first person and stands in the message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from edgesleep.night.lexicon import (
+    ADMITTED,
+    ASIDES,
+    BEASTS,
+    DOUBT,
+    FEMALE,
+    GLAD,
+    HABITS,
+    KIN,
+    LEADS,
+    MALE,
+    PLACES,
+    TURNING,
+)
+from edgesleep.night.parts import (
+    Part,
+    adjectival,
+    constituent,
+    is_relative,
+    lowered,
+    nominal,
+    phrase_run,
+    prepositional,
+    spoken_run,
+)
 from edgesleep.night.phrases import article
 from edgesleep.night.reading import Word
-from edgesleep.night.relations import ANIMALS, PEOPLE, words
 
-_FEMALE = {*words("""
-    sister mother mum mom wife girlfriend fiancée daughter aunt niece grandmother grandma granny gran nan landlady
-    godmother goddaughter mother-in-law sister-in-law
-""")}  # fmt: skip
-_MALE = {*words("""
-    brother father dad husband boyfriend fiancé son uncle nephew grandfather grandpa landlord godfather godson
-    father-in-law brother-in-law
-""")}  # fmt: skip
-_KIN = {
-    *PEOPLE,
-    *words(
-        "parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy"
-    ),
-}
-_BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster")}
-_UNITS = {*words("second minute hour day night week month year decade")}
-_MONTHS = {*words("january february march april may june july august september october november december")}
-_DAYS = {*words("monday tuesday wednesday thursday friday saturday sunday")}
-_TIMES = {
-    *words(
-        "morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight weekday"
-    )
-}
-_TIMES |= (
-    _MONTHS
-    | _DAYS
-    | {day + "s" for day in _DAYS}
-    | {"mornings", "evenings", "afternoons", "nights", "weekends", "weeknights", "weekdays"}
-)
-_RELATIVE = {*words("""
-    last next this yesterday today tonight tomorrow ago now recently lately currently earlier later past previous
-    other
-""")}  # fmt: skip
-_HABITS = {*words("usually always normally often typically generally regularly mainly mostly")}
-_PASSING = {
-    *words(
-        "yesterday today tonight tomorrow now already lately recently currently actually just also too so far again though again"
-    )
-}
-_DOUBT = {*words("""
-    never hardly barely almost nearly maybe perhaps probably possibly supposedly allegedly no longer anymore
-    hopefully potentially eventually if unless whether neither nor soon
-""")}  # fmt: skip
 _EXPANDED = {"'m": "am", "'re": "are", "'ve": "have", "’m": "am", "’ve": "have", "’re": "are"}
-_PLACES = {*words("""
-    home house flat apartment town city village country countryside area neighbourhood neighborhood street suburb
-    suburbs bank office school university college hospital clinic shop store library museum gallery theater theatre
-    cinema park gym church station airport hotel restaurant cafe café bakery farm garden beach island coast mountains
-    market mall club pub bar stadium arena ballroom centre center company firm startup studio warehouse factory
-    bedroom bathroom kitchen basement attic garage shed yard backyard balcony drawer cupboard closet shelf wall wardrobe
-""")}  # fmt: skip
-# Verbs whose clause is a statement of the user's own, for all that it stands under another verb.
-_ADMITTED = {*words("realize realise notice mention admit confess remember recall")}
-_GLAD = {*words("glad happy proud lucky grateful thankful surprised sad thrilled excited")}
-_ASIDES = {"because", "since", "as", "although", "though", "while"}
 
 
 @dataclass(frozen=True)
@@ -89,11 +58,11 @@ class Party:
 
     @property
     def is_human(self) -> bool:
-        return self.is_self or self.noun in _KIN
+        return self.is_self or self.noun in KIN
 
     @property
     def is_animal(self) -> bool:
-        return self.noun in _BEASTS
+        return self.noun in BEASTS
 
     @property
     def genitive(self) -> str:
@@ -111,25 +80,6 @@ class Verb:
     finite: str
     tense: str  # present, past, perfect, progressive, used
     habit: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A constituent. `text` has its articles, `value` is the span an answer must hold."""
-
-    role: str  # object attr name adj place time clock span company as prep gerund verb
-    prep: str
-    text: str
-    value: str
-    noun: str = ""
-    is_name: bool = False
-    count: str = ""  # "7" of "7 shirts"
-    kind: str = ""  # "shirts" of "7 shirts", "lens" of "a zoom lens"
-    word: Word | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def phrase(self) -> str:
-        return f"{self.prep} {self.text}".strip()
 
 
 @dataclass(frozen=True)
@@ -172,7 +122,7 @@ def _fits(pronoun: str, party: Party) -> bool:
         return False
     if pronoun in ("it", "its"):
         return not party.is_human
-    sexed = _MALE if pronoun in ("she", "her") else _FEMALE
+    sexed = MALE if pronoun in ("she", "her") else FEMALE
     return (party.is_human or party.is_animal) and party.noun not in sexed
 
 
@@ -201,9 +151,9 @@ def _gap(verb: Word, subject: Word) -> Iterator[Part]:
         yield Part("other", "", "", "")
         return
     noun = verb.head
-    run = [w for w in _run(noun) if w.lower not in _LEADS | {"the"}]
+    run = [w for w in phrase_run(noun) if w.lower not in LEADS | {"the"}]
     if run and noun.tag in ("NN", "NNS") and not noun.having("prep"):
-        part = _part("object", "", noun, run)
+        part = constituent("object", "", noun, run)
         yield replace(part, text=part.text if noun.tag == "NNS" or part.count else f"{article(part.text)} {part.text}")
     else:
         yield Part("other", "", "", "")
@@ -217,8 +167,8 @@ def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
         yield parts
         return
     for word in members:
-        run = _run(word, keep=(), without=("conj", "cc"))
-        yield tuple(_part("object", "", word, run) if part is thing else part for part in parts)
+        run = phrase_run(word, keep=(), without=("conj", "cc"))
+        yield tuple(constituent("object", "", word, run) if part is thing else part for part in parts)
 
 
 def _members(word: Word) -> list[Word]:
@@ -295,7 +245,7 @@ def _owned(word: Word, cast: Cast) -> Party | None:
 def _of_phrase(word: Word) -> str:
     for prep in word.having("prep"):
         if prep.lower in ("of", "in", "for", "with", "at") and prep.index == word.index + 1:
-            return " " + spoken_run(_run(prep))
+            return " " + spoken_run(phrase_run(prep))
     return ""
 
 
@@ -303,12 +253,12 @@ def _kin_before_name(word: Word) -> Word | None:
     """The noun in "my brother Dariusz", where the name is the head."""
     if not word.is_name:
         return None
-    nouns = [w for w in word.having("compound", "nmod") if w.tag == "NN" and w.lower in _KIN | _BEASTS]
+    nouns = [w for w in word.having("compound", "nmod") if w.tag == "NN" and w.lower in KIN | BEASTS]
     return nouns[-1] if nouns else None
 
 
 def _name_run(word: Word) -> list[Word]:
-    return [w for w in word.subtree() if w.is_name and w.dep in ("compound", word.dep) or w is word]
+    return [w for w in word.subtree() if (w.is_name and w.dep in ("compound", word.dep)) or w is word]
 
 
 def _appended_name(word: Word) -> str:
@@ -333,11 +283,11 @@ def _told_before(word: Word) -> Party | None:
     for clause in word.having("relcl"):
         subject = _subject(clause)
         if subject and subject.lower in ("i", "we") and _is_told(clause) and not clause.having("dobj"):
-            return Party(_lowered(_run(word, keep=("relcl",))), word.lemma, word.is_plural)
+            return Party(lowered(phrase_run(word, keep=("relcl",))), word.lemma, word.is_plural)
     for prep in word.having("prep"):
         for noun in prep.having("pobj"):
             if prep.lower == "of" and any(owner.lower in ("my", "our") for owner in noun.having("poss")):
-                return Party(_lowered(_run(word)), word.lemma, word.is_plural)
+                return Party(lowered(phrase_run(word)), word.lemma, word.is_plural)
     return None
 
 
@@ -347,7 +297,7 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
     if owned is None and word.is_name:
         for other in word.having("appos"):
             owned = _owned(other, cast)
-            if owned and other.lemma in _KIN | _BEASTS and not owned.name:
+            if owned and other.lemma in KIN | BEASTS and not owned.name:
                 owned = replace(owned, name=spoken_run(_name_run(word)))
                 break
             owned = None
@@ -365,14 +315,14 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
 def _placed(word: Word) -> Iterator[Clause]:
     """ "my new apartment in Harajuku": it is there."""
     home = (
-        word.lemma in _PLACES and word.tag == "NN" and any(poss.lower in ("my", "our") for poss in word.having("poss"))
+        word.lemma in PLACES and word.tag == "NN" and any(poss.lower in ("my", "our") for poss in word.having("poss"))
     )
     for prep in word.having("prep") if home else ():
         for place in prep.having("pobj"):
-            if prep.lower == "in" and place.is_name and not place.having("det") and not _is_relative(_run(place)):
-                text = spoken_run([w for w in _run(word) if w.index < prep.index])
+            if prep.lower == "in" and place.is_name and not place.having("det") and not is_relative(phrase_run(place)):
+                text = spoken_run([w for w in phrase_run(word) if w.index < prep.index])
                 party = Party(text[:1].lower() + text[1:], word.lemma)
-                part = replace(_part("place", "in", place, _run(place)), is_name=True)
+                part = replace(constituent("place", "in", place, phrase_run(place)), is_name=True)
                 yield Clause(party, Verb("be", "is", "", "is", "present"), (part,))
 
 
@@ -382,7 +332,7 @@ def called(word: Word) -> str:
         if verb.lemma in ("call", "name", "title", "nickname"):
             for name in verb.having("oprd", "dobj", "attr"):
                 if name.is_name:
-                    return spoken_run(_run(name))
+                    return spoken_run(phrase_run(name))
     return ""
 
 
@@ -422,24 +372,24 @@ def _stands(verb: Word) -> bool:
     """Whether what the verb hangs from leaves it a statement."""
     marks = [mark.lower for mark in verb.having("mark")]
     if verb.dep == "ROOT":
-        return not marks or marks[0] in _ASIDES
+        return not marks or marks[0] in ASIDES
     if verb.dep == "conj":
         return _stands(verb.head) and not _is_conditional(verb.head)
     if verb.dep == "relcl":
         return verb.head.is_noun and not any(w.lower in ("whose", "whom", "where", "when") for w in verb.subtree())
-    if verb.dep == "advcl" and verb.tag == "VBD" and not verb.head.tag == "VB" and not _is_doubted(verb.head):
+    if verb.dep == "advcl" and verb.tag == "VBD" and verb.head.tag != "VB" and not _is_doubted(verb.head):
         when = [w.lower for w in verb.having("mark", "advmod")]
         if {*when} & {"when", "after", "before"} and _stands(verb.head):
             return True
     if verb.dep == "advcl":
-        return bool(marks) and marks[0] in _ASIDES and _stands(verb.head)
+        return bool(marks) and marks[0] in ASIDES and _stands(verb.head)
     if verb.dep in ("ccomp", "parataxis"):
         above = verb.head
-        admitted = above.lemma in _ADMITTED and any(s.lower == "i" for s in above.having("nsubj"))
-        glad = above.lower in _GLAD and above.dep == "acomp" and any(s.lower == "i" for s in above.head.having("nsubj"))
+        admitted = above.lemma in ADMITTED and any(s.lower == "i" for s in above.having("nsubj"))
+        glad = above.lower in GLAD and above.dep == "acomp" and any(s.lower == "i" for s in above.head.having("nsubj"))
         if glad and not _is_doubted(above.head):
             return marks in ([], ["that"])
-        return admitted and marks in ([], ["that"]) and not verb.having("advmod") or verb.dep == "parataxis"
+        return (admitted and marks in ([], ["that"]) and not verb.having("advmod")) or verb.dep == "parataxis"
     return False
 
 
@@ -447,7 +397,7 @@ def _is_doubted(verb: Word) -> bool:
     own = [w for child in verb.children for w in ([child] if child.dep not in ("conj", "relcl", "advcl") else [])]
     if verb.having("neg") or any(w.tag == "MD" or w.text in ("'d", "’d") for w in own):
         return not (verb.lemma in ("stand", "bear") and any(w.lemma == "can" or w.lower == "ca" for w in own))
-    if any(w.lower in _DOUBT for w in own) or _is_conditional(verb):
+    if any(w.lower in DOUBT for w in own) or _is_conditional(verb):
         return True
     near = [w for child in verb.having("dobj", "attr", "acomp", "nsubj", "npadvmod", "advmod") for w in child.children]
     return any(w.lower in ("no", "neither", "not", "never") or w.dep == "neg" for w in near) or any(
@@ -466,7 +416,7 @@ def _verb(word: Word) -> Verb | None:
     auxes = [_expanded(aux, word) for aux in word.having("aux", "auxpass") if aux.index < word.index]
     if word.dep == "conj" and not auxes and word.tag in ("VBN", "VBG"):
         auxes = [_expanded(aux, word.head) for aux in word.head.having("aux", "auxpass")]
-    habit = next((w.lower for w in word.having("advmod") if w.lower in _HABITS and w.index < word.index), "")
+    habit = next((w.lower for w in word.having("advmod") if w.lower in HABITS and w.index < word.index), "")
     particle = "".join(" " + w.lower for w in word.having("prt"))
     form = _expanded(word, word)
     inner = _inner(word)
@@ -497,15 +447,12 @@ def _inner(word: Word) -> Word | None:
     return next((verb for verb in word.having("xcomp") if verb.tag == form), None)
 
 
-_TURNING = {"married", "engaged", "divorced", "promoted"}
-
-
 def _got(word: Word, auxes: Sequence[str]) -> Verb | None:
     """ "I've got" is "I have"; in "we got married" it is the auxiliary of a passive."""
     if word.lower == "got" and auxes in (["have"], ["has"]):
         have = auxes[0]
         return Verb("have", "do" if have == "have" else "does", "have", have, "present")
-    turned = next((w for w in word.having("acomp") if w.lower in _TURNING), None)
+    turned = next((w for w in word.having("acomp") if w.lower in TURNING), None)
     if word.lower == "got" and turned and not auxes:
         return Verb("get", "did", f"get {turned.lower}", f"got {turned.lower}", "past")
     if list(auxes) == ["got"]:
@@ -544,233 +491,24 @@ def _expanded(word: Word, verb: Word) -> str:
     return _EXPANDED.get(word.lower, word.lower)
 
 
-# ---- parts
-
-
 def _parts(verb: Word) -> Iterator[Part]:
     verb = _inner(verb) or verb
     for child in verb.children:
         if child.index < verb.index and child.dep not in ("prep", "npadvmod"):
             continue
         if child.dep == "prep":
-            yield from _prepositional(child)
+            yield from prepositional(child)
         elif child.dep in ("dobj", "attr", "oprd", "npadvmod"):
-            yield from _nominal(child)
-        elif child.dep == "acomp" and child.lower in _TURNING and verb.lower == "got":
-            yield from (part for prep in child.having("prep") for part in _prepositional(prep))
+            yield from nominal(child)
+        elif child.dep == "acomp" and child.lower in TURNING and verb.lower == "got":
+            yield from (part for prep in child.having("prep") for part in prepositional(prep))
         elif child.dep == "acomp":
-            yield from _adjectival(child)
+            yield from adjectival(child)
         elif child.dep in ("advmod", "advmod") and child.lower in ("home", "abroad", "downtown", "upstairs"):
             yield Part("adverb", "", child.lower, child.lower)
         elif child.dep == "xcomp" and child.tag in ("VBG", "VB"):
-            yield Part("gerund" if child.tag == "VBG" else "verb", "", _lowered(_run(child)), _lowered(_run(child)))
+            yield Part(
+                "gerund" if child.tag == "VBG" else "verb", "", lowered(phrase_run(child)), lowered(phrase_run(child))
+            )
         elif child.dep in ("ccomp", "xcomp", "dative", "agent", "pcomp"):
             yield Part("other", "", "", "")
-
-
-def _nominal(word: Word) -> Iterator[Part]:
-    run = _run(word)
-    if word.dep == "npadvmod":
-        if run[0].lower in ("every", "once", "twice") or any(
-            w.lower in _UNITS for w in run[1:] if word.lemma == "time"
-        ):
-            yield Part("often", "", spoken_run(run), spoken_run(run), word.lemma)
-        elif word.lemma in _TIMES | _UNITS and not _is_relative(run):
-            yield Part("time", "", spoken_run(run), spoken_run(run), word.lemma)
-        return
-    if word.dep == "attr" and word.tag in ("WP", "WDT"):
-        return
-    tail = _detachable(word)
-    if tail:
-        run = [w for w in run if w.index < tail.index]
-    role = {"dobj": "object", "attr": "attr", "oprd": "name"}[word.dep]
-    yield _part(role, "", word, run)
-    if tail:
-        yield from _prepositional(tail)
-
-
-def _detachable(word: Word) -> Word | None:
-    """A closing "at Target" that the parser hung on the noun, where it says of the verb where, when or how long."""
-    for prep in reversed(word.having("prep")):
-        got = prep.lower != "from" or word.head.lemma in _ACQUIRING
-        if got and prep.lower in ("at", "in", "on", "from", "for", "with", "since", "as"):
-            for part in _prepositional(prep):
-                if (
-                    part.role in ("time", "clock", "span", "company", "as")
-                    or part.role == "place"
-                    and prep.lower != "in"
-                ):
-                    return prep
-    return None
-
-
-_ACQUIRING = {*words("buy get order purchase receive borrow adopt bring graduate rent hire pick collect")}
-
-
-def _adjectival(word: Word) -> Iterator[Part]:
-    run = _run(word)
-    preps = [prep for prep in word.having("prep") if prep.having("pobj")]
-    if preps:
-        run = [w for w in run if w.index < preps[0].index]
-    yield Part("adj", "", spoken_run(run), spoken_run(run), word.lemma, word=word)
-    for prep in preps[:1]:
-        for noun in prep.having("pobj"):
-            yield _part("prep", prep.lower, noun, _run(noun))
-
-
-def _prepositional(prep: Word) -> Iterator[Part]:
-    for noun in prep.having("pobj") if prep.lower != "by" else ():
-        run = _run(noun)
-        if not _is_relative(run):
-            tail = _detachable(noun) if noun.dep == "pobj" and prep.lower != "of" else None
-            run = [w for w in run if tail is None or w.index < tail.index]
-            yield _part(_prep_role(prep.lower, noun, run), prep.lower, noun, run)
-            if tail:
-                yield from _prepositional(tail)
-    for gerund in prep.having("pcomp"):
-        if gerund.tag == "VBG" and prep.lower == "since":
-            yield Part("prep", prep.lower, spoken_run(_run(gerund)), spoken_run(_run(gerund)))
-
-
-_DATE = re.compile(
-    rf"^(?:the )?(?:{'|'.join(_MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(_MONTHS)})|\d\d?/\d\d?)\b"
-)
-
-
-def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
-    text = spoken_run(run).lower()
-    if re.fullmatch(
-        r"(?:around |about )?\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", text
-    ) and prep in (*("at", "around", "by", "until", "from"),):
-        return "clock"
-    if noun.lemma in _UNITS and prep in ("for", "in", "over"):
-        return "span" if prep == "for" else "prep"
-    if _DATE.search(text) or re.fullmatch(r"(?:19|20)\d\d", noun.text) or noun.lemma in _TIMES or noun.lower in _TIMES:
-        return "time" if prep in ("in", "on", "at", "since", "during", "until", "by") else "prep"
-    if prep == "with" and (noun.lemma in _KIN or noun.is_name):
-        return "company"
-    if prep in ("as", "with", "about", "of", "for"):
-        return "as" if prep == "as" else "prep"
-    if _is_small_name(prep, noun):
-        return "place"
-    if prep == "from" and noun.head.head.lemma not in _ACQUIRING | {*words("be come travel fly drive move hail")}:
-        return "prep"
-    if noun.is_name or noun.lemma in _PLACES:
-        return (
-            "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
-        )
-    return "prep"
-
-
-def _steady(run: list[Word], noun: Word) -> list[Word]:
-    """A phrase without an ending that points at something said before: "37 coins in that collection"."""
-    for prep in noun.having("prep"):
-        pointing = any(w.lower in ("that", "this", "these", "those", "it", "them", "there") for w in prep.subtree())
-        if pointing and prep.index > noun.index:
-            return [w for w in run if w.index < prep.index]
-    return run
-
-
-def _is_small_name(prep: str, noun: Word) -> bool:
-    """A town in small letters: "I grew up in manhattan"."""
-    bare = noun.tag == "NN" and not noun.having("det", "poss", "amod", "nummod", "prep") and prep in ("in", "from")
-    return bare and noun.head.head.lemma in ("live", "grow", "bear", "be") and noun.lemma not in _NO_TOWNS
-
-
-_NO_TOWNS = {*words("fear love peace school bed town poverty home college university harmony trouble scratch")} | _TIMES
-
-
-def _part(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
-    run = _steady(run, noun)
-    counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index and w.tag == "CD"]
-    titled = counts and counts[0].text[:1].isupper() and noun.text[:1].isupper()  # The Seven Husbands
-    if titled or counts and (noun.tag not in ("NNS", "NNPS") or any(w.text == "$" for w in counts[0].head.subtree())):
-        counts = []
-    count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
-    ends = [prep.index for prep in noun.having("prep") if prep.index > noun.index and prep.lower != "of"]
-    kind = spoken_run([w for w in run if counts and counts[-1].index < w.index < min([*ends, 999])])
-    modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
-    modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in _OPINIONS]
-    if not counts and modifiers and not noun.is_name and noun.tag == "NN":
-        kind = noun.text
-    bare = list(run)
-    while len(bare) > 1 and (bare[0].lower in _LEADS) and not (bare[0].text[0].isupper() and bare[1].text[0].isupper()):
-        bare = bare[1:]
-    if role == "object":
-        bare = _shortened(bare, noun)
-    part = Part(role, prep, spoken_run(run), spoken_run(bare), noun.lemma, noun.is_name, count, kind, noun)
-    return _situated(part, noun)
-
-
-def _shortened(run: list[Word], noun: Word) -> list[Word]:
-    """A thing without what it was for or by whom: "a chocolate cake for the party"."""
-    ends = [prep.index for prep in noun.having("prep") if prep.lower not in ("of", "in") and prep.index > noun.index]
-    return [w for w in run if w.index < ends[0]] if ends else run
-
-
-def _situated(part: Part, noun: Word) -> Part:
-    """Where someone lives "in a small flat in Leeds", the answer has to name Leeds."""
-    if part.role == "prep" and part.prep in ("in", "at") and noun.lemma in _PLACES:
-        part = replace(part, role="place")
-    if part.role == "place" and not part.is_name:
-        names = [name for prep in noun.having("prep") if prep.lower == "in" for name in prep.having("pobj")]
-        if names and names[0].is_name and part.text.endswith(spoken_run(_run(names[0]))):
-            return replace(part, value=spoken_run(_run(names[0])), is_name=True)
-    return part
-
-
-# Adjectives that tell what someone thinks of a thing, or only that it is one more, not which it is.
-_OPINIONS = {*words("""
-    impressive great nice good new beautiful amazing awesome lovely wonderful bad terrible big small huge large little
-    old own first last next few several many other different same certain specific particular similar whole entire
-    real true main major minor important interesting cool fun fantastic perfect best better favorite favourite
-    pretty decent solid quick simple easy hard tough rough long short recent current previous additional extra
-    delicious tasty gorgeous stunning cute sweet excellent incredible positive negative clear strong weak full
-    successful helpful useful complete total various such rare special unique great-looking
-""")}  # fmt: skip
-_LEADS = {*words("a an the some my our this that these those its his her their")}
-
-
-def _run(word: Word, keep: Sequence[str] = (), without: Sequence[str] = ()) -> list[Word]:
-    """The words of a phrase as far as they stand together, without relative clauses and additions."""
-    cut = {"relcl", "acl", "appos", "advcl", "mark", "punct", "parataxis", "ccomp"} - {*keep} | {*without}
-    inside = _kept(word, cut)
-    run = [word]
-    for step in (-1, 1):
-        place = word.index + step
-        while place in inside:
-            run.append(inside[place])
-            place += step
-    run.sort(key=lambda w: w.index)
-    while run and run[-1].dep in ("punct", "cc") and run[-1] is not word:
-        run.pop()
-    return run
-
-
-def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
-    found = {word.index: word}
-    for child in word.children:
-        joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
-        listed = child.dep == "punct" and child.text == "," and word.having("conj")
-        apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
-        passing = child.lower in _PASSING or child.dep == "npadvmod" and child.lower in _RELATIVE | _TIMES
-        if not passing and (child.dep not in cut or joins or listed or apposed):
-            verb_conj = child.dep == "conj" and child.tag.startswith("VB") and not word.tag.startswith("VB")
-            if not verb_conj:
-                found |= _kept(child, cut)
-    return found
-
-
-def _is_relative(run: Sequence[Word]) -> bool:
-    """ "last Sunday": true only on the day it was said."""
-    timely = any(w.lemma in _TIMES | _UNITS or w.lower in _TIMES for w in run)
-    return any(w.lower in _RELATIVE for w in run) and timely or run[0].lower in ("yesterday", "today", "tomorrow")
-
-
-def spoken_run(run: Sequence[Word]) -> str:
-    return "".join(w.text + (w.space if w is not run[-1] else "") for w in run)
-
-
-def _lowered(run: Sequence[Word]) -> str:
-    text = spoken_run(run)
-    return text if run and (run[0].is_name or run[0].lower == "i") else text[:1].lower() + text[1:]

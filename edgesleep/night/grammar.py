@@ -12,25 +12,36 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from edgesleep.night.clauses import Cast, Clause, Part, Party, Verb, called, clauses, naming, party_of, spoken_run
+from edgesleep.night.asides import instructions, made_and_named, nicknames, restated
+from edgesleep.night.clauses import Cast, Clause, Party, Verb, called, clauses, naming
+from edgesleep.night.lexicon import (
+    ATTRIBUTES,
+    BARE,
+    COLOURS,
+    DEFINITE,
+    FLEETING,
+    HEADS_OF_NOTHING,
+    JOBS,
+    LIFE,
+    LIGHT_EVENTS,
+    LIKING,
+    NATION,
+    NEED_OBJECT,
+    NO_EVENT,
+    NO_JOBS,
+    NO_SPAN,
+    ONGOING,
+    PERFORMERS,
+    STATES,
+    TRAITS,
+    VAGUE_WORDS,
+)
+from edgesleep.night.parts import Part
 from edgesleep.night.phrases import fold
-from edgesleep.night.questions import Question, Target, questions, statement, target, yours
+from edgesleep.night.questions import Fact, Target, questions, statement, target, yours
 from edgesleep.night.reading import Parser, Word, read
-from edgesleep.night.relations import words
 
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing told. Of two facts with the same `relation`, only the newer holds."""
-
-    statement: str  # "Your dog is called Miso."
-    statement_first: str  # "My dog is called Miso."
-    value: str  # "Miso"
-    relation: str  # "my dog|name"
-    kind: str  # fact, preference, procedure, event or relation
-    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True)
@@ -46,132 +57,6 @@ class Draft:
 
 Rule = Callable[[Clause], Iterator[Draft]]
 
-_JOBS = (
-    *words("""
-    ist ian smith wright keeper maker worker driver man woman grapher teacher farmer baker painter writer carpenter
-    plumber butcher engineer officer lawyer trainer gardener designer developer programmer builder dancer singer tiler
-    weaver potter roofer miner welder sailor tailor actor doctor editor author sculptor translator tutor conductor
-    inspector director professor operator counselor counsellor accountant consultant assistant attendant student
-    researcher nurse chef cook pilot judge vet clerk midwife poet architect solicitor firefighter paramedic soldier
-    monk nun priest vicar actress waitress waiter mechanic diver barber banker cashier courier manager analyst
-    librarian housekeeper instructor coach lecturer owner representative agent broker surgeon scientist administrator
-    specialist coordinator strategist founder intern freelancer contractor electrician supervisor executive marketer
-"""),
-)  # how the last word of a job ends
-_NO_JOBS = {*words("man woman cook owner optimist perfectionist pessimist partner beginner lover fan person")}
-_TRAITS = {
-    "diet": {*words("vegetarian vegan pescatarian gluten-free lactose-intolerant coeliac celiac kosher halal")},
-    "marriage": {*words("married single divorced widowed engaged")},
-    "religion": {*words("jewish muslim catholic hindu buddhist christian protestant sikh atheist agnostic mormon")},
-}
-_NATION = re.compile(r"[A-Z]\w*(?:ish|ese|[^g]ian|ean|ican)|Dutch|French|Greek|Swiss|Czech|Thai|Welsh|German")
-_COLOURS = {*words("red blue green yellow orange purple violet pink black white brown grey gray teal turquoise")}
-_LIKING = {*words("love like enjoy prefer hate dislike adore detest loathe stand bear")}
-_ATTRIBUTES = {*words("""
-    score record ethnicity height weight salary budget address size sign title team band bank number goal rate
-    nickname hobby sport hometown native tongue language major minor degree breed brand colour color flavour flavor
-    destination blood dream pastime car phone laptop bike camera guitar bicycle piano username handle instrument
-    time pace distance best average
-""")}  # fmt: skip
-_HEADS_OF_NOTHING = {*words("""
-    thing things lot lots bit stuff way ways time times idea ideas question questions problem problems issue issues
-    trouble chance plan plans feeling feelings sense interest habit help advice tip tips suggestion suggestions
-    recommendation recommendations information info experience experiences look part kind sort type something anything
-    everything nothing someone people person one ones result results progress point opportunity while rest
-    appointment meeting deadline headache cold pain fun trip day today weekend need need options option change
-    changes number couple few some any more most all reason mind life work job success luck difference research
-    purchase purchases item items example examples amount attention care effort step steps feedback impact effect
-    difficulty struggle concern concerns goal goals conversation topic project projects skill skills fact
-    sure much many mistake mess break message email process piece hand role control access benefit
-""")}  # fmt: skip
-_PERFORMERS = {*words("""
-    singer actor actress author writer artist teacher player musician director poet painter athlete comedian rapper
-    composer footballer character president
-""")}  # fmt: skip
-_FLEETING = {
-    *words("point problem question guess idea opinion answer issue mistake turn request concern feeling heart hope")
-}
-_FLEETING |= {
-    *words("day week weekend mood head appointment exam meeting flight train interview deadline shift impression")
-}
-# What a verb of state may be asked for, and the topic of each: "I live in Porto", "she works for Siemens".
-_STATES: dict[str, dict[str, str]] = {
-    "live": {"place": "home", "company": "", "span": ""},
-    "work": {"place": "employer", "as": "job", "for": "employer", "span": "", "clock": ""},
-    "study": {"object": "", "place": "", "span": ""},
-    "teach": {"object": "", "place": ""},
-    "drive": {"object": ""},
-    "ride": {"object": ""},
-    "play": {"object": "", "place": "", "company": ""},
-    "speak": {"object": ""},
-    "collect": {"object": "", "span": ""},
-    "own": {"object": ""},
-    "learn": {"object": ""},
-    "read": {"object": ""},
-    "devour": {"object": ""},
-    "reside": {"place": "home"},
-    "volunteer": {"place": ""},
-    "train": {"for": "", "span": ""},
-    "support": {"object": ""},
-    "practise": {"object": "", "span": ""},
-    "practice": {"object": "", "span": ""},
-    "come": {"from": "origin"},
-    "belong": {"to": ""},
-    "keep": {"place": ""},
-    "take": {"object": "", "with": ""},
-    "use": {"object": "", "span": ""},
-    "listen": {"to": "", "place": ""},
-    "commute": {"place": "", "span": ""},
-    "wake": {"clock": ""},
-    "get": {"clock": ""},
-    "go": {"clock": ""},
-    "start": {"clock": ""},
-    "stop": {"clock": ""},
-    "finish": {"clock": ""},
-    "leave": {"clock": ""},
-    "eat": {"clock": ""},
-    "run": {"object": "", "place": ""},
-    "work out": {},
-    "raise": {"object": ""},
-    "grow": {"object": ""},
-    "coach": {"object": ""},
-    "manage": {"object": ""},
-    "rent": {"object": ""},
-    "watch": {"object": ""},
-    "save": {"for": ""},
-    "aim": {},
-    "date": {"object": ""},
-    "restore": {"object": ""},
-    "attend": {"object": ""},
-}
-_ONGOING = {*words("""
-    live work study learn read devour train collect play teach practise practice use take listen volunteer watch
-    restore save date attend rent
-""")}  # fmt: skip
-# Verbs of the past that tell of talk, thought or moods, not of what happened.
-_NO_EVENT = {*words("""
-    be have do think guess wonder hope notice realize realise feel know hear mean say tell ask want need try look
-    seem consider plan decide forget remember mention believe suppose understand agree expect worry talk speak
-    discuss chat see get let make go come take keep put give show help like love enjoy hate use happen appear prefer
-    explain suggest recommend answer reply intend manage struggle fail start begin stop end continue work focus end
-    figure turn check deal face wish dream imagine assume doubt refer share follow search google experience
-    appreciate thank turn bring live read study collect teach find hit
-""")}  # fmt: skip
-# ... of which these happened nonetheless, if what they are asked for is a name, a number or a place.
-_LIGHT_EVENTS = {
-    *words("get make go take see bring give start live study work read teach come use put have find hit do")
-}
-_NEED_OBJECT = {*words("""
-    get have make take see bring give read use put buy find spend complete finish collect devour purchase order receive
-    win lose build bake cook add sell keep own
-""")}  # fmt: skip
-_LIFE = {*words("buy purchase adopt sell join build restore paint inherit")}
-_DEFINITE = {*words("the this that these those his her its their your such another")}
-_VAGUE_WORDS = {*words("""
-    it them that this these those there one ones he she his her him they their something everything anything who which what
-    its himself herself myself itself how why some your you such
-""")}  # fmt: skip
-
 
 def facts(text: str, nlp: Parser) -> tuple[Fact, ...]:
     """The facts of one message of the user, in the order in which they are told. Never raises on text."""
@@ -182,7 +67,7 @@ def facts(text: str, nlp: Parser) -> tuple[Fact, ...]:
             fact = _finished(draft, text)
             if fact and fact.statement + fact.value not in found:
                 found[fact.statement + fact.value] = fact
-        for fact in _instructions(sentence):
+        for fact in instructions(sentence):
             found.setdefault(fact.statement, fact)
     return tuple(found.values())
 
@@ -195,7 +80,7 @@ def _finished(draft: Draft, text: str) -> Fact | None:
     message = f" {fold(text)} "
     if any(f" {fold(part.value)} " not in message or part.text.endswith("-") for part in draft.clause.parts):
         return None  # the parse has put together what does not stand together
-    if not sound or not fold(value) or f" {fold(value)} " not in message or _VAGUE_WORDS & {*value.lower().split()}:
+    if not sound or not fold(value) or f" {fold(value)} " not in message or VAGUE_WORDS & {*value.lower().split()}:
         return None
     asked = questions(draft.clause, draft.asked, draft.topic, yours(told))
     if not asked:
@@ -205,16 +90,18 @@ def _finished(draft: Draft, text: str) -> Fact | None:
 
 def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
     for clause in (
-        *_nicknames(sentence),
-        *_restated(sentence, cast),
-        *_made_and_named(sentence),
+        *nicknames(sentence),
+        *restated(sentence, cast),
+        *made_and_named(sentence),
         *clauses(sentence, cast),
     ):
         if any(part.role == "other" for part in clause.parts):
             continue
         objects = sum(part.role == "object" for part in clause.parts)
-        lacking = not objects and clause.verb.lemma in _NEED_OBJECT and not re.match(r"get \w", clause.verb.rest)
-        if objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye") or lacking and not clause.part("clock"):
+        lacking = not objects and clause.verb.lemma in NEED_OBJECT and not re.match(r"get \w", clause.verb.rest)
+        if (objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye")) or (
+            lacking and not clause.part("clock")
+        ):
             continue
         for rule in RULES:
             drafts = [draft for draft in rule(clause) if draft is not None]
@@ -241,9 +128,9 @@ def _only(clause: Clause, *parts: Part | None) -> Clause:
 def _leans(part: Part) -> bool:
     """Whether a part is understood only next to what was said before it."""
     inside = part.text.lower().split()
-    if _VAGUE_WORDS & {*inside} or not inside:
+    if VAGUE_WORDS & {*inside} or not inside:
         return True
-    return inside[0] in _DEFINITE and not any(word[:1].isupper() for word in part.text.split()[1:])
+    return inside[0] in DEFINITE and not any(word[:1].isupper() for word in part.text.split()[1:])
 
 
 # ---- rules: what is worth keeping
@@ -259,7 +146,7 @@ def _name(clause: Clause) -> Iterator[Draft]:
         part = next((p for p in clause.parts if p.prep == "by" and p.is_name), None)
     elif clause.verb.lemma != "call" or (part and not part.is_name):
         return
-    if part is None or len(part.value.split()) > 5 or party.text == "we" or party.noun in _VAGUE_WORDS:
+    if part is None or len(part.value.split()) > 5 or party.text == "we" or party.noun in VAGUE_WORDS:
         return
     if party.text == "I":
         told = Clause(
@@ -284,7 +171,7 @@ def _as_name(part: Part | None) -> Part | None:
 def _role(clause: Clause) -> Iterator[Draft]:
     """ "I'm a nurse", "my father was a builder", "I'm vegetarian", "I'm 43 years old", "I'm from Leeds"."""
     party, verb = clause.party, clause.verb
-    if verb.lemma != "be" or not (party.is_human or party.is_animal) or verb.tense == "past" and party.is_self:
+    if verb.lemma != "be" or not (party.is_human or party.is_animal) or (verb.tense == "past" and party.is_self):
         return
     attr, adj = clause.part("attr"), clause.part("adj")
     place = next((p for p in clause.parts if p.prep == "from" and p.is_name), None)
@@ -292,21 +179,21 @@ def _role(clause: Clause) -> Iterator[Draft]:
         yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "used to be"))
     elif attr and verb.tense == "present" and (years := _years(attr)) and len(clause.parts) == 1:
         yield Draft(clause, Target(years, "how old", ()), "fact", f"{party.text}|age", "age")
-    elif attr and attr.noun in _TRAITS["diet"] | _TRAITS["religion"]:
+    elif attr and attr.noun in TRAITS["diet"] | TRAITS["religion"]:
         yield from _trait(clause, attr)
     elif attr and attr.word and _is_job(attr) and attr.word.tag != "NNP":
         yield from _job(clause, attr)
     elif attr and party.is_animal and not party.is_human and verb.tense == "present":
         if (
             not _leans(attr)
-            and attr.noun not in _HEADS_OF_NOTHING
+            and attr.noun not in HEADS_OF_NOTHING
             and Party("", attr.noun).is_animal
             and not party.plural
         ):
             yield from _made(_draft(replace(clause, parts=(attr,)), attr, "fact", "breed", "breed"))
     elif attr and attr.noun == "fan" and (of := next((p for p in clause.parts if p.prep == "of"), None)):
         yield from _made(_draft(clause, of, "preference", f"fan|{fold(of.value)}"))
-    elif attr and attr.is_name and party.text != "I" and not _NATION.fullmatch(attr.value) and attr.text == attr.value:
+    elif attr and attr.is_name and party.text != "I" and not NATION.fullmatch(attr.value) and attr.text == attr.value:
         told = replace(clause, parts=(attr,))
         yield from _made(_draft(told, attr, "relation", "name"))
     elif adj and adj.word:
@@ -336,7 +223,7 @@ def _years(attr: Part) -> str:
 def _is_job(attr: Part) -> bool:
     noun = attr.noun.lower()
     lead = attr.text.split()[0].lower()
-    return noun not in _NO_JOBS and noun.endswith(_JOBS) and len(attr.value.split()) <= 6 and lead not in _DEFINITE
+    return noun not in NO_JOBS and noun.endswith(JOBS) and len(attr.value.split()) <= 6 and lead not in DEFINITE
 
 
 def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
@@ -364,8 +251,8 @@ def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
 
 def _trait(clause: Clause, part: Part) -> Iterator[Draft]:
     value = part.noun
-    topic = next((topic for topic, known in _TRAITS.items() if value in known), "")
-    if not topic and _NATION.fullmatch(part.value):
+    topic = next((topic for topic, known in TRAITS.items() if value in known), "")
+    if not topic and NATION.fullmatch(part.value):
         topic = "nationality"
     if topic and not (topic == "marriage" and clause.part("company")):
         yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", topic, topic))
@@ -379,18 +266,18 @@ def _made(draft: Draft | None) -> Iterator[Draft]:
 def _attribute(clause: Clause) -> Iterator[Draft]:
     """ "My favourite colour is green", "my highest score is 124 points", "my birthday is on 3 March"."""
     party, verb = clause.party, clause.verb
-    if verb.lemma != "be" or party.is_self or party.is_human or party.noun in _FLEETING | {"name"}:
+    if verb.lemma != "be" or party.is_self or party.is_human or party.noun in FLEETING | {"name"}:
         return
     favourite = bool(re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text))
     topic = "favourite" if favourite and re.match(r"(?:my|our) favou?rite ", party.text) and not party.plural else ""
-    if topic and party.noun in _PERFORMERS:
+    if topic and party.noun in PERFORMERS:
         topic = "favourite person"
     for part in clause.parts:
         if part.role == "attr" and not _leans(part) and _fits_attribute(part, party, favourite):
             told = _only(replace(clause, parts=tuple(p for p in clause.parts if p.role != "adverb")), part)
             yield from _made(_whole(told, part, topic))
             return
-        if part.role == "adj" and (favourite or part.noun in _COLOURS) and len(part.value.split()) <= 2:
+        if part.role == "adj" and (favourite or part.noun in COLOURS) and len(part.value.split()) <= 2:
             yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", "is", topic))
             return
         if part.role in ("time", "clock", "place") and not _leans(part) and (part.role != "place" or part.is_name):
@@ -411,9 +298,9 @@ def _whole(clause: Clause, part: Part, topic: str) -> Draft | None:
 
 def _fits_attribute(part: Part, party: Party, favourite: bool) -> bool:
     named = part.is_name or any(word[:1].isupper() for word in part.value.split())
-    if part.noun in _HEADS_OF_NOTHING and not part.count:
+    if part.noun in HEADS_OF_NOTHING and not part.count:
         return False
-    known = party.noun in _ATTRIBUTES or party.is_animal or party.text.startswith("the ")
+    known = party.noun in ATTRIBUTES or party.is_animal or party.text.startswith("the ")
     return favourite or (known and (named or bool(part.count or part.kind))) or (named and part.text == part.value)
 
 
@@ -426,21 +313,14 @@ def _having(clause: Clause) -> Iterator[Draft]:
         return
     clause = _totalled(_only(clause, part))
     part = clause.part("object")
-    if part is None or part.noun in _HEADS_OF_NOTHING or _leans(part) and not part.count:
+    if part is None or part.noun in HEADS_OF_NOTHING or (_leans(part) and not part.count):
         return
     slot = f"have|{part.noun}"
     if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute"):
         yield from _made(_draft(clause, part, "fact", slot))
     elif Party("", part.noun).is_animal and part.word.tag == "NN":
-        yield from _made(
-            _draft(
-                replace(clause, parts=(part,)),
-                part,
-                "fact",
-                f"{slot}|{fold(part.value)}",
-                "pet" if clause.verb.tense == "present" else "",
-            )
-        )
+        topic = "pet" if clause.verb.tense == "present" else ""
+        yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", topic))
     elif (of := next((p for p in clause.parts if p.prep == "in"), None)) and part.noun in ("degree", "phd", "master"):
         yield from _made(_draft(clause, of, "fact", "degree", "degree"))
     elif part.kind and _is_telling(part):
@@ -461,15 +341,15 @@ def _totalled(clause: Clause) -> Clause:
 def _preference(clause: Clause) -> Iterator[Draft]:
     """ "I love rock climbing", "I can't stand coriander", "I prefer tea to coffee"."""
     verb, party = clause.verb, clause.party
-    if verb.lemma not in _LIKING or verb.tense not in ("present", "used") or not party.is_human:
+    if verb.lemma not in LIKING or verb.tense not in ("present", "used") or not party.is_human:
         return
     if (verb.lemma in ("stand", "bear")) != verb.finite.startswith("can't"):
         return
     part = clause.part("object", "gerund", "verb")
     coloured = part is not None and part.text.startswith(("the color ", "the colour "))
-    if part and part.role == "gerund" and part.value in _BARE:
+    if part and part.role == "gerund" and part.value in BARE:
         return
-    if part is None or _leans(part) and not coloured or part.noun in _HEADS_OF_NOTHING or len(part.value.split()) > 8:
+    if part is None or (_leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     start = part.text.lower()
     known = start.startswith(("the ", "my ", "all the ", "both ")) and not start.startswith(("the color", "the colour"))
@@ -479,7 +359,8 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     told = replace(
         told, parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in"))
     )
-    slot = f"{verb.finite}|{' '.join(p.phrase for p in told.parts if p is not part) if verb.lemma == 'prefer' else fold(part.value)}"
+    others = " ".join(p.phrase for p in told.parts if p is not part)
+    slot = f"{verb.finite}|{others if verb.lemma == 'prefer' and others else fold(part.value)}"
     yield from _made(_draft(told, replace(part, count="", kind="") if not part.count else part, "preference", slot))
 
 
@@ -490,7 +371,7 @@ def _lasting(clause: Clause) -> Iterator[Draft]:
         span
         and verb.finite.startswith(("have been ", "has been "))
         and clause.party.is_human
-        and verb.lemma not in _NO_SPAN
+        and verb.lemma not in NO_SPAN
     ):
         thing = clause.part("object")
         told = _only(clause, span)
@@ -500,21 +381,15 @@ def _lasting(clause: Clause) -> Iterator[Draft]:
             )
 
 
-_NO_SPAN = {
-    *words("have look try think wonder feel struggle deal want need plan consider wait search hope mean be use")
-}
-
-
-_BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
-
-
 def _state(clause: Clause) -> Iterator[Draft]:
     """ "I live in Porto", "my wife works as a vet", "I'm reading Oblomov", "I usually get up at 5:40"."""
     verb, party = clause.verb, clause.party
-    wanted = _STATES.get(verb.lemma)
+    wanted = STATES.get(verb.lemma)
     if wanted is None or not party.is_human or verb.tense not in ("present", "progressive", "used"):
         return
-    if verb.tense == "progressive" and verb.lemma not in _ONGOING or verb.lemma == "read" and verb.tense == "present":
+    if (verb.tense == "progressive" and verb.lemma not in ONGOING) or (
+        verb.lemma == "read" and verb.tense == "present"
+    ):
         return  # "I read Oblomov" is of the past
     thing = clause.part("object")
     if thing and _leans(thing) and not (verb.lemma == "play" and thing.text.startswith("the ")):
@@ -523,7 +398,11 @@ def _state(clause: Clause) -> Iterator[Draft]:
         slot = part.role if part.role in wanted else part.prep
         part = _titled(part)
         definite = verb.lemma == "play" and part.text.startswith("the ")
-        if slot not in wanted or _leans(part) and not definite or not _is_telling(part) and not _is_habit(verb, part):
+        if (
+            slot not in wanted
+            or (_leans(part) and not definite)
+            or (not _is_telling(part) and not _is_habit(verb, part))
+        ):
             continue
         if (
             part.role == "object"
@@ -541,25 +420,26 @@ def _state(clause: Clause) -> Iterator[Draft]:
 
 def _routine(clause: Clause) -> Iterator[Draft]:
     """ "I walk three miles every day", "we play tennis every other week"."""
-    part = clause.part("often")
-    if part and clause.verb.tense == "present" and clause.party.is_human and clause.verb.lemma not in ("be", "have"):
-        if clause.verb.lemma not in _NO_EVENT | {"feel"} or clause.verb.lemma in _LIGHT_EVENTS:
-            if not clause.part("object") or not _leans(clause.part("object") or part):
-                told = _only(clause, part)
-                if len(told.parts) > 1 or clause.verb.lemma in ("swim", "run", "exercise", "meditate", "jog"):
-                    yield from _made(_draft(told, part, "fact", f"{clause.verb.lemma}|often"))
+    part, thing, lemma = clause.part("often"), clause.part("object"), clause.verb.lemma
+    if part is None or clause.verb.tense != "present" or not clause.party.is_human or lemma in ("be", "have", "feel"):
+        return
+    if (lemma in NO_EVENT and lemma not in LIGHT_EVENTS) or (thing and _leans(thing)):
+        return
+    told = _only(clause, part)
+    if len(told.parts) > 1 or lemma in ("swim", "run", "exercise", "meditate", "jog"):
+        yield from _made(_draft(told, part, "fact", f"{lemma}|often"))
 
 
 def _is_habit(verb: Verb, part: Part) -> bool:
     """A plain noun is enough for what one always does: "I play chess", "I study law"."""
-    lasting = verb.tense == "present" and part.role in ("object", "as") and part.noun not in _HEADS_OF_NOTHING
+    lasting = verb.tense == "present" and part.role in ("object", "as") and part.noun not in HEADS_OF_NOTHING
     housed = (
         verb.tense == "present"
         and part.role == "place"
         and verb.lemma in ("live", "work")
         and len(part.text.split()) <= 4
     )
-    return housed or lasting and len(part.text.split()) <= 4
+    return housed or (lasting and len(part.text.split()) <= 4)
 
 
 def _event(clause: Clause) -> Iterator[Draft]:
@@ -568,18 +448,19 @@ def _event(clause: Clause) -> Iterator[Draft]:
     if verb.tense not in ("past", "perfect", "past perfect") or not party.is_human or verb.lemma == "be":
         return
     thing = clause.part("object")
-    if (
-        thing
-        and thing.word
-        and (_leans(thing) or thing.word.tag == "PRP")
-        or clause.part("gerund", "verb", "attr", "adj")
+    if (thing and thing.word and (_leans(thing) or thing.word.tag == "PRP")) or clause.part(
+        "gerund", "verb", "attr", "adj"
     ):
         return
-    if verb.lemma in _NO_EVENT and verb.lemma not in _LIGHT_EVENTS:
+    if verb.lemma in NO_EVENT and verb.lemma not in LIGHT_EVENTS:
         return
     clause = _totalled(clause)
     clause = replace(clause, parts=tuple(_titled(part) for part in clause.parts))
-    if verb.lemma in ("spend", "take", "bring", "put", "give") and len(_only(clause).parts) < 2:
+    if (
+        verb.lemma in ("spend", "take", "bring", "put", "give")
+        and not (thing and thing.kind)
+        and len(_only(clause).parts) < 2
+    ):
         return
     for part in clause.parts:
         if _leans(part) or not _happened(verb, party, part):
@@ -618,18 +499,15 @@ def _event_topic(verb: Verb, part: Part) -> str:
 
 def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
-    if (
-        verb.lemma == "have"
-        and part.role != "span"
-        or verb.lemma in _NEED_OBJECT
-        and part.text.startswith(("my ", "our "))
+    if (verb.lemma == "have" and part.role != "span") or (
+        verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our "))
     ):
         return False
     marked = part.role == "object" and any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
-    if verb.lemma in _LIGHT_EVENTS and not (part.is_name or marked or part.count or part.role in ("span", "clock")):
+    if verb.lemma in LIGHT_EVENTS and not (part.is_name or marked or part.count or part.role in ("span", "clock")):
         return False
     if part.role == "object":
-        return _is_telling(part) or verb.lemma in _LIFE and part.noun not in _HEADS_OF_NOTHING
+        return _is_telling(part) or (verb.lemma in LIFE and part.noun not in HEADS_OF_NOTHING)
     if part.role == "place":
         return part.is_name
     if part.role in ("time", "clock", "span", "company"):
@@ -640,7 +518,7 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
 
 def _is_telling(part: Part) -> bool:
     """A name, a number or a described thing, not a word that could stand for anything."""
-    if part.noun in _HEADS_OF_NOTHING and not (part.count and part.kind):
+    if part.noun in HEADS_OF_NOTHING and not (part.count and part.kind):
         return False
     named = any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
     return (
@@ -668,130 +546,3 @@ def _measure(clause: Clause) -> Iterator[Draft]:
 
 
 RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, _lasting, _state, _event, _measure)
-
-
-# ---- statements without a clause of their own
-
-
-def _nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:
-    """ "Everybody calls me Roz", "please call me Roz"."""
-    for verb in sentence:
-        if verb.lemma == "call" and verb.tag in ("VBZ", "VBP", "VB") and not verb.having("neg"):
-            who = verb.having("nsubj")
-            general = not who or who[0].lower in ("everyone", "everybody", "people", "friends", "they", "you", "all")
-            me = any(word.lower == "me" for word in verb.children) or any(
-                word.lower == "me" for child in verb.children for word in child.children
-            )
-            named = [w for w in verb.subtree() if w.is_name and w.index > verb.index]
-            modal = any(aux.lower not in ("can", "do") for aux in verb.having("aux"))
-            if general and me and named and not modal and verb.dep in ("ROOT", "conj", "xcomp", "ccomp"):
-                value = spoken_run(named)
-                yield naming(Party("I", "i"), value)
-
-
-def _made_and_named(sentence: Sequence[Word]) -> Iterator[Clause]:
-    """ "this playlist that I created, called Summer Vibes"."""
-    for verb in sentence:
-        title = next((name for name in verb.having("oprd") if name.is_name), None)
-        if (
-            verb.lemma not in ("call", "name", "title")
-            or verb.tag != "VBN"
-            or verb.having("auxpass", "nsubj")
-            or not title
-        ):
-            continue
-        makers = [
-            w for w in sentence[: verb.index] if w.tag == "VBD" and any(s.lower == "i" for s in w.having("nsubj"))
-        ]
-        nouns = [w for w in sentence[: verb.index] if w.tag == "NN" and w.having("det")]
-        if makers and nouns and nouns[-1].index < makers[-1].index:
-            yield naming(
-                Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title))
-            )
-
-
-def _words_of(name: Word) -> list[Word]:
-    return [word for word in name.subtree() if word.is_name]
-
-
-def _restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
-    """ "my highest score in Ticket to Ride - 132 points", "my mixed ethnicity - Irish and Italian"."""
-    for word in sentence:
-        if word.lemma not in _ATTRIBUTES or not word.having("poss"):
-            continue
-        party = party_of(word, cast)
-        rest = sentence[word.index + 1 :]
-        mark = next((w for w in rest[:7] if w.text in ("-", "–", "—", ":", "(")), None)
-        if (
-            party is None
-            or mark is None
-            or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1])
-        ):
-            continue
-        value: list[Word] = []
-        for w in sentence[mark.index + 1 :]:
-            if w.dep == "punct" or w.text in ("-", ")", "–") or w.tag.startswith("VB") or w.tag in ("PRP", "WDT"):
-                break
-            value.append(w)
-        if value and (value[0].tag in ("CD", "JJ", "NNP") or value[0].is_name) and len(value) <= 6:
-            text = spoken_run(value)
-            part = Part("attr", "", text, text, value[-1].lemma, is_name=True)
-            plural = "are" if party.plural else "is"
-            yield Clause(party, Verb("be", plural, "", plural, "present"), (part,))
-
-
-def _instructions(sentence: Sequence[Word]) -> Iterator[Fact]:
-    """ "Always give me Celsius", "when I ask for a recipe, keep it short"."""
-    root = next((word for word in sentence if word.dep == "ROOT"), None)
-    if root is None or root.tag not in ("VB", "VBP") or root.having("nsubj", "aux"):
-        return
-    first = sentence[0].lower if sentence[0].lower != "please" else sentence[1].lower
-    marker = next((w for w in root.having("advmod", "neg") if w.lower in ("always", "never")), None)
-    when = next((c for c in root.having("advcl") if any(w.lower in ("when", "whenever") for w in c.children)), None)
-    if when and any(w.lower == "i" for w in when.having("nsubj")):
-        yield from _procedure(sentence, root, when)
-    elif marker and first in ("always", "never", root.lower):
-        body = spoken_run([w for w in sentence if w.index >= root.index and w.text != "."])
-        yield from _standing(marker.lower, body[:1].lower() + body[1:])
-
-
-def _standing(marker: str, body: str) -> Iterator[Fact]:
-    inner = _turned(body)
-    full = f"I should {marker} {inner}."
-    rows = (
-        (f"what should you {marker} do?", f"what you should {marker} do"),
-        (f"what did I ask you to {marker} do?", f"what I asked you to {marker} do"),
-        (f"what have I told you to {marker} do?", f"what I have told you to {marker} do"),
-    )
-    if not _VAGUE_WORDS - {"you", "your"} & {*body.lower().split()}:
-        yield _told_to(f"{marker.capitalize()} {body}.", full, body, f"you|{marker}|{body.split()[0]}", inner, rows)
-
-
-def _procedure(sentence: Sequence[Word], root: Word, when: Word) -> Iterator[Fact]:
-    inside = {w.index for w in when.subtree()}
-    body = spoken_run([w for w in sentence if w.index not in inside and w.index >= root.index and w.dep != "punct"])
-    occasion = spoken_run([w for w in when.subtree() if w.dep != "punct" or w.text == "-"])
-    occasion, body = occasion[:1].lower() + occasion[1:], body[:1].lower() + body[1:]
-    full = f"{yours(occasion)}, I should {_turned(body)}."
-    rows = (
-        (f"what should you do {occasion}?", f"what you should do {occasion}"),
-        (f"what did I ask you to do {occasion}?", f"what I asked you to do {occasion}"),
-        (f"what have I told you to do {occasion}?", f"what I have told you to do {occasion}"),
-    )
-    full, told = full[:1].upper() + full[1:], f"{occasion[:1].upper()}{occasion[1:]}, {body}."
-    yield _told_to(told, full, body, f"you|{fold(occasion)}", _turned(body), rows)
-
-
-def _turned(body: str) -> str:
-    """An instruction in the assistant's mouth: "give me" is "give you"."""
-    other = {"your": "my", "yourself": "myself", "you": "I"}
-    return " ".join(other.get(word.lower(), yours(word)) for word in body.split())
-
-
-def _told_to(told: str, full: str, value: str, key: str, short: str, rows: Sequence[tuple[str, str]]) -> Fact:
-    made = []
-    for ask, wonder in rows:
-        for frame in ("{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?"):
-            text = frame.format(ask=ask, wonder=wonder)
-            made.append(Question(text[:1].upper() + text[1:], short[:1].upper() + short[1:] + ".", full, ask, wonder))
-    return Fact(full, told, value, key, "procedure", tuple(made))

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgesleep.night.clauses import Clause, Part, Party
+from edgesleep.night.clauses import Clause, Party
+from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
 
 WANTED, MOST = 6, 14
@@ -28,7 +29,8 @@ _FRAMES = (
     "I would like to know {wonder}.",
     "So, {ask}",
 )
-# The wordings of frequent topics, "direct|embedded". {p} my brother, {ps} my brother's; {do} {is} {has} {s} agree with {p}.
+# The wordings of frequent topics, "direct|embedded": {p} my brother, {ps} my brother's; {do} {is} {has} {s} agree with
+# {p}.
 _TOPICS = {
     "own name": (
         "What is my name?|what my name is",
@@ -144,6 +146,18 @@ class Question:
     full: str
     ask: str
     wonder: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing told. Of two facts with the same `relation`, only the newer holds."""
+
+    statement: str  # "Your dog is called Miso."
+    statement_first: str  # "My dog is called Miso."
+    value: str  # "Miso"
+    relation: str  # "my dog|name"
+    kind: str  # fact, preference, procedure, event or relation
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,144 @@
+"""Asides: statements that are no clause of their own, and instructions to the assistant.
+
+Owns nicknames ("call me Roz"), restatements after a dash, titles of things the user made, and standing orders
+("always give me Celsius"). Leaves all that has a subject and a verb to `grammar`. Must stay true: an instruction is
+kept only when it is said to hold always, never, or whenever something is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from edgesleep.night.clauses import Cast, Clause, Party, Verb, naming, party_of
+from edgesleep.night.lexicon import ATTRIBUTES, VAGUE_WORDS
+from edgesleep.night.parts import Part, spoken_run
+from edgesleep.night.phrases import fold
+from edgesleep.night.questions import Fact, Question, yours
+from edgesleep.night.reading import Word
+
+
+def nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:
+    """ "Everybody calls me Roz", "please call me Roz"."""
+    for verb in sentence:
+        if verb.lemma == "call" and verb.tag in ("VBZ", "VBP", "VB") and not verb.having("neg"):
+            who = verb.having("nsubj")
+            general = not who or who[0].lower in ("everyone", "everybody", "people", "friends", "they", "you", "all")
+            me = any(word.lower == "me" for word in verb.children) or any(
+                word.lower == "me" for child in verb.children for word in child.children
+            )
+            named = [w for w in verb.subtree() if w.is_name and w.index > verb.index]
+            modal = any(aux.lower not in ("can", "do") for aux in verb.having("aux"))
+            if general and me and named and not modal and verb.dep in ("ROOT", "conj", "xcomp", "ccomp"):
+                value = spoken_run(named)
+                yield naming(Party("I", "i"), value)
+
+
+def made_and_named(sentence: Sequence[Word]) -> Iterator[Clause]:
+    """ "this playlist that I created, called Summer Vibes"."""
+    for verb in sentence:
+        title = next((name for name in verb.having("oprd") if name.is_name), None)
+        if (
+            verb.lemma not in ("call", "name", "title")
+            or verb.tag != "VBN"
+            or verb.having("auxpass", "nsubj")
+            or not title
+        ):
+            continue
+        makers = [
+            w for w in sentence[: verb.index] if w.tag == "VBD" and any(s.lower == "i" for s in w.having("nsubj"))
+        ]
+        nouns = [w for w in sentence[: verb.index] if w.tag == "NN" and w.having("det")]
+        if makers and nouns and nouns[-1].index < makers[-1].index:
+            yield naming(
+                Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title))
+            )
+
+
+def _words_of(name: Word) -> list[Word]:
+    return [word for word in name.subtree() if word.is_name]
+
+
+def restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
+    """ "my highest score in Ticket to Ride - 132 points", "my mixed ethnicity - Irish and Italian"."""
+    for word in sentence:
+        if word.lemma not in ATTRIBUTES or not word.having("poss"):
+            continue
+        party = party_of(word, cast)
+        rest = sentence[word.index + 1 :]
+        mark = next((w for w in rest[:7] if w.text in ("-", "–", "—", ":", "(")), None)
+        if (
+            party is None
+            or mark is None
+            or any(w.tag.startswith("VB") and w.text[:1].islower() for w in rest[: mark.index - word.index - 1])
+        ):
+            continue
+        value: list[Word] = []
+        for w in sentence[mark.index + 1 :]:
+            if w.dep == "punct" or w.text in ("-", ")", "–") or w.tag.startswith("VB") or w.tag in ("PRP", "WDT"):
+                break
+            value.append(w)
+        if value and (value[0].tag in ("CD", "JJ", "NNP") or value[0].is_name) and len(value) <= 6:
+            text = spoken_run(value)
+            part = Part("attr", "", text, text, is_name=True)
+            plural = "are" if party.plural else "is"
+            named = spoken_run(sentence[word.having("poss")[0].index : mark.index])
+            party = replace(party, text=named[:1].lower() + named[1:])
+            yield Clause(party, Verb("be", plural, "", plural, "present"), (part,))
+
+
+def instructions(sentence: Sequence[Word]) -> Iterator[Fact]:
+    """ "Always give me Celsius", "when I ask for a recipe, keep it short"."""
+    root = next((word for word in sentence if word.dep == "ROOT"), None)
+    if root is None or root.tag not in ("VB", "VBP") or root.having("nsubj", "aux"):
+        return
+    first = sentence[0].lower if sentence[0].lower != "please" else sentence[1].lower
+    marker = next((w for w in root.having("advmod", "neg") if w.lower in ("always", "never")), None)
+    when = next((c for c in root.having("advcl") if any(w.lower in ("when", "whenever") for w in c.children)), None)
+    if when and any(w.lower == "i" for w in when.having("nsubj")):
+        yield from _procedure(sentence, root, when)
+    elif marker and first in ("always", "never", root.lower):
+        body = spoken_run([w for w in sentence if w.index >= root.index and w.text != "."])
+        yield from _standing(marker.lower, body[:1].lower() + body[1:])
+
+
+def _standing(marker: str, body: str) -> Iterator[Fact]:
+    inner = _turned(body)
+    full = f"I should {marker} {inner}."
+    rows = (
+        (f"what should you {marker} do?", f"what you should {marker} do"),
+        (f"what did I ask you to {marker} do?", f"what I asked you to {marker} do"),
+        (f"what have I told you to {marker} do?", f"what I have told you to {marker} do"),
+    )
+    if not VAGUE_WORDS - {"you", "your"} & {*body.lower().split()}:
+        yield _told_to(f"{marker.capitalize()} {body}.", full, body, f"you|{marker}|{body.split()[0]}", inner, rows)
+
+
+def _procedure(sentence: Sequence[Word], root: Word, when: Word) -> Iterator[Fact]:
+    inside = {w.index for w in when.subtree()}
+    body = spoken_run([w for w in sentence if w.index not in inside and w.index >= root.index and w.dep != "punct"])
+    occasion = spoken_run([w for w in when.subtree() if w.dep != "punct" or w.text == "-"])
+    occasion, body = occasion[:1].lower() + occasion[1:], body[:1].lower() + body[1:]
+    full = f"{yours(occasion)}, I should {_turned(body)}."
+    rows = (
+        (f"what should you do {occasion}?", f"what you should do {occasion}"),
+        (f"what did I ask you to do {occasion}?", f"what I asked you to do {occasion}"),
+        (f"what have I told you to do {occasion}?", f"what I have told you to do {occasion}"),
+    )
+    full, told = full[:1].upper() + full[1:], f"{occasion[:1].upper()}{occasion[1:]}, {body}."
+    yield _told_to(told, full, body, f"you|{fold(occasion)}", _turned(body), rows)
+
+
+def _turned(body: str) -> str:
+    """An instruction in the assistant's mouth: "give me" is "give you"."""
+    other = {"your": "my", "yourself": "myself", "you": "I"}
+    return " ".join(other.get(word.lower(), yours(word)) for word in body.split())
+
+
+def _told_to(told: str, full: str, value: str, key: str, short: str, rows: Sequence[tuple[str, str]]) -> Fact:
+    made = []
+    for ask, wonder in rows:
+        for frame in ("{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?"):
+            text = frame.format(ask=ask, wonder=wonder)
+            made.append(Question(text[:1].upper() + text[1:], short[:1].upper() + short[1:] + ".", full, ask, wonder))
+    return Fact(full, told, value, key, "procedure", tuple(made))
