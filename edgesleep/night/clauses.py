@@ -19,6 +19,7 @@ from edgesleep.night.lexicon import (
     DOUBT,
     FEMALE,
     GLAD,
+    GOODS,
     HABITS,
     KIN,
     LEADS,
@@ -305,11 +306,22 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
         return
     owned = cast.see(owned)
     yield from _placed(word)
+    yield from _possessed(word)
     title = called(word)
     if title or (owned.name and (owned.is_human or owned.is_animal)):
         name = title or owned.name
         cast.see(replace(owned, name=name))
         yield naming(owned, name)
+
+
+def _possessed(word: Word) -> Iterator[Clause]:
+    """ "with my new 70-200mm zoom lens": the user has one."""
+    mine = word.lemma in GOODS and word.tag == "NN" and any(poss.lower == "my" for poss in word.having("poss"))
+    run = [w for w in phrase_run(word) if w.index <= word.index and w.dep != "poss"] if mine else []
+    if any(w is not word and (w.text[:1].isdigit() or w.is_name) for w in run):
+        part = constituent("object", "", word, run)
+        have = Verb("have", "do", "have", "have", "present")
+        yield Clause(Party("I", "i"), have, (replace(part, text=f"{article(part.text)} {part.text}"),))
 
 
 def _placed(word: Word) -> Iterator[Clause]:
@@ -502,7 +514,7 @@ def _parts(verb: Word) -> Iterator[Part]:
             yield from nominal(child)
         elif child.dep == "acomp" and child.lower in TURNING and verb.lower == "got":
             yield from (part for prep in child.having("prep") for part in prepositional(prep))
-        elif child.dep == "acomp":
+        elif child.dep == "acomp" and child.lower not in ("pre", "-"):
             yield from adjectival(child)
         elif child.dep in ("advmod", "advmod") and child.lower in ("home", "abroad", "downtown", "upstairs"):
             yield Part("adverb", "", child.lower, child.lower)

@@ -128,6 +128,8 @@ def _only(clause: Clause, *parts: Part | None) -> Clause:
 def _leans(part: Part) -> bool:
     """Whether a part is understood only next to what was said before it."""
     inside = part.text.lower().split()
+    if inside[:1] == ["some"]:
+        inside = inside[1:]
     if VAGUE_WORDS & {*inside} or not inside:
         return True
     return inside[0] in DEFINITE and not any(word[:1].isupper() for word in part.text.split()[1:])
@@ -266,6 +268,9 @@ def _made(draft: Draft | None) -> Iterator[Draft]:
 def _attribute(clause: Clause) -> Iterator[Draft]:
     """ "My favourite colour is green", "my highest score is 124 points", "my birthday is on 3 March"."""
     party, verb = clause.party, clause.verb
+    if verb.lemma == "come" and verb.rest == "coming up" and party.noun in ("birthday", "anniversary"):
+        verb = Verb("be", "is", "", "is", "present")
+        clause = replace(clause, verb=verb)
     if verb.lemma != "be" or party.is_self or party.is_human or party.noun in FLEETING | {"name"}:
         return
     favourite = bool(re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text))
@@ -318,7 +323,7 @@ def _having(clause: Clause) -> Iterator[Draft]:
     slot = f"have|{part.noun}"
     if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute"):
         yield from _made(_draft(clause, part, "fact", slot))
-    elif Party("", part.noun).is_animal and part.word.tag == "NN":
+    elif Party("", part.noun).is_animal and part.word and part.word.tag == "NN":
         topic = "pet" if clause.verb.tense == "present" else ""
         yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", topic))
     elif (of := next((p for p in clause.parts if p.prep == "in"), None)) and part.noun in ("degree", "phd", "master"):
@@ -499,7 +504,7 @@ def _event_topic(verb: Verb, part: Part) -> str:
 
 def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
-    if (verb.lemma == "have" and part.role != "span") or (
+    if (verb.lemma == "have" and part.role not in ("span", "time")) or (
         verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our "))
     ):
         return False

@@ -23,9 +23,10 @@ MALE = {*words("""
 
 KIN = {
     *PEOPLE,
-    *words(
-        "parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl boy"
-    ),
+    *words("""
+    parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl
+    boy
+"""),
 }
 
 BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster")}
@@ -37,9 +38,10 @@ MONTHS = {*words("january february march april may june july august september oc
 DAYS = {*words("monday tuesday wednesday thursday friday saturday sunday")}
 
 TIMES = {
-    *words(
-        "morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight weekday"
-    )
+    *words("""
+    morning evening afternoon noon midnight spring summer autumn fall winter christmas easter weekend weeknight
+    weekday
+""")
 }
 
 TIMES |= (
@@ -57,9 +59,10 @@ RELATIVE = {*words("""
 HABITS = {*words("usually always normally often typically generally regularly mainly mostly")}
 
 PASSING = {
-    *words(
-        "yesterday today tonight tomorrow now already lately recently currently actually just also too so far again though again"
-    )
+    *words("""
+    yesterday today tonight tomorrow now already lately recently currently actually just also too so far again
+    though again
+""")
 }
 
 DOUBT = {*words("""
@@ -251,3 +254,8 @@ NO_SPAN = {
 }
 
 BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
+
+GOODS = {*words("""
+    lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano console
+    tablet speaker tent skateboard amp monitor oven van scooter violin telescope
+""")}  # fmt: skip
