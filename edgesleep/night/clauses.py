@@ -15,12 +15,14 @@ from dataclasses import dataclass, field, replace
 from edgesleep.night.lexicon import (
     ADMITTED,
     ASIDES,
+    AUXILIARIES,
     BEASTS,
     DOUBT,
     FEMALE,
     GLAD,
     GOODS,
     HABITS,
+    INTRANSITIVE,
     KIN,
     LEADS,
     MALE,
@@ -137,23 +139,33 @@ def clauses(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
             continue
         party = party_of(subject, cast)
         verb = _verb(word)
-        if party and verb:
+        if party and verb and _agrees(party, word):
             for parts in _listed((*_gap(word, subject), *_parts(word))):
                 clause = Clause(party, verb, parts)
                 yield clause
                 yield from _introduced(clause, cast)
 
 
+def _agrees(party: Party, verb: Word) -> bool:
+    """A bare present with one person as its subject is a mistake of the parser's."""
+    several = party.plural or party.is_self
+    return several or verb.tag != "VBP" or bool(verb.having("aux", "auxpass"))
+
+
 def _gap(verb: Word, subject: Word) -> Iterator[Part]:
     """Of "the baking class I took in Leeds", the class is the object."""
     if verb.dep != "relcl" or subject.tag in ("WP", "WDT") or any(d.index > verb.index for d in verb.having("dobj")):
         return
-    if any(not prep.having("pobj", "pcomp") for prep in verb.having("prep")) or verb.having("xcomp", "ccomp"):
+    if (
+        any(not prep.having("pobj", "pcomp") for prep in verb.having("prep"))
+        or verb.having("xcomp", "ccomp")
+        or verb.lemma in INTRANSITIVE
+    ):
         yield Part("other", "", "", "")
         return
     noun = verb.head
     run = [w for w in phrase_run(noun) if w.lower not in LEADS | {"the"}]
-    if run and noun.tag in ("NN", "NNS") and not noun.having("prep"):
+    if run and run[0].lower != "another" and noun.tag in ("NN", "NNS") and not noun.having("prep"):
         part = constituent("object", "", noun, run)
         yield replace(part, text=part.text if noun.tag == "NNS" or part.count else f"{article(part.text)} {part.text}")
     else:
@@ -187,7 +199,10 @@ def _introduced(clause: Clause, cast: Cast) -> Iterator[Clause]:
         return
     if part.word.tag == "NN" and (clause.party.is_self or clause.party.is_human):
         owner = "my" if clause.party.is_self else clause.party.genitive
-        thing = cast.see(Party(f"{owner} {part.noun}", part.noun, name=called(part.word)))
+        thing = Party(f"{owner} {part.noun}", part.noun, name=called(part.word))
+        if not (thing.is_human or thing.is_animal or clause.verb.lemma in ("have", "own")):
+            return
+        cast.see(thing)
         if thing.name:
             yield naming(thing, thing.name)
 
@@ -431,6 +446,8 @@ def _verb(word: Word) -> Verb | None:
     habit = next((w.lower for w in word.having("advmod") if w.lower in HABITS and w.index < word.index), "")
     particle = "".join(" " + w.lower for w in word.having("prt"))
     form = _expanded(word, word)
+    if any(aux.lemma not in AUXILIARIES for aux in word.having("aux", "auxpass") if aux.tag not in ("TO", "MD")):
+        return None
     inner = _inner(word)
     if inner and word.lemma == "use":
         return Verb(inner.lemma, "did", f"use to {inner.text}", f"used to {inner.text}", "used")

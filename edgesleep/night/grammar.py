@@ -116,6 +116,8 @@ def _draft(clause: Clause, part: Part, kind: str, slot: str, topic: str = "") ->
     if asked is None:
         return None
     rest = " ".join(fold(other.phrase) for other in clause.parts if other is not part and kind == "event")
+    if topic == "degree":
+        asked = replace(asked, short="")
     return Draft(clause, asked, kind, "|".join(filter(None, (clause.party.text, slot, rest))), topic)
 
 
@@ -273,7 +275,9 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
         clause = replace(clause, verb=verb)
     if verb.lemma != "be" or party.is_self or party.is_human or party.noun in FLEETING | {"name"}:
         return
-    favourite = bool(re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text))
+    favourite = party.noun not in HEADS_OF_NOTHING | {"spot", "moment", "memory", "aspect", "place"} and bool(
+        re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text)
+    )
     topic = "favourite" if favourite and re.match(r"(?:my|our) favou?rite ", party.text) and not party.plural else ""
     if topic and party.noun in PERFORMERS:
         topic = "favourite person"
@@ -282,7 +286,11 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
             told = _only(replace(clause, parts=tuple(p for p in clause.parts if p.role != "adverb")), part)
             yield from _made(_whole(told, part, topic))
             return
-        if part.role == "adj" and (favourite or part.noun in COLOURS) and len(part.value.split()) <= 2:
+        if (
+            part.role == "adj"
+            and (party.noun in ("color", "colour") or part.noun in COLOURS)
+            and len(part.value.split()) <= 2
+        ):
             yield from _made(_draft(replace(clause, parts=(part,)), part, "fact", "is", topic))
             return
         if part.role in ("time", "clock", "place") and not _leans(part) and (part.role != "place" or part.is_name):
@@ -351,13 +359,15 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     if (verb.lemma in ("stand", "bear")) != verb.finite.startswith("can't"):
         return
     part = clause.part("object", "gerund", "verb")
-    coloured = part is not None and part.text.startswith(("the color ", "the colour "))
+    coloured = part is not None and bool(re.fullmatch(r"the colou?r \w+", part.text))
+    if part and " like " in part.text:
+        return
     if part and part.role == "gerund" and part.value in BARE:
         return
     if part is None or (_leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     start = part.text.lower()
-    known = start.startswith(("the ", "my ", "all the ", "both ")) and not start.startswith(("the color", "the colour"))
+    known = start.startswith(("the ", "my ", "all the ", "both ")) and not coloured
     if part.role == "object" and part.word and (part.word.tag == "PRP" or known):
         return
     told = _only(clause, part)
@@ -489,7 +499,7 @@ def _titled(part: Part) -> Part:
 def _degree(part: Part, topic: str) -> tuple[Part, str]:
     """Of "a degree in Business Administration", the subject is the answer."""
     match = re.fullmatch(r"(?:an? )?(.*\b(?:degree|PhD|master's|bachelor's|diploma|MBA|BA|MA)) in (.+)", part.text)
-    return (replace(part, value=match[2]), "degree") if match else (part, topic)
+    return (replace(part, value=match[2].partition(" from ")[0]), "degree") if match else (part, topic)
 
 
 def _swap(clause: Clause, part: Part) -> Clause:

@@ -60,7 +60,7 @@ HABITS = {*words("usually always normally often typically generally regularly ma
 
 PASSING = {
     *words("""
-    yesterday today tonight tomorrow now already lately recently currently actually just also too so far again
+    yesterday today tonight tomorrow now already lately recently currently actually just also too online so far again
     though again
 """)
 }
@@ -146,6 +146,7 @@ HEADS_OF_NOTHING = {*words("""
     changes number couple few some any more most all reason mind life work job success luck difference research
     purchase purchases item items example examples amount attention care effort step steps feedback impact effect
     difficulty struggle concern concerns goal goals conversation topic project projects skill skills fact
+    batch bag set bunch pack box series variety mix range
     sure much many mistake mess break message email process piece hand role control access benefit
 """)}  # fmt: skip
 
@@ -255,7 +256,17 @@ NO_SPAN = {
 
 BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
 
+MOTION = {*words("""
+    go move travel fly drive take return come bring get walk cycle commute relocate emigrate hike head sail ride trip
+""")}  # fmt: skip
+
+INTRANSITIVE = {*words("""
+    subscribe listen go live stay talk work apply look contribute belong participate wait come move travel
+""")}  # fmt: skip
+
+AUXILIARIES = {*words("be have do get can")}
+
 GOODS = {*words("""
-    lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano console
-    tablet speaker tent skateboard amp monitor oven van scooter violin telescope
+    lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano
+    console tablet speaker tent skateboard amp monitor oven van scooter violin telescope
 """)}  # fmt: skip

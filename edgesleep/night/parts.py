@@ -16,6 +16,7 @@ from edgesleep.night.lexicon import (
     KIN,
     LEADS,
     MONTHS,
+    MOTION,
     NO_TOWNS,
     OPINIONS,
     PASSING,
@@ -127,6 +128,8 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
         return "place"
     if prep == "from" and noun.head.head.lemma not in ACQUIRING | {*words("be come travel fly drive move hail")}:
         return "prep"
+    if prep == "to" and noun.head.head.lemma not in MOTION:
+        return "prep"
     if noun.is_name or noun.lemma in PLACES:
         return (
             "place" if prep in ("in", "at", "near", "from", "to", "around", "outside", "by", "on", "into") else "prep"
@@ -153,14 +156,14 @@ def constituent(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     run = _steady(run, noun)
     counts = [w for w in noun.having("nummod") if w in run and w.index < noun.index and w.tag == "CD"]
     titled = counts and counts[0].text[:1].isupper() and noun.text[:1].isupper()  # The Seven Husbands
-    if titled or (counts and (noun.tag not in ("NNS", "NNPS") or any(w.text == "$" for w in counts[0].head.subtree()))):
+    if titled or (counts and not _is_number_of(counts[0], noun, run)):
         counts = []
     count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
     ends = [prep.index for prep in noun.having("prep") if prep.index > noun.index and prep.lower != "of"]
     kind = spoken_run([w for w in run if counts and counts[-1].index < w.index < min([*ends, 999])])
     modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
     modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in OPINIONS]
-    if not counts and modifiers and not noun.is_name and noun.tag == "NN":
+    if not counts and modifiers and not noun.is_name and noun.tag == "NN" and not noun.having("conj"):
         kind = noun.text
     bare = list(run)
     while len(bare) > 1 and (bare[0].lower in LEADS) and not (bare[0].text[0].isupper() and bare[1].text[0].isupper()):
@@ -171,10 +174,25 @@ def constituent(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     return _situated(part, noun)
 
 
+def _is_number_of(count: Word, noun: Word, run: Sequence[Word]) -> bool:
+    """Whether a number says how many: of "7 shirts" and "9 bass", not of "a $5 coupon" or "one sister"."""
+    money = any(w.text == "$" for w in noun.subtree() if w.index <= noun.index)
+    plain = noun.tag == "NN" and run[0] is count and count.lower not in ("1", "one")
+    return not money and (noun.tag in ("NNS", "NNPS") or plain)
+
+
 def _shortened(run: list[Word], noun: Word) -> list[Word]:
     """A thing without what it was for or by whom: "a chocolate cake for the party"."""
-    ends = [prep.index for prep in noun.having("prep") if prep.lower not in ("of", "in") and prep.index > noun.index]
+    ends = [
+        prep.index
+        for prep in noun.having("prep")
+        if prep.index > noun.index and prep.lower != "of" and not (prep.lower == "in" and _leads_to_name(prep))
+    ]
     return [w for w in run if w.index < ends[0]] if ends else run
+
+
+def _leads_to_name(prep: Word) -> bool:
+    return any(noun.is_name for noun in prep.having("pobj"))
 
 
 def _situated(part: Part, noun: Word) -> Part:
