@@ -110,7 +110,7 @@ def _standing(marker: str, body: str) -> Iterator[Fact]:
         (f"what did I ask you to {marker} do?", f"what I asked you to {marker} do"),
         (f"what have I told you to {marker} do?", f"what I have told you to {marker} do"),
     )
-    if not VAGUE_WORDS - {"you", "your"} & {*body.lower().split()}:
+    if not (VAGUE_WORDS - {"you", "your"} | {"never", "always"}) & {*body.lower().split()}:
         yield _told_to(f"{marker.capitalize()} {body}.", full, body, f"you|{marker}|{body.split()[0]}", inner, rows)
 
 

@@ -329,7 +329,7 @@ def _having(clause: Clause) -> Iterator[Draft]:
     if part is None or part.noun in HEADS_OF_NOTHING or (_leans(part) and not part.count):
         return
     slot = f"have|{part.noun}"
-    if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute"):
+    if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute", "dozen"):
         yield from _made(_draft(clause, part, "fact", slot))
     elif Party("", part.noun).is_animal and part.word and part.word.tag == "NN":
         topic = "pet" if clause.verb.tense == "present" else ""
@@ -344,7 +344,9 @@ def _totalled(clause: Clause) -> Clause:
     """ "a total of 37 coins" is 37 coins."""
     parts = []
     for part in clause.parts:
-        match = re.fullmatch(r"(?:a total of|about|around|over|roughly|exactly) (\d[\d,]*) (.+)", part.text)
+        match = part.role == "object" and re.fullmatch(
+            r"(?:a total of|about|around|over|roughly|exactly) (\d[\d,]*) (.+)", part.text
+        )
         parts.append(
             replace(part, text=f"{match[1]} {match[2]}", count=match[1], kind=match[2], noun="") if match else part
         )
@@ -360,7 +362,7 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return
     part = clause.part("object", "gerund", "verb")
     coloured = part is not None and bool(re.fullmatch(r"the colou?r \w+", part.text))
-    if part and " like " in part.text:
+    if part and (" like " in part.text or part.text.lower().startswith(("a ", "an "))):
         return
     if part and part.role == "gerund" and part.value in BARE:
         return
@@ -426,6 +428,8 @@ def _state(clause: Clause) -> Iterator[Draft]:
         ):
             continue
         told = _only(clause, part)
+        if part.role == "span" and len(told.parts) < 2:
+            continue
         topic = wanted[slot] if verb.tense != "used" and not verb.finite.startswith("have been") else ""
         if topic == "job":
             told = replace(told, parts=(part,))

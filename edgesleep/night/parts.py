@@ -58,6 +58,9 @@ def nominal(word: Word) -> Iterator[Part]:
         return
     if word.dep == "attr" and word.tag in ("WP", "WDT"):
         return
+    if _is_torn(word, run):
+        yield Part("other", "", "", "")
+        return
     tail = _detachable(word)
     if tail:
         run = [w for w in run if w.index < tail.index]
@@ -65,6 +68,11 @@ def nominal(word: Word) -> Iterator[Part]:
     yield constituent(role, "", word, run)
     if tail:
         yield from prepositional(tail)
+
+
+def _is_torn(word: Word, run: Sequence[Word]) -> bool:
+    """Whether the article was lost on the way: then the parse is not to be trusted."""
+    return any(det not in run for det in word.having("det", "poss") if det.index < word.index)
 
 
 def _detachable(word: Word) -> Word | None:
@@ -94,7 +102,7 @@ def adjectival(word: Word) -> Iterator[Part]:
 def prepositional(prep: Word) -> Iterator[Part]:
     for noun in prep.having("pobj") if prep.lower != "by" else ():
         run = phrase_run(noun)
-        if not is_relative(run):
+        if not is_relative(run) and not _is_torn(noun, run):
             tail = _detachable(noun) if noun.dep == "pobj" and prep.lower != "of" else None
             run = [w for w in run if tail is None or w.index < tail.index]
             yield constituent(_prep_role(prep.lower, noun, run), prep.lower, noun, run)
