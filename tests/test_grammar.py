@@ -165,6 +165,21 @@ TOLD = [
         ["You volunteer at the Skelwick Lifeboat Station. | Skelwick Lifeboat Station"],
     ),
     ("My daughter Lena started school at Oakwood Primary.", ["Your daughter is called Lena. | Lena"]),
+    (
+        "Oh, and I just remembered I went to an amazing Imagine Dragons concert recently, it was at the Xfinity Center.",
+        ["The Imagine Dragons concert was at the Xfinity Center. | Xfinity Center"],
+    ),
+    (
+        "By the way, it took me and my friends around 5 hours to move everything into the new apartment.",
+        ["It took you and your friends around 5 hours to move everything into the new apartment. | around 5 hours"],
+    ),
+    ("I saw 10 amateur comedians perform.", ["You saw 10 amateur comedians perform. | 10"]),
+    ("I spent two weeks traveling solo around Japan.", ["two weeks"]),
+    (
+        "I was at my cousin's wedding at the Grand Ballroom.",
+        ["Your cousin's wedding was at the Grand Ballroom. | Grand Ballroom"],
+    ),
+    ("I was thinking about my recent family trip to Hawaii.", ["Your recent family trip was to Hawaii. | Hawaii"]),
     ("I drive an old Lada Niva.", ["You drive an old Lada Niva. | old Lada Niva"]),
 ]
 
@@ -242,6 +257,8 @@ NOT_TOLD = [
     "I asked my sister whether she lives in Porto.",
     "Remember that the user lives in Skelwick.",
     "Never say never.",
+    "I'm excited for my trip to Peru.",
+    "I wonder when I moved to Porto.",
     "Maybe we could say that I live in Porto.",
     "I heard you like tea.",
     "My favourite colour isn't green.",

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgesleep.night.clauses import Cast, Clause, Party, Verb, naming, party_of
-from edgesleep.night.lexicon import ATTRIBUTES, VAGUE_WORDS
+from edgesleep.night.lexicon import ATTRIBUTES, UNITS, VAGUE_WORDS
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, Question, yours
@@ -85,6 +85,23 @@ def restated(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
             named = spoken_run(sentence[word.having("poss")[0].index : mark.index])
             party = replace(party, text=named[:1].lower() + named[1:])
             yield Clause(party, Verb("be", plural, "", plural, "present"), (part,))
+
+
+def took(sentence: Sequence[Word]) -> Iterator[Clause]:
+    """ "it took us around 5 hours to move everything"."""
+    for verb in sentence:
+        purpose = next((v for v in verb.subtree() if v.tag == "VB" and v.having("aux") and v.index > verb.index), None)
+        units = [w for w in sentence if w.lemma in UNITS and w.having("nummod") and w.index > verb.index]
+        if verb.lower != "took" or not purpose or not units or verb.dep != "ROOT":
+            continue
+        span = [w for w in units[0].subtree() if w.index <= units[0].index]
+        whom = spoken_run(sentence[verb.index + 1 : span[0].index]) if span[0].index > verb.index + 1 else ""
+        rest = spoken_run([w for w in sentence[units[0].index + 1 :] if w.text != "."])
+        if any(s.lower == "it" for s in verb.having("nsubj")) and rest.startswith("to ") and "," not in rest:
+            long = spoken_run(span)
+            parts = (Part("adverb", "", whom, whom), Part("span", "", long, long), Part("adverb", "", rest, rest))
+            verb_group = Verb("take", "did", "take", "took", "past")
+            yield Clause(Party("it", "it"), verb_group, tuple(part for part in parts if part.text))
 
 
 def instructions(sentence: Sequence[Word]) -> Iterator[Fact]:

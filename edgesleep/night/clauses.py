@@ -23,9 +23,12 @@ from edgesleep.night.lexicon import (
     GOODS,
     HABITS,
     INTRANSITIVE,
+    JOURNEYS,
     KIN,
     LEADS,
     MALE,
+    OCCASIONS,
+    OPINIONS,
     PLACES,
     TURNING,
 )
@@ -192,9 +195,20 @@ def _is_counted(word: Word) -> bool:
     return bool(word.having("nummod")) or any(det.lower in ("a", "an") for det in word.having("det"))
 
 
+def _attended(clause: Clause, cast: Cast) -> None:
+    """Of "I went to an Imagine Dragons concert", the concert can be spoken of as it."""
+    part = clause.part("object") or next((p for p in clause.parts if p.prep == "to"), None)
+    if clause.verb.lemma not in ("go", "attend", "visit", "see", "watch") or not clause.party.is_self or not part:
+        return
+    bare = [word for word in part.value.split() if word.lower() not in OPINIONS]
+    if part.kind and part.text.lower().startswith(("a ", "an ")) and any(word[:1].isupper() for word in bare):
+        cast.see(Party(f"the {' '.join(bare)}", part.noun))
+
+
 def _introduced(clause: Clause, cast: Cast) -> Iterator[Clause]:
     """Of "I have a sister", the sister can be spoken of from here on; "a dog called Miso" has a name as well."""
     part = clause.part("object", "attr")
+    _attended(clause, cast)
     if clause.verb.lemma not in ("have", "own", "adopt", "buy", "get") or not part or not part.word or part.is_name:
         return
     if part.word.tag == "NN" and (clause.party.is_self or clause.party.is_human):
@@ -322,6 +336,7 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
     owned = cast.see(owned)
     yield from _placed(word)
     yield from _possessed(word)
+    yield from _held(word, owned)
     title = called(word)
     if title or (owned.name and (owned.is_human or owned.is_animal)):
         name = title or owned.name
@@ -337,6 +352,24 @@ def _possessed(word: Word) -> Iterator[Clause]:
         part = constituent("object", "", word, run)
         have = Verb("have", "do", "have", "have", "present")
         yield Clause(Party("I", "i"), have, (replace(part, text=f"{article(part.text)} {part.text}"),))
+
+
+def _held(word: Word, owned: Party) -> Iterator[Clause]:
+    """ "at my cousin's wedding at the Grand Ballroom", "my recent family trip to Paris"."""
+    wanted = {"at"} if word.lemma in OCCASIONS else {"to"} if word.lemma in JOURNEYS else set()
+    above = word.head.head if word.dep == "pobj" and word.head.head.lower in ("was", "were") else None
+    over = any(w.lower in ("recent", "last", "previous") for w in word.having("amod"))
+    if not wanted or not (over or above):
+        return  # a trip that is only planned has been nowhere
+    after = [*word.having("prep"), *(above.having("prep") if above else [])]
+    for prep in after:
+        for place in prep.having("pobj") if prep.lower in wanted and prep.index > word.index else ():
+            if place.is_name and not is_relative(phrase_run(place)):
+                text = owned.text.removesuffix(" " + spoken_run(phrase_run(prep)))
+                was = Verb("be", "was", "", "was", "past")
+                yield Clause(
+                    Party(text, word.lemma), was, (constituent("place", prep.lower, place, phrase_run(place)),)
+                )
 
 
 def _placed(word: Word) -> Iterator[Clause]:
@@ -416,8 +449,12 @@ def _stands(verb: Word) -> bool:
         glad = above.lower in GLAD and above.dep == "acomp" and any(s.lower == "i" for s in above.head.having("nsubj"))
         if glad and not _is_doubted(above.head):
             return marks in ([], ["that"])
-        return (admitted and marks in ([], ["that"]) and not verb.having("advmod")) or verb.dep == "parataxis"
+        return (admitted and marks in ([], ["that"]) and not _is_how(verb)) or verb.dep == "parataxis"
     return False
+
+
+def _is_how(verb: Word) -> bool:
+    return any(w.lower in ("how", "why", "where", "when") for w in verb.having("advmod"))
 
 
 def _is_doubted(verb: Word) -> bool:
@@ -539,5 +576,17 @@ def _parts(verb: Word) -> Iterator[Part]:
             yield Part(
                 "gerund" if child.tag == "VBG" else "verb", "", lowered(phrase_run(child)), lowered(phrase_run(child))
             )
+        elif child.dep == "ccomp" and child.tag in ("VB", "VBP") and verb.lemma in ("see", "watch", "hear"):
+            yield from _seen(child)
         elif child.dep in ("ccomp", "xcomp", "dative", "agent", "pcomp"):
             yield Part("other", "", "", "")
+
+
+def _seen(verb: Word) -> Iterator[Part]:
+    """ "10 comedians perform", of those who saw them."""
+    who = verb.having("nsubj")
+    if len(who) == 1 and who[0].is_noun and len(verb.children) == 1:
+        yield constituent("object", "", who[0], phrase_run(who[0]))
+        yield Part("adverb", "", verb.text, verb.text)
+    else:
+        yield Part("other", "", "", "")

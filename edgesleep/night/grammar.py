@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from edgesleep.night.asides import instructions, made_and_named, nicknames, restated
+from edgesleep.night.asides import instructions, made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import Cast, Clause, Party, Verb, called, clauses, naming
 from edgesleep.night.lexicon import (
     ATTRIBUTES,
@@ -93,6 +93,7 @@ def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
         *nicknames(sentence),
         *restated(sentence, cast),
         *made_and_named(sentence),
+        *took(sentence),
         *clauses(sentence, cast),
     ):
         if any(part.role == "other" for part in clause.parts):
@@ -467,9 +468,9 @@ def _event(clause: Clause) -> Iterator[Draft]:
     if verb.tense not in ("past", "perfect", "past perfect") or not party.is_human or verb.lemma == "be":
         return
     thing = clause.part("object")
-    if (thing and thing.word and (_leans(thing) or thing.word.tag == "PRP")) or clause.part(
-        "gerund", "verb", "attr", "adj"
-    ):
+    if thing and thing.word and (_leans(thing) or thing.word.tag == "PRP"):
+        return
+    if clause.part("verb", "attr", "adj") or (clause.part("gerund") and verb.lemma != "spend"):
         return
     if verb.lemma in NO_EVENT and verb.lemma not in LIGHT_EVENTS:
         return
@@ -522,6 +523,9 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
         verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our "))
     ):
         return False
+    named = any(word[:1].isupper() for word in part.text.split())
+    if part.role == "prep" and part.prep == "to" and named and verb.lemma in ("switch", "upgrade", "change", "go"):
+        return True
     marked = part.role == "object" and any(word[:1].isupper() or word[:1].isdigit() for word in part.text.split())
     if verb.lemma in LIGHT_EVENTS and not (part.is_name or marked or part.count or part.role in ("span", "clock")):
         return False
@@ -547,6 +551,14 @@ def _is_telling(part: Part) -> bool:
 
 def _measure(clause: Clause) -> Iterator[Draft]:
     """ "My commute takes 45 minutes", "our rent costs $900"."""
+    span = clause.part("span")
+    if (
+        clause.party.text == "it"
+        and span
+        and not VAGUE_WORDS - {"everything"} & {*clause.parts[-1].text.lower().split()}
+    ):
+        yield from _made(_draft(clause, span, "event", "take"))
+        return
     part = clause.part("object", "attr")
     if (
         clause.verb.lemma not in ("take", "cost", "weigh", "last")

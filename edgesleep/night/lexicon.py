@@ -266,6 +266,10 @@ INTRANSITIVE = {*words("""
 
 AUXILIARIES = {*words("be have do get can")}
 
+OCCASIONS = {*words("wedding party graduation ceremony concert reunion shower recital reception funeral baptism")}
+
+JOURNEYS = {*words("trip vacation holiday honeymoon cruise flight pilgrimage")}
+
 GOODS = {*words("""
     lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano
     console tablet speaker tent skateboard amp monitor oven van scooter violin telescope

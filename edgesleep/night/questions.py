@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from edgesleep.night.clauses import Clause, Party
+from edgesleep.night.lexicon import UNITS
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
 
@@ -202,6 +203,8 @@ def target(clause: Clause, part: Part) -> Target | None:
         phrases = (tail if is_it else other.phrase for other, is_it in zip(clause.parts, same, strict=True))
         return Target(value, wh, tuple(phrase for phrase in phrases if phrase), more, short)
 
+    if verb.lemma == "spend" and part.role == "object" and part.noun in UNITS:
+        return asked("how long", "", "how much time")
     if part.count and part.kind and part.role in ("object", "prep"):
         numbers = (f"what number of {part.kind}",) if part.role == "object" else ()
         return asked(f"how many {part.kind}", part.prep, *numbers, value=part.count)

@@ -136,7 +136,7 @@ _END = re.compile(
 )
 _TELLS = _any("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
-    | call me | there's""")
+    | call me | there's | what an?""")
 _ASKS = _any(r"""
     what | what's | how | which | where | who | when | why | can | could | would | should | do | does | did | is | are
     | any (?!of\b) | have you | has it | were you | don't you | right$""")
@@ -148,7 +148,8 @@ def _run_on(starts: str) -> re.Pattern[str]:
         rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
         rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
         rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)"
-        rf"|\s+(?:but|because|so|and)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)",
+        rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
+        rf"|(?<!\bme)\s+and\s+(?=(?:I|my|we|our|I'm|I've|we've|can|could|do|what|how)\b)",
         re.IGNORECASE,
     )
 
@@ -163,7 +164,8 @@ _OPENING = re.compile(
     | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
     | (?:as|like) I (?:said|told you|mentioned) | I told you | let me (?:mention|add|tell you) | one more thing
     | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
-    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me | first of all | like
+    | I(?:'m| am) (?:happy|glad|proud|pleased|excited) to (?:say|report|share|announce) | first of all | like
+    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me
     | for context | for reference | you see | turns out | it turns out | haha | lol | great | sure | right | because
     | funny you ask | speaking of [\\w' -]{1,40}, | my friend | since then""")
     + r"\b(?: that\b)?[ ,:!.–—-]*)+",
