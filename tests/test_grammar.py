@@ -166,7 +166,7 @@ TOLD = [
     ),
     ("My daughter Lena started school at Oakwood Primary.", ["Your daughter is called Lena. | Lena"]),
     (
-        "Oh, and I just remembered I went to an amazing Imagine Dragons concert recently, it was at the Xfinity Center.",
+        "Oh, I just remembered I went to an amazing Imagine Dragons concert recently, it was at the Xfinity Center.",
         ["The Imagine Dragons concert was at the Xfinity Center. | Xfinity Center"],
     ),
     (

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from edgesleep.night.lexicon import (
     ADMITTED,
     ASIDES,
+    ASKING,
     AUXILIARIES,
     BEASTS,
     DOUBT,
@@ -439,7 +440,7 @@ def _stands(verb: Word) -> bool:
         return verb.head.is_noun and not any(w.lower in ("whose", "whom", "where", "when") for w in verb.subtree())
     if verb.dep == "advcl" and verb.tag == "VBD" and verb.head.tag != "VB" and not _is_doubted(verb.head):
         when = [w.lower for w in verb.having("mark", "advmod")]
-        if {*when} & {"when", "after", "before"} and _stands(verb.head):
+        if {*when} & {"when", "after", "before"} and verb.head.lemma not in ASKING and _stands(verb.head):
             return True
     if verb.dep == "advcl":
         return bool(marks) and marks[0] in ASIDES and _stands(verb.head)

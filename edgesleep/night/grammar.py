@@ -99,7 +99,12 @@ def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
         if any(part.role == "other" for part in clause.parts):
             continue
         objects = sum(part.role == "object" for part in clause.parts)
-        lacking = not objects and clause.verb.lemma in NEED_OBJECT and not re.match(r"get \w", clause.verb.rest)
+        lacking = (
+            not objects
+            and clause.party.text != "it"
+            and clause.verb.lemma in NEED_OBJECT
+            and not re.match(r"get \w", clause.verb.rest)
+        )
         if (objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye")) or (
             lacking and not clause.part("clock")
         ):

@@ -264,6 +264,8 @@ INTRANSITIVE = {*words("""
     subscribe listen go live stay talk work apply look contribute belong participate wait come move travel
 """)}  # fmt: skip
 
+ASKING = {*words("wonder know ask forget remember tell guess say see think find recall wish hope")}
+
 AUXILIARIES = {*words("be have do get can")}
 
 OCCASIONS = {*words("wedding party graduation ceremony concert reunion shower recital reception funeral baptism")}
