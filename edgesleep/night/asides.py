@@ -114,7 +114,7 @@ def instructions(sentence: Sequence[Word]) -> Iterator[Fact]:
     when = next((c for c in root.having("advcl") if any(w.lower in ("when", "whenever") for w in c.children)), None)
     if when and any(w.lower == "i" for w in when.having("nsubj")):
         yield from _procedure(sentence, root, when)
-    elif marker and first in ("always", "never", root.lower):
+    elif marker and root.having("dobj", "dative", "prep", "ccomp") and first in ("always", "never", root.lower):
         body = spoken_run([w for w in sentence if w.index >= root.index and w.text != "."])
         yield from _standing(marker.lower, body[:1].lower() + body[1:])
 

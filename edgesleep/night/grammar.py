@@ -138,7 +138,7 @@ def _leans(part: Part) -> bool:
     inside = part.text.lower().split()
     if inside[:1] == ["some"]:
         inside = inside[1:]
-    if VAGUE_WORDS & {*inside} or not inside:
+    if VAGUE_WORDS & {*inside} or inside[:1] in ([], ["any"]) or {"due", "because"} & {*inside}:
         return True
     return inside[0] in DEFINITE and not any(word[:1].isupper() for word in part.text.split()[1:])
 
@@ -370,7 +370,7 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     coloured = part is not None and bool(re.fullmatch(r"the colou?r \w+", part.text))
     if part and (" like " in part.text or part.text.lower().startswith(("a ", "an "))):
         return
-    if part and part.role == "gerund" and part.value in BARE:
+    if part and part.role == "gerund" and part.value.split()[-1] in BARE:
         return
     if part is None or (_leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return

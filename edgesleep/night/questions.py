@@ -229,7 +229,7 @@ def target(clause: Clause, part: Part) -> Target | None:
     if part.role == "time":
         return asked("when") if part.prep in ("in", "on", "during", "at") else None
     if part.role == "clock":
-        return asked("what time", part.prep if part.prep in ("until", "from") else "", "when")
+        return asked("what time", "", "when") if part.prep not in ("until", "from") else None
     if part.role == "span":
         return asked("how long", "", "for how long", short=part.text)
     if part.role in ("company", "as", "prep"):
