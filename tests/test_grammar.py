@@ -335,6 +335,8 @@ def test_no_wording_is_one_that_the_gate_keeps_for_itself() -> None:
         ("My favourite colour is green.", "My favourite colour is blue."),
         ("Everyone calls me Roz.", "My name is Rosalind."),
         ("I work as a nurse.", "I work as a teacher."),
+        ("I live in Porto.", "Actually, we moved to Braga."),
+        ("Our dog is called Miso.", "My dog is called Mochi."),
         ("I usually get up at 5:40.", "I usually get up at 6:15."),
     ],
 )

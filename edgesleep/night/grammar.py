@@ -124,7 +124,12 @@ def _draft(clause: Clause, part: Part, kind: str, slot: str, topic: str = "") ->
     rest = " ".join(fold(other.phrase) for other in clause.parts if other is not part and kind == "event")
     if topic == "degree":
         asked = replace(asked, short="")
-    return Draft(clause, asked, kind, "|".join(filter(None, (clause.party.text, slot, rest))), topic)
+    return Draft(clause, asked, kind, "|".join(filter(None, (_owner(clause.party), slot, rest))), topic)
+
+
+def _owner(party: Party) -> str:
+    """A party in a relation: who says we one day says I the next."""
+    return "i" if party.is_self else re.sub(r"^our\b", "my", party.text)
 
 
 def _only(clause: Clause, *parts: Part | None) -> Clause:
@@ -492,6 +497,9 @@ def _event(clause: Clause) -> Iterator[Draft]:
             continue
         told = _only(clause, part)
         topic = _event_topic(verb, part)
+        if verb.lemma == "move" and part.role == "place" and not clause.part("time"):
+            yield from _made(_draft(told, part, "fact", "live|place"))  # the newest home, in the place of the last
+            continue
         alike = fold(part.value) if part.role in ("object", "company") and not part.count else ""
         slot = "|".join(filter(None, (verb.lemma, part.role if part.role != "prep" else part.prep, alike)))
         part, topic = _degree(part, topic)

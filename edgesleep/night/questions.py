@@ -56,7 +56,6 @@ _TOPICS = {
         "What is {ps} job?|what {ps} job is",
         "What is {ps} profession?|what {ps} profession is",
         "What kind of work {do} {p} do?|what kind of work {p} {does}",
-        "How {do} {p} earn a living?|how {p} earn{s} a living",
     ),
     "home": (
         "Where {do} {p} live?|where {p} live{s}",
