@@ -54,14 +54,10 @@ inline float from_bits(uint32_t word) {
 inline bool finite(float value) { return (bits(value) & 0x7f800000u) != 0x7f800000u; }
 
 inline float half(uint16_t h) {
-#ifdef __F16C__
-    return _cvtsh_ss(h);
-#else
     const uint32_t shifted = (h & 0x7fffu) << 13, exponent = shifted & 0x0f800000u;
     const float normal = from_bits(shifted + (exponent == 0x0f800000u ? 0x70000000u : 0x38000000u));
     const float subnormal = from_bits(shifted + 0x38800000u) - from_bits(0x38800000u);
     return from_bits(bits(exponent ? normal : subnormal) | (h & 0x8000u) << 16);
-#endif
 }
 
 // To nearest even, for values that are not NaN.
@@ -85,7 +81,14 @@ inline uint16_t read16(const uint8_t *at) {
     return value;
 }
 inline void write16(uint16_t value, uint8_t *at) { memcpy(at, &value, 2); }
-inline float read_half(const uint8_t *at) { return half(read16(at)); }
+// A block's scale. Rows of halves are read by `half`, of which compilers make vectors.
+inline float read_half(const uint8_t *at) {
+#ifdef __F16C__
+    return _cvtsh_ss(read16(at));
+#else
+    return half(read16(at));
+#endif
+}
 
 constexpr uint32_t kColumn = 0x9E3779B9u;
 
@@ -418,7 +421,7 @@ struct FloatF32 {
 
 struct FloatF16 {
     static constexpr int bytes = 2;
-    static float read(const uint8_t *at) { return read_half(at); }
+    static float read(const uint8_t *at) { return half(read16(at)); }
     static void write(float value, uint8_t *at) { write16(to_half(value), at); }
     static float round(float value) { return half(to_half(value)); }
 };

@@ -19,9 +19,9 @@
 namespace edgesleep {
 namespace {
 
-constexpr int kLooks = 1000;  // some ten microseconds
+constexpr int kLooks = 1000;  // ten to seventy microseconds, by how long a processor pauses
 
-inline void pause() {
+inline void relax() {
 #if defined(EDGESLEEP_X86)
     __builtin_ia32_pause();
 #elif defined(EDGESLEEP_ARM)
@@ -88,7 +88,7 @@ private:
     static bool soon(Ready ready) {
         for (int look = 0; look < kLooks; ++look) {
             if (ready()) return true;
-            pause();
+            relax();
         }
         return false;
     }

@@ -37,14 +37,13 @@ bool affine_strip(Block block, const StripJob &job) {
             wanted += std::floor(std::fmaf(job.delta[j], 1.0f / step, dither(job.key, job.col + j)));
         const float code = std::fmin(std::fmax(wanted, Block::low), Block::high);
         codes[j] = (int8_t)code;
-        const float weight = step * code + offset, before = step * old + offset;
-        if (job.weights) job.weights[j] = weight;
+        if (job.weights) job.weights[j] = step * code + offset;
         if (!job.moves) continue;
         job.moves->codes += 1;
         job.moves->moved += code != old;
         job.moves->clamped += code != wanted;
         job.moves->delta_squares += (double)job.delta[j] * job.delta[j];
-        job.moves->change_dot += ((double)weight - before) * job.delta[j];
+        job.moves->change_dot += ((double)code - old) * step * job.delta[j];
     }
     if (job.packed) pack(block, codes, job);
     if (!job.strip) return good;
