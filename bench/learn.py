@@ -94,7 +94,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[night.seed])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--minutes", type=float, default=night.minutes, help="length of a night")
-    parser.add_argument("--exact", action="store_true", help="train with products in 32 bits instead of 8 (train.exact)")
+    parser.add_argument("--exact", action="store_true", help="train with products in 32 bits (train.exact)")
     parser.add_argument("--threads", type=int, default=0, help="0: all fast cores")
     parser.add_argument("--window", type=int, default=Asking().window, help="tokens of a prompt and its answer")
     parser.add_argument("--items", type=int, default=0, help="of each task of the set ability; 0: all")
