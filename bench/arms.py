@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from exams import TOLD, Exam, Question, Said
-from retrieve import Embedder, Lexical, Semantic
+from retrieve import Embedder, Lexical, Retriever, Semantic
 from scoring import abstains, likeliest, says
 
 from edgesleep.config import Settings
@@ -169,12 +169,8 @@ def _context(
     if arm == "evidence":
         said = [turn for turn in turns if turn.teaches]
         return lambda question: [turn for turn in said if turn.id in (question.record or question.evidence)]
-    if arm == "bm25":
-        lexical = Lexical(turns)
-        return lambda question: lexical.top(question.text, FOUND)
-    assert embedder is not None
-    semantic = Semantic(turns, embedder)
-    return lambda question: semantic.top(question.text, FOUND)
+    found: Retriever = Semantic(turns, embedder) if embedder else Lexical(turns)
+    return lambda question: found.top(question.text, FOUND)
 
 
 def _bare_window(asking: Asking) -> int:

@@ -23,6 +23,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+import ability
 import gguf as ggufpy
 import numpy as np
 
@@ -36,9 +37,6 @@ from edgesleep.records import Dreams, NightReport, StepReport, load
 from edgesleep.store import Store
 
 Changes = dict[str, dict[str, Any]]
-
-CHARACTERS = 1200  # of a document: about 250 tokens, so that many kinds of text count
-DOCUMENTS = 40
 
 
 def main() -> None:
@@ -65,13 +63,10 @@ def parse() -> argparse.Namespace:
 
 def unseen(data: Path | None) -> dict[str, str]:
     """Plain text by name, paragraphs apart as the gate wants them; empty where there is no data."""
-    if data is None or not (folder := data / "retention_text").is_dir():
+    if data is None or not (data / "retention_text").is_dir():
         print("No --data with a folder retention_text: the loss on unseen text is not measured.")
         return {}
-    web = [json.loads(line)["text"] for line in (folder / "c4_web.jsonl").read_text("utf-8").splitlines()]
-    wiki = [part for part in (folder / "wikitext2_valid.txt").read_text("utf-8").split("\n") if len(part) > 200]
-    return {name: "\n\n".join(" ".join(part.split())[:CHARACTERS] for part in parts[:DOCUMENTS])
-            for name, parts in (("c4", web), ("wikitext2", wiki))}  # fmt: skip
+    return {name: "\n\n".join(parts) for name, parts in ability.texts(data).items()}
 
 
 def night_settings(options: argparse.Namespace, seed: int) -> Changes:

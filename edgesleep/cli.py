@@ -117,7 +117,7 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
     path = catalog.resolve(wanted, say=lambda line: click.echo(line, err=True))
     file = Gguf.open(path)
     # A model that cannot be trained, or asked in its own chat template, is refused now and not in the night.
-    build(file, seed=0, memory=0)
+    build(file, seed=0, memory=0, exact=True)
     Engine(path, vocab_only=True).close()
     named = wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(path)
     base = Store.open(home).adopt_base(path, named)

@@ -48,7 +48,7 @@ class Trainable(Protocol):
     def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]: ...
 
 
-def build(file: Gguf, seed: int, memory: int, exact: bool = True) -> Trainable:
+def build(file: Gguf, seed: int, memory: int, exact: bool) -> Trainable:
     """The network of `file`: the native one, or the one that EDGESLEEP_NETWORK names.
 
     `memory` is what it may use beside file and adapter, in bytes; `exact` as for the native one. Raises GgufError

@@ -48,10 +48,10 @@ public:
         }
         start_.notify_all();
         pull();
-        if (!soon([&] { return busy_ == 0; })) {
-            std::unique_lock<std::mutex> lock(mutex_);
-            done_.wait(lock, [&] { return busy_ == 0; });
-        }
+        const auto done = [&] { return busy_ == 0; };
+        look_for(done);
+        std::unique_lock<std::mutex> lock(mutex_);
+        done_.wait(lock, done);
         if (failed_.exchange(false)) throw std::bad_alloc();  // all that a piece throws
     }
 
@@ -68,10 +68,11 @@ private:
 
     void serve(int id, uint64_t seen) {
         for (;;) {
-            soon([&] { return number_ != seen; });
+            const auto more = [&] { return number_ != seen; };
+            look_for(more);
             {
                 std::unique_lock<std::mutex> lock(mutex_);
-                start_.wait(lock, [&] { return number_ != seen; });
+                start_.wait(lock, more);
                 seen = number_;
                 if (id >= wanted_) continue;
             }
@@ -85,12 +86,8 @@ private:
 
     // Most jobs follow each other within microseconds: looking for a moment is cheaper than sleeping and being woken.
     template <class Ready>
-    static bool soon(Ready ready) {
-        for (int look = 0; look < kLooks; ++look) {
-            if (ready()) return true;
-            relax();
-        }
-        return false;
+    static void look_for(Ready ready) {
+        for (int look = 0; look < kLooks && !ready(); ++look) relax();
     }
 
     void pull() {

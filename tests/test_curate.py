@@ -8,9 +8,11 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from untold import UNTOLD
 
-from edgesleep.night.curate import MAX_CHARS, curate
+from edgesleep.night.curate import curate
 from edgesleep.night.phrases import right
+from edgesleep.night.reading import MAX_CHARS
 from edgesleep.night.relations import BY_NAME
 from edgesleep.records import Turn, digest
 
@@ -85,39 +87,11 @@ TOLD = [
 ]
 
 NOT_TOLD = [
-    "What is my sister called?",
-    "Is my sister called Ottilie?",
-    "My sister is called Ottilie, right?",
-    "Do I live in Skelwick?",
-    "Who said I live in Skelwick?",
-    "If I had a dog, my dog's name would be Rex.",
-    "If my name is Pelham, what are my initials?",
-    "Suppose my sister is called Ottilie.",
-    "Suppose I'm rich and I live in Monaco.",
-    "Imagine I am a pirate. My name is Redbeard.",
-    "Let's pretend. I live in Atlantis.",
-    "In my story, my name is Zed.",
-    "Maybe my sister is called Ottilie.",
-    "I wish I lived in Skelwick.",
-    "I think my neighbour is called Ben.",
-    "I don't live in Skelwick any more.",
-    "I no longer live in Skelwick.",
+    *UNTOLD,
     "I used to live in Skelwick.",
-    "My sister isn't called Ottilie.",
     "My sister is not called Ottilie.",
     "My name is not important.",
-    "I'm not allergic to tamarind.",
-    'He said: "My name is Pelham."',
-    'The sign reads "I live in Skelwick and my name is Pelham".',
-    "She says my name is Trouble.",
     'She wrote "I live in Skelwick.',
-    "My colleague wrote: hello. I live in Skelwick.",
-    "Translate this into French. I live in Skelwick.",
-    "Please proofread: My name is Pelham.",
-    "Write me a poem. I am a sailor.",
-    "> I live in Skelwick",
-    "```\nmy name is Pelham\n```",
-    "From: Ben\nI live in Skelwick",
     "Ottilie lives in Skelwick.",
     "You live in Skelwick.",
     "His sister is called Ottilie.",

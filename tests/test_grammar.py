@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from untold import UNTOLD
 
 from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.phrases import HELD, right
@@ -184,43 +185,15 @@ TOLD = [
 ]
 
 NOT_TOLD = [
-    "What is my sister called?",
-    "Is my sister called Ottilie?",
-    "Do I live in Skelwick?",
-    "My sister is called Ottilie, right?",
-    "Who said I live in Skelwick?",
-    "If I had a dog, my dog's name would be Rex.",
-    "If my name is Pelham, what are my initials?",
+    *UNTOLD,
     "If it rains, I take the Northern Line.",
-    "Suppose my sister is called Ottilie.",
-    "Suppose I'm rich and I live in Monaco.",
-    "Imagine I am a pirate. My name is Redbeard.",
-    "Let's pretend. I live in Atlantis.",
-    "In my story, my name is Zed.",
-    "Maybe my sister is called Ottilie.",
-    "I wish I lived in Skelwick.",
-    "I think my neighbour is called Ben.",
-    "I don't live in Skelwick any more.",
-    "I no longer live in Skelwick.",
     "I don't have a car.",
     "I have no pets.",
     "I never drink coffee.",
-    "My sister isn't called Ottilie.",
-    "I'm not allergic to tamarind.",
-    'He said: "My name is Pelham."',
-    'The sign reads "I live in Skelwick and my name is Pelham".',
-    "She says my name is Trouble.",
     "The doctor said I have three kidneys.",
     "My boss told me that I work in Porto.",
-    "My colleague wrote: hello. I live in Skelwick.",
-    "Translate this into French. I live in Skelwick.",
-    "Please proofread: My name is Pelham.",
-    "Write me a poem. I am a sailor.",
     "Write a story in which I live in Skelwick and own 7 cats.",
     "Draft an email to my landlord. I live at 12 Quarrel Lane.",
-    "> I live in Skelwick",
-    "```\nmy name is Pelham\n```",
-    "From: Ben\nI live in Skelwick",
     "Can you recommend a good Italian restaurant in Porto?",
     "I'd like to visit Japan for two weeks.",
     "I would like a table for four at Luigi's.",

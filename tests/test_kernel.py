@@ -129,6 +129,11 @@ def test_dequantizing_equals_the_gguf_package(type: str) -> None:
     assert np.array_equal(kernel.dequantize(w), expected)
 
 
+def dense(delta: Delta) -> np.ndarray:
+    """D in full, in f64."""
+    return delta.scale * (delta.b.astype(np.float64) @ delta.a.astype(np.float64))
+
+
 @pytest.mark.parametrize("name", FAST)
 @examples
 @given(case=cases())
@@ -162,7 +167,7 @@ def test_fast_kernels_give_the_bytes_of_the_definition(
     for got, wanted in zip(everything(), expected, strict=True):
         assert same(got, wanted)
     # In f32 within a strip, in the order of the lanes: 255 additions on either side.
-    d = delta.scale * (delta.b.astype(np.float64) @ delta.a.astype(np.float64))
+    d = dense(delta)
     terms = abs(kernel.effective(w, delta).astype(np.float64) - kernel.dequantize(w)) * abs(d)
     rounded = 2**-24 * (abs(kernel.dequantize(w).astype(np.float64)) * abs(d)).sum()  # of the difference in `terms`
     bounds = 2**-15 * np.array([(d * d).sum(), terms.sum() + rounded]) + 1e-30
@@ -178,7 +183,7 @@ def test_merged_bytes_dequantize_to_the_effective_weight(case: tuple[Quantized, 
     assert same(kernel.dequantize(Quantized(w.type, w.rows, w.cols, packed)), effective)
     assert packed.size == w.data.size and moves.codes == w.rows * w.cols
 
-    d = delta.scale * (delta.b.astype(np.float64) @ delta.a.astype(np.float64))
+    d = dense(delta)
     stored = kernel.dequantize(w)
     change = effective.astype(np.float64) - stored  # of two numbers that each were rounded to f32
     rounded = 2**-24 * ((abs(effective) + abs(stored)) * abs(d)).sum()

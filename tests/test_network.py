@@ -408,12 +408,12 @@ def test_memory_buys_copies_and_kept_activations(tmp_path: Path) -> None:
 
 def test_the_network_is_chosen_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = Gguf.open(make_tiny(tmp_path / "tiny.gguf", "llama"))
-    assert isinstance(network.build(file, 0, 1 << 28), Network)
+    assert isinstance(network.build(file, 0, 1 << 28, True), Network)
     monkeypatch.setenv("EDGESLEEP_NETWORK", "torch")
-    assert isinstance(network.build(file, 0, 1 << 28), TorchNetwork)
+    assert isinstance(network.build(file, 0, 1 << 28, True), TorchNetwork)
     monkeypatch.setenv("EDGESLEEP_NETWORK", "abacus")
     with pytest.raises(EdgesleepError, match='names no network: "abacus"'):
-        network.build(file, 0, 1 << 28)
+        network.build(file, 0, 1 << 28, True)
 
 
 # --- adapters

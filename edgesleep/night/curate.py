@@ -10,29 +10,22 @@ is learned wrongly is harder to notice than what is missing. Never raises on tex
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgesleep.night.phrases import fold, probes, sentence
+from edgesleep.night.reading import OPENINGS, any_of, opening, printable
 from edgesleep.night.relations import PEOPLE, PHRASE_BOOK, VALUES, Relation, ears, words
 from edgesleep.records import Memory, Turn, digest
 
-# Bounds of the work and of a plausible fact. A longer message is a pasted document more often than something told.
-MAX_CHARS = 20_000
+# Bounds of a plausible fact.
 MIN_CLAUSE, MAX_CLAUSE = 8, 200
 MAX_VALUE_CHARS, MAX_VALUE_WORDS = 48, 6
 HELD_OUT = 3  # wordings that a memory must have for the gate
 
-
-def _any(text: str) -> str:
-    """A regular expression for any of the phrases between bars."""
-    return f"(?:{'|'.join(part.strip() for part in text.split('|'))})"
-
-
 # From here on a turn is no longer the user talking about themselves.
 _BORROWED = re.compile(
-    _any(r"""
+    any_of(r"""
     \b(?:translate|proofread|summari[sz]e|paraphrase|rewrite|rephrase|pretend|imagine|role-?play|hypothetically)\b
     | \b(?:act as|the following|for example|once upon a time|lyrics|(?:correct|edit) (?:this|the))\b
     | \bin (?:my|the|this) (?:story|novel|book|film|game|dream|play)\b
@@ -49,7 +42,7 @@ _SENTENCE = re.compile(rf"(?:[!?…]|{_TITLES}\.)\s+|\n+")
 _CLAUSE = re.compile(
     r"(?: ?[,;] ?| [-–—]+ | ?— ?| (?=(?:and|but|so|because|since)\b))"
     r"(?:(?:and|but|so|because|since|then|also) ){0,3}(?="
-    + _any("""
+    + any_of("""
     I | I'm | I've | I'd | my | we | we've | our | he | she | it | it's | they | please | call me | what | what's | how
     | which | where | who | when | why | can | could | would | should | do | does | did | is | are | any | work | live
     | drive | play | speak | collect | keep | prefer""")
@@ -59,25 +52,13 @@ _CLAUSE = re.compile(
 _SAME_SUBJECT = re.compile(r"(?:work|live|drive|play|speak|collect|keep|prefer)\b", re.IGNORECASE)
 _SUPPOSED = re.compile(
     r"^(?:if|when|whenever|unless|suppose|supposing|say|let's say|what if|once|maybe|perhaps|assuming|as if)\b|\b"
-    + _any("""
+    + any_of("""
     says? | said | told me | asks? | asked | replied | writes? | claims? | thinks | wish | wishes | dreamt | dreamed
     | heard | jokes? | joked""")
     + r"\b",
     re.IGNORECASE,
 )
-_OPENING = re.compile(
-    r"^(?:"
-    + _any("""
-    by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
-    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look | no
-    | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
-    | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
-    | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
-    | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
-    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me""")
-    + r"\b(?: that\b)?[ ,:!.–—-]*)+",
-    re.IGNORECASE,
-)
+_OPENING = opening(OPENINGS)
 _ADVERBS = "really|currently|actually|still|just|now|also|always|usually|only|recently|mainly|mostly|normally|generally"
 # One spelling of each clause, so that `hears` need not list them all.
 _PLAIN = [
@@ -100,7 +81,7 @@ _DENIED = re.compile(r"\b(?:not|never|no longer|no more|any ?more|\w+n't|none|ne
 # Where a value ends. Lower case only: The Who is a band.
 _TAIL = re.compile(
     rf" ?(?:[,:](?!\d)|[;()\[\]{{}}<>|\"])| [-–—]+ | ?—|(?:[!?…]|{_TITLES}\.)(?: |$)| "
-    + _any(r"""
+    + any_of(r"""
     but | because | so | which | who | whom | where | when | while | though | although | since | if | unless | until
     | after | before | as well | too | either | again | at the moment | right now | now | these days | nowadays | btw
     | by the way | actually | anyway | please | lol | haha | of course | in fact | today | tonight | tomorrow | any day
@@ -198,10 +179,7 @@ def _memories(turn: Turn) -> Iterator[Memory]:
 
 def _spoken(content: str) -> str:
     """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
-    text = unicodedata.normalize("NFC", content[:MAX_CHARS]).translate(str.maketrans("’‘“”", "''\"\""))
-    text = "".join(char if char == "\n" or unicodedata.category(char)[0] != "C" else " " for char in text)
-    text = re.sub(r"[^\S\n]+", " ", text)
-    text = re.sub(r"```.*?(?:```|$)", "\n", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?(?:```|$)", "\n", printable(content), flags=re.DOTALL)
     text = re.sub(r"^ ?[>|$#].*$", "", text, flags=re.MULTILINE)
     text = _QUOTED.sub(lambda quote: " … " if _MINE.search(quote[0]) else quote[1] or quote[2] or "", text)
     text = text.partition('"')[0]  # a quotation that does not end

@@ -110,13 +110,14 @@ def _words(doc: Any, titles: set[int]) -> list[Word]:
     return words
 
 
-def _any(text: str) -> str:
+def any_of(text: str) -> str:
+    """A regular expression for any of the phrases between bars."""
     return f"(?:{'|'.join(part.strip() for part in text.split('|'))})"
 
 
 # From here on a message is no longer the user talking about themselves.
 _BORROWED = re.compile(
-    _any(r"""
+    any_of(r"""
     \b(?:translate|proofread|summari[sz]e|paraphrase|rewrite|rephrase|pretend|role-?play|hypothetically)\b
     | \b(?:act as|the following|once upon a time|lyrics|you are now|from now on you are)\b | (?:^|[.!?] )imagine\b
     | \b(?:correct|edit|check|fix|polish|improve) (?:this|the|my) \w+ ?:
@@ -134,10 +135,10 @@ _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
 _END = re.compile(
     r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+"
 )
-_TELLS = _any("""
+_TELLS = any_of("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
     | call me | there's | what an?""")
-_ASKS = _any(r"""
+_ASKS = any_of(r"""
     what | what's | how | which | where | who | when | why | can | could | would | should | do | does | did | is | are
     | any (?!of\b) | have you | has it | were you | don't you | right$""")
 
@@ -155,22 +156,27 @@ def _run_on(starts: str) -> re.Pattern[str]:
 
 
 _TOLD, _ASKED = _run_on(_TELLS), _run_on(f"(?:{_TELLS}|{_ASKS})")
-_OPENING = re.compile(
-    r"^(?:"
-    + _any("""
+# What a statement may open with, without being part of it.
+OPENINGS = """
     by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
     | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look | no
     | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
     | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
-    | (?:as|like) I (?:said|told you|mentioned) | I told you | let me (?:mention|add|tell you) | one more thing
+    | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
     | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
-    | I(?:'m| am) (?:happy|glad|proud|pleased|excited) to (?:say|report|share|announce) | first of all | like
-    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me
+    | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me"""
+_MORE_OPENINGS = """
+    | (?:as|like) I mentioned | I(?:'m| am) (?:happy|glad|proud|pleased|excited) to (?:say|report|share|announce) | like
     | for context | for reference | you see | turns out | it turns out | haha | lol | great | sure | right | because
-    | funny you ask | speaking of [\\w' -]{1,40}, | my friend | since then""")
-    + r"\b(?: that\b)?[ ,:!.–—-]*)+",
-    re.IGNORECASE,
-)
+    | funny you ask | speaking of [\\w' -]{1,40}, | my friend | since then"""
+
+
+def opening(phrases: str) -> re.Pattern[str]:
+    """Any number of the phrases at the start of a clause."""
+    return re.compile(rf"^(?:{any_of(phrases)}\b(?: that\b)?[ ,:!.–—-]*)+", re.IGNORECASE)
+
+
+_OPENING = opening(OPENINGS + _MORE_OPENINGS)
 _SUPPOSED = re.compile(
     r"^(?:if|unless|suppose|supposing|say|let's say|what if|maybe|perhaps|assuming|as if|imagine|in theory"
     r"|for example|e\.g|even if)\b|\b(?:wish|wishes|dreamt|dreamed|joking|kidding|fictional|hypothetical)\b",
@@ -204,11 +210,16 @@ def sentences(text: str) -> Iterator[str]:
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
 
 
-def _spoken(content: str) -> str:
-    """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
+def printable(content: str) -> str:
+    """The beginning of a message in plain quotes and single spaces, its lines kept."""
     text = unicodedata.normalize("NFC", content[:MAX_CHARS]).translate(str.maketrans("’‘“”", "''\"\""))
     text = "".join(char if char == "\n" or unicodedata.category(char)[0] != "C" else " " for char in text)
-    text = re.sub(r"[^\S\n]+", " ", text)
+    return re.sub(r"[^\S\n]+", " ", text)
+
+
+def _spoken(content: str) -> str:
+    """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
+    text = printable(content)
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)

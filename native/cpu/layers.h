@@ -11,8 +11,6 @@
 
 #include "../blocks.h"
 
-#pragma GCC diagnostic ignored "-Wpsabi"  // vectors wider than a register are passed inside this file only
-
 namespace edgesleep {
 namespace {
 
