@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +349,15 @@ def test_the_first_signal_asks_the_night_to_stop(number: int, ready: Path, monke
     assert signal.getsignal(number) == usual
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own Ctrl-C, which a process that a shell has put into the background begins without."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_second_signal_stops_at_once(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def night(home: Path, settings: config.Settings, watch: cycle.Watch, *, force: bool) -> NightReport:
         os.kill(os.getpid(), signal.SIGINT)
