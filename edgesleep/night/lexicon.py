@@ -24,7 +24,7 @@ MALE = {*words("""
 KIN = {
     *PEOPLE,
     *words("""
-    parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl
+    mam mama papa parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl
     boy
 """),
 }
@@ -271,6 +271,9 @@ AUXILIARIES = {*words("be have do get can")}
 OCCASIONS = {*words("wedding party graduation ceremony concert reunion shower recital reception funeral baptism")}
 
 JOURNEYS = {*words("trip vacation holiday honeymoon cruise flight pilgrimage")}
+
+# Of the user's own world when they come with "the".
+HOUSEHOLD = {*words("car house flat boss dog cat kids boys girls baby van garden")}
 
 GOODS = {*words("""
     lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano

@@ -125,7 +125,7 @@ _BORROWED = re.compile(
     | \b(?:write|draft|compose|make up|invent) (?:me |us )?(?:an? |the |my |some )?(?:[\w-]+ ){0,3}
         (?:story|poem|song|letter|e-?mail|speech|bio|text|post|essay|message|review|scene|dialogue|toast|caption)\b
     | \bhere(?:'s| is| are) (?:the|an?|what|my|his|her|their) [^\n.]{0,40}:
-    | \b(?:says|said|wrote|writes|posted|reads)\s?: | ^(?:From|To|Subject):
+    | \b(?<!should have )(?:says|said|wrote|writes|posted|reads)\s?: | ^(?:From|To|Subject):
     """).replace("\n        ", ""),
     re.IGNORECASE | re.MULTILINE,
 )
@@ -148,7 +148,7 @@ def _run_on(starts: str) -> re.Pattern[str]:
     return re.compile(
         rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
         rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
-        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)"
+        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"  # ", my boss,"
         rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
         rf"|(?<!\bme)\s+and\s+(?=(?:I|my|we|our|I'm|I've|we've|can|could|do|what|how)\b)",
         re.IGNORECASE,
@@ -164,6 +164,7 @@ OPENINGS = """
     | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
     | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
     | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
+    | I should(?:'ve| have) (?:said|mentioned|told you) | if (?:anyone|anybody|someone|somebody) asks
     | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me"""
 _MORE_OPENINGS = """
     | (?:as|like) I mentioned | I(?:'m| am) (?:happy|glad|proud|pleased|excited) to (?:say|report|share|announce) | like
@@ -217,9 +218,19 @@ def printable(content: str) -> str:
     return re.sub(r"[^\S\n]+", " ", text)
 
 
+# Typed in a hurry: the parser knows these words only with their apostrophes.
+_HURRIED = {
+    "im": "I'm", "ive": "I've", "dont": "don't", "doesnt": "doesn't", "didnt": "didn't", "cant": "can't",
+    "isnt": "isn't", "wasnt": "wasn't", "arent": "aren't", "havent": "haven't", "hasnt": "hasn't", "thats": "that's",
+    "whats": "what's", "hes": "he's", "shes": "she's", "theyre": "they're", "youre": "you're", "theres": "there's",
+    "i": "I",
+}  # fmt: skip
+_HURRY = re.compile(rf"(?<![\w'])(?:{'|'.join(_HURRIED)})(?!\w)", re.IGNORECASE)
+
+
 def _spoken(content: str) -> str:
     """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
-    text = printable(content)
+    text = _HURRY.sub(lambda found: _HURRIED[found[0].lower()], printable(content))
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)

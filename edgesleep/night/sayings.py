@@ -1,0 +1,328 @@
+"""Sayings: what the user told in words that no rule of `grammar` reads, kept as it was said.
+
+Owns which sentences tell something of the user's own world, which of them belong together, the spans that they can be
+asked for, and questions that are sound for any span ("what did I say we shout?"). Leaves the user's own voice to
+`reading`, and facts with a subject, a verb and a rule to `grammar`. Must stay true: a value stands in the message; a
+sentence that asks, wants or greets is no saying, but for standing orders, which are quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from edgesleep.night.lexicon import DAYS, HEADS_OF_NOTHING, HOUSEHOLD, KIN, LEADS, MONTHS, OPINIONS, TIMES, UNITS
+from edgesleep.night.lexicon import VAGUE_WORDS
+from edgesleep.night.parts import lowered, spoken_run
+from edgesleep.night.phrases import fold, right
+from edgesleep.night.questions import Fact, Question, yours
+from edgesleep.night.reading import Parser, Word, any_of, read
+
+MOST_WORDS = 36  # of a saying
+SPANS = 3  # that one saying is asked for
+
+_OWN = {"i", "me", "my", "mine", "we", "us", "our", "ours", "myself"}
+_LEANING = {"he", "she", "it", "they", "that", "this", "his", "her", "their", "those", "these", "there"}
+_WEEKDAYS = DAYS | {day + "s" for day in DAYS}
+_MANY = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|quarter|half"
+_CLOCK = re.compile(
+    rf"\b(?:\d{{1,2}}[:.]\d\d(?: ?[ap]\.?m\b)?|\d{{1,2}} ?[ap]\.?m\b|(?:{_MANY}|\d+) (?:to|past) (?:{_MANY}|\d+)|noon"
+    rf"|midnight|(?:{_MANY}) o'clock)",
+    re.IGNORECASE,
+)
+# A wish, a plea, a thought or a courtesy: true while the message is written, and of no use the day after.
+_PASSING = re.compile(
+    r"^(?:please )?"
+    + any_of(r"""
+    i(?:'m| am|'ve| have|'ve been| have been| was)? (?:(?:just|also|really|still|currently|now|actually|always|been) )*
+        (?:looking|trying|wondering|thinking|curious|interested|considering|planning|hoping|asking|going to|not sure
+        |excited|glad|happy|sorry|sure|ready|need|want|wanted|wonder|think|guess|hope|know|see|understand|appreciate
+        |agree|believe|suppose|feel|thought|heard|noticed|decided|didn't|don't|haven't|realized|tend|tired)
+    | (?:i|we|you)(?:'d|'ll| would| will| can| could| might| should| must| may) | you | your
+    | it(?:'s| is| was| sounds| looks| seems) | (?:that|this|what|how|which|where|who|why)(?:'s|s| is| was)?
+    | thanks | thank | tell | give | show | help | find | explain | write | let | make | do | can | could | would | did
+    | does | is | are | put | search | draft | speaking | play | quick | fun | home
+    """).replace("\n        ", "")
+    + r"\b",
+    re.IGNORECASE,
+)
+_STANDING = re.compile(
+    r"\b(?:always|never|from now on|in future|every time|whenever|when(?:ever)? (?:i|you)|wherever|by default)\b",
+    re.IGNORECASE,
+)
+_NOT_THAT = re.compile(r",? (?:not|instead of|rather than) (?:on |at |in )?[\w' ]{1,24}(?=[,.])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a sentence that can be asked for: its value, by which word, and its first and last word's index."""
+
+    value: str
+    wh: str
+    first: int
+    last: int
+    weight: int
+
+
+class World:
+    """Names of those the user has spoken of, from all messages so far."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def learn(self, sentences: Sequence[Sequence[Word]]) -> None:
+        for sentence in sentences:
+            if any(word.lower in _OWN or word.lemma in KIN for word in sentence):
+                self.names |= {word.lower for word in sentence if word.is_name and _human(word)}
+
+    def holds(self, word: Word) -> bool:
+        return word.lower in _OWN or word.lower in self.names or _is_kin(word) or _is_household(word)
+
+
+def _is_kin(word: Word) -> bool:
+    """ "Mum arrives on Saturday": as a name, without an article."""
+    return word.lemma in KIN and not word.having("det", "poss")
+
+
+def _is_household(word: Word) -> bool:
+    return word.lower in HOUSEHOLD and any(det.lower == "the" for det in word.having("det"))
+
+
+def sayings(text: str, nlp: Parser, known: Sequence[Fact], world: World) -> tuple[Fact, ...]:
+    """What a message tells beyond the facts that are `known` from it, as facts of kind saying."""
+    told = {fold(fact.value) for fact in known}
+    spoken = list(read(text, nlp))
+    world.learn(spoken)
+    found = []
+    for group in _groups(spoken, world):
+        ranked = sorted(((span, one) for one in group for span in _spans(one)), key=lambda pair: -pair[0].weight)
+        ranked = [(span, one) for span, one in ranked if f" {fold(span.value)} " in f" {fold(text)} "]
+        fresh = [(span, one) for span, one in ranked if fold(span.value) not in told]
+        if fresh and (fresh[0][0].weight >= 3 or _is_order(group)):
+            found += _made(group, fresh[:SPANS])
+    return tuple(found)
+
+
+def _made(group: Sequence[Sequence[Word]], spans: Sequence[tuple[Span, Sequence[Word]]]) -> Iterator[Fact]:
+    first = " ".join(_trimmed(one, [span for span, own in spans if own is one]) for one in group)
+    first = _NOT_THAT.sub("", first)
+    if _is_order(group):
+        first, full = f'I told you: "{first}"', f'You told me: "{first}"'
+    else:
+        full = yours(first)
+    chunks = list(dict.fromkeys(chunk for sentence in group for chunk in _chunks(sentence)))
+    asked: dict[str, Question] = {}
+    for question in (
+        *(question for span, sentence in spans for question in _direct(sentence, span, full)),
+        *_about(chunks, spans[0][0].value, full),
+    ):
+        asked.setdefault(question.text, question)
+    if len(asked) >= 4:
+        yield Fact(full, first, spans[0][0].value, f"said|{fold(first)}", "saying", tuple(asked.values()))
+
+
+def _groups(sentences: Sequence[list[Word]], world: World) -> Iterator[list[list[Word]]]:
+    """Sentences that tell something; one that leans on the sentence before it stands together with that one."""
+    group: list[list[Word]] = []
+    for sentence in sentences:
+        leans = sentence[0].lower in _LEANING or not any(w.is_finite for w in sentence)
+        if group and leans and sum(map(len, group)) + len(sentence) <= MOST_WORDS:
+            group.append(sentence)
+            continue
+        if _tells(group, world):
+            yield group
+        group = [sentence]
+    if _tells(group, world):
+        yield group
+
+
+def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
+    if not 0 < sum(map(len, group)) <= MOST_WORDS:
+        return False
+    if _is_order(group):
+        return True
+    if any(word.lower in ("you", "your") for sentence in group for word in sentence):
+        return False
+    for sentence in group:
+        if any(world.holds(word) for word in sentence):
+            strong = any(span.weight >= 5 for span in _spans(sentence))
+            mine = any(word.lower in ("my", "our") for word in sentence)
+            if not _PASSING.match(_said(sentence)) or (strong and mine):
+                return True
+    return False
+
+
+def _is_order(group: Sequence[Sequence[Word]]) -> bool:
+    """A standing order to the assistant: "when I ask for a recipe, keep it short"."""
+    text = " ".join(_said(sentence) for sentence in group)
+    first = group[0]
+    bids = any(w.tag == "VB" and w.dep == "ROOT" and not w.having("nsubj", "aux") for one in group for w in one)
+    addressed = any(w.lower in ("you", "me") for one in group for w in one) or first[0].lower in ("please", "when")
+    return bool(_STANDING.search(text)) and (bids or addressed) and not any(w.is_name for w in first[:1])
+
+
+def _said(sentence: Sequence[Word]) -> str:
+    return spoken_run([w for w in sentence if w.text != "." or w is not sentence[-1]]).strip() + "."
+
+
+def _trimmed(sentence: Sequence[Word], spans: Sequence[Span]) -> str:
+    """A sentence up to the end of the clause that holds the last span: what follows only comments on it."""
+    last = max((span.last for span in spans), default=-1)
+    place = {word.index: n for n, word in enumerate(sentence)}
+    for n, word in enumerate(sentence):
+        ends = word.text in (",", ";", "—") or word.lower in ("which", "because", "since", "so", "although")
+        if spans and n > place[last] and ends and n >= 5:
+            return spoken_run(sentence[:n]).strip(" ,;—") + "."
+    return _said(sentence)
+
+
+# ---- spans
+
+
+def _spans(sentence: Sequence[Word]) -> Iterator[Span]:
+    taken: set[int] = set()
+    text = "".join(w.text + w.space for w in sentence)
+    for match in _CLOCK.finditer(text):
+        inside = _words_at(sentence, match.start(), match.end())
+        if inside and not taken & {w.index for w in inside}:
+            taken |= {w.index for w in inside}
+            yield Span(spoken_run(inside), "what time", inside[0].index, inside[-1].index, 6)
+    for word in sentence:
+        run = _run(word)
+        if run and not taken & {w.index for w in run} and (span := _typed(word, run)):
+            taken |= {w.index for w in run}
+            yield span
+
+
+def _words_at(sentence: Sequence[Word], start: int, end: int) -> list[Word]:
+    found, place = [], 0
+    for word in sentence:
+        if start <= place < end:
+            found.append(word)
+        place += len(word.text + word.space)
+    return found
+
+
+def _run(word: Word) -> list[Word]:
+    """The noun phrase that ends in a noun, without what follows the noun; a list of names or days stays together."""
+    if word.tag == "CD" and not (word.head.is_noun and word.dep == "nummod"):
+        return [word]
+    if not (word.is_noun or word.lower in _WEEKDAYS) or (
+        word.dep in ("compound", "nmod", "poss") and word.head.is_noun
+    ):
+        return []
+    if word.dep == "conj" and (word.head.is_noun or word.head.lower in _WEEKDAYS):
+        return []
+    cut = {"relcl", "advcl", "preconj", "punct"}
+    run = [w for w in word.subtree() if w.index < word.index and (w.dep not in cut or w.text in ("-", "$", "'"))]
+    run.append(word)
+    steady = [run[-1]]
+    for w in reversed(run[:-1]):
+        if w.index != steady[0].index - 1:
+            break
+        steady.insert(0, w)
+    other = next((w for w in word.having("conj") if w.is_noun or w.lower in _WEEKDAYS), None)
+    if other is not None and other.index - word.index <= 4:
+        steady += [w for w in word.subtree() if word.index < w.index <= other.index]
+    return steady
+
+
+def _typed(word: Word, run: list[Word]) -> Span | None:
+    """What a noun phrase is asked for by; None where it says nothing by itself."""
+    lower = {w.lower for w in run}
+    bare = run
+    while len(bare) > 1 and (bare[0].lower in LEADS | OPINIONS or bare[0].dep in ("det", "poss", "case")):
+        bare = bare[1:]
+    text = spoken_run(bare)
+    if not fold(text) or {*text.lower().split()} & (VAGUE_WORDS | _OWN | {"now", "today", "tonight", "tomorrow"}):
+        return None
+    ends = run[0].index, run[-1].index
+    if lower & (_WEEKDAYS | MONTHS) or re.fullmatch(r"(?:19|20)\d\d", text):
+        return Span(text, "when", *ends, 6)
+    numbers = [w for w in run if w.tag == "CD"]
+    if word.lemma in UNITS and numbers:
+        return Span(text, "how long", *ends, 5)
+    if any(w.text == "$" for w in run) or (word.lemma in ("quid", "dollar", "euro", "pound") and numbers):
+        return Span(text, "how much", *ends, 5)
+    if numbers and numbers[0] is not word and not word.is_name:
+        kind = spoken_run([w for w in run if w.index > numbers[0].index])
+        return Span(numbers[0].text, f"how many {kind}", *ends, 4)
+    if word.tag == "CD":
+        return Span(text, "what number", *ends, 4)
+    if word.is_name:
+        placed = word.dep == "pobj" and word.head.lower in ("in", "from", "at", "to", "near")
+        return Span(text, "where" if placed else "who" if _human(word) else "what", *ends, 6)
+    if word.lemma in HEADS_OF_NOTHING | KIN | TIMES | UNITS or len(text) < 3:
+        return None
+    central = word.dep in ("dobj", "attr", "pobj", "oprd", "acomp")
+    return Span(text, "what", *ends, 2 + central + (len(bare) > 1))
+
+
+def _human(word: Word) -> bool:
+    near = [word.head, *word.children, *word.head.children]
+    return any(w.lemma in KIN for w in near) or (word.dep in ("nsubj", "nsubjpass") and word.head.tag.startswith("VB"))
+
+
+def _chunks(sentence: Sequence[Word]) -> Iterator[str]:
+    """What the sentence is about: its noun phrases."""
+    for word in sentence:
+        run = _run(word)
+        if run and word.is_noun and word.lemma not in HEADS_OF_NOTHING | UNITS | TIMES:
+            text = lowered(run)
+            if not ({*text.lower().split()} & (VAGUE_WORDS | {"me", "us"})) and len(text.split()) <= 6:
+                yield text
+
+
+# ---- questions
+
+
+def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Question]:
+    """The sentence with a gap: "where did I say my brother is over from?" is sound wherever the gap is."""
+    inner = [w for w in _around(sentence, span) if not span.first <= w.index <= span.last]
+    before = next((w for w in inner if w.index == span.first - 1), None)
+    if before is not None and before.lower in ("in", "at", "on", "for", "near") and span.wh.startswith(("wh", "how l")):
+        if span.wh not in ("what", "who"):
+            inner.remove(before)
+    rest = _joined(inner)
+    if not 2 <= len(rest.split()) <= 22 or right(rest, span.value):
+        return
+    short = yours(_capital(span.value)) + "."
+    for verb, told in (("did I say", "I said"), ("did I tell you", "I told you")):
+        ask, wonder = f"{span.wh} {verb} {rest}?", f"{span.wh} {told} {rest}"
+        for text in (ask, f"Do you remember {wonder}?", f"Can you tell me {wonder}?"):
+            yield Question(_capital(text), short, full, ask, wonder)
+
+
+_BREAKS = {",", ";", "—", ":", ".", "so", "which", "because", "although"}
+
+
+def _around(sentence: Sequence[Word], span: Span) -> list[Word]:
+    """The clause that holds a span; the whole sentence where that says too little."""
+    breaks = [w.index for w in sentence if w.lower in _BREAKS and not span.first <= w.index <= span.last]
+    start = max((place for place in breaks if place < span.first), default=-1)
+    end = min((place for place in breaks if place > span.last), default=sentence[-1].index + 1)
+    inside = [w for w in sentence if start < w.index < end]
+    if inside and inside[0].lower in ("and", "but", "or"):
+        inside.pop(0)
+    return inside if len(inside) - (span.last - span.first) >= 4 else [w for w in sentence if w.text != "."]
+
+
+def _about(chunks: Sequence[str], value: str, full: str) -> Iterator[Question]:
+    for chunk in chunks:
+        if not right(chunk, value):
+            for ask, wonder in (
+                (f"what did I tell you about {chunk}?", f"what I told you about {chunk}"),
+                (f"what do you know about {chunk}?", f"what you know about {chunk}"),
+            ):
+                yield Question(_capital(ask), full, full, ask, wonder)
+
+
+def _joined(words: Sequence[Word]) -> str:
+    text = re.sub(r" ,", ",", " ".join("".join(w.text + w.space for w in words).split())).strip(" ,;")
+    keeps = bool(words) and (words[0].is_name or words[0].lower == "i")
+    return text if keeps else text[:1].lower() + text[1:]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
