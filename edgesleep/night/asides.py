@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from edgesleep.night.clauses import Cast, Clause, Party, Verb, naming, party_of
+from edgesleep.night.clauses import Clause, naming
 from edgesleep.night.lexicon import ATTRIBUTES, UNITS, VAGUE_WORDS
+from edgesleep.night.parties import Cast, Party, party_of
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, Question, yours
 from edgesleep.night.reading import Word
+from edgesleep.night.verbs import Verb
 
 
 def nicknames(sentence: Sequence[Word]) -> Iterator[Clause]:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgesleep.night.clauses import Clause, Party
+from edgesleep.night.clauses import Clause
 from edgesleep.night.lexicon import UNITS
+from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
 

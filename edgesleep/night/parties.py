@@ -1,0 +1,182 @@
+"""Parties: whom a message speaks of, and whom its pronouns mean.
+
+Owns the noun phrases of the user's own world ("my brother", "my sister's dog") and who was spoken of so far. Leaves
+what is said of them to `clauses`. Must stay true: a pronoun that could stand for two stands for none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from edgesleep.night.lexicon import BEASTS, FEMALE, KIN, MALE
+from edgesleep.night.parts import lowered, phrase_run, spoken_run
+from edgesleep.night.reading import Word
+from edgesleep.night.verbs import is_told, subject_of
+
+
+@dataclass(frozen=True)
+class Party:
+    """Whom a clause is about. `noun` is the lemma that names them: brother, dog, i."""
+
+    text: str
+    noun: str
+    plural: bool = False
+    name: str = ""
+
+    @property
+    def is_self(self) -> bool:
+        return self.text in ("I", "we")
+
+    @property
+    def is_human(self) -> bool:
+        return self.is_self or self.noun in KIN
+
+    @property
+    def is_animal(self) -> bool:
+        return self.noun in BEASTS
+
+    @property
+    def genitive(self) -> str:
+        own = {"I": "my", "we": "our"}.get(self.text)
+        return own or self.text + ("'" if self.plural and self.text.endswith("s") else "'s")
+
+
+@dataclass
+class Cast:
+    """Those spoken of so far in one message, for pronouns."""
+
+    seen: dict[str, Party] = field(default_factory=dict)
+
+    def see(self, party: Party) -> Party:
+        known = self.seen.pop(party.text, None)
+        party = replace(party, name=party.name or known.name) if known else party
+        self.seen[party.text] = party
+        return party
+
+    def meant(self, pronoun: str) -> Party | None:
+        """The one party a pronoun can stand for; None where there are several, or none."""
+        fits = [party for party in self.seen.values() if _fits(pronoun, party)]
+        return fits[0] if len(fits) == 1 else None
+
+    def called(self, noun: str) -> Party | None:
+        """The party with this noun ("the dog") or this name."""
+        fits = [party for party in self.seen.values() if noun in (party.noun, party.name)]
+        return fits[0] if len(fits) == 1 else None
+
+
+def _fits(pronoun: str, party: Party) -> bool:
+    if pronoun in ("they", "their", "them"):
+        return party.plural
+    if party.plural:
+        return False
+    if pronoun in ("it", "its"):
+        return not party.is_human
+    sexed = MALE if pronoun in ("she", "her") else FEMALE
+    return (party.is_human or party.is_animal) and party.noun not in sexed
+
+
+def party_of(word: Word, cast: Cast) -> Party | None:
+    """Whom a noun phrase stands for, if it is someone of the user's world."""
+    if word.lower in ("i", "we"):
+        return Party("I" if word.lower == "i" else "we", "i", plural=word.lower == "we")
+    if word.lower in ("he", "she", "it", "they"):
+        return cast.meant(word.lower)
+    if word.tag in ("WP", "WDT"):
+        return _antecedent(word, cast)
+    if not word.is_noun:
+        return None
+    owned = owned_by(word, cast)
+    if owned:
+        return cast.see(owned)
+    if word.is_name:
+        return cast.called(word.text)
+    if any(child.lower == "the" for child in word.having("det")):
+        return cast.called(word.lemma) or _told_before(word)
+    return None
+
+
+def _antecedent(word: Word, cast: Cast) -> Party | None:
+    """Of "who" in a relative clause."""
+    clause = word.head
+    return party_of(clause.head, cast) if clause.dep == "relcl" and clause.head.is_noun else None
+
+
+def owned_by(word: Word, cast: Cast) -> Party | None:
+    """ "my brother", "my brother Dariusz", "my sister's dog", "her name"."""
+    owner = next(iter(word.having("poss")), None)
+    kin = _kin_before_name(word)
+    if kin and not owner:
+        owner = next(iter(kin.having("poss")), None)
+    prefix = _genitive(owner, cast) if owner else ""
+    if not prefix or owner is None:
+        return None
+    last = kin or word
+    start = max(child.index for child in owner.subtree()) + 1
+    inner = [w for w in word.subtree() if start <= w.index <= last.index and w.dep != "case"]
+    if any(w.dep in ("punct", "cc", "conj", "relcl") and w.text != "-" for w in inner):
+        return None
+    text = f"{prefix} {spoken_run(inner)}"
+    name = spoken_run(name_run(word)) if kin else _appended_name(word)
+    if not kin and word.is_name and last.index - start > 3:
+        return None
+    tail = _of_phrase(word) if not kin else ""
+    return Party(text + tail, last.lemma, last.is_plural if not kin else False, name)
+
+
+def _of_phrase(word: Word) -> str:
+    for prep in word.having("prep"):
+        if prep.lower in ("of", "in", "for", "with", "at") and prep.index == word.index + 1:
+            return " " + spoken_run(phrase_run(prep))
+    return ""
+
+
+def _kin_before_name(word: Word) -> Word | None:
+    """The noun in "my brother Dariusz", where the name is the head."""
+    if not word.is_name:
+        return None
+    nouns = [w for w in word.having("compound", "nmod") if w.tag == "NN" and w.lower in KIN | BEASTS]
+    return nouns[-1] if nouns else None
+
+
+def name_run(word: Word) -> list[Word]:
+    return [w for w in word.subtree() if (w.is_name and w.dep in ("compound", word.dep)) or w is word]
+
+
+def _appended_name(word: Word) -> str:
+    for other in word.having("appos"):
+        if other.is_name and not other.having("det", "poss", "amod"):
+            return spoken_run(name_run(other))
+    return ""
+
+
+def _genitive(owner: Word, cast: Cast) -> str:
+    if owner.lower in ("my", "our"):
+        return owner.lower
+    if owner.lower in ("his", "her", "its", "their"):
+        party = cast.meant({"his": "he", "her": "she", "its": "it", "their": "they"}[owner.lower])
+    else:
+        party = owned_by(owner, cast) or (cast.called(owner.text) if owner.is_name else None)
+    return party.genitive if party else ""
+
+
+def _told_before(word: Word) -> Party | None:
+    """ "the play I attended": what the user did with it says which."""
+    for clause in word.having("relcl"):
+        subject = subject_of(clause)
+        if subject and subject.lower in ("i", "we") and is_told(clause) and not clause.having("dobj"):
+            return Party(lowered(phrase_run(word, keep=("relcl",))), word.lemma, word.is_plural)
+    for prep in word.having("prep"):
+        for noun in prep.having("pobj"):
+            if prep.lower == "of" and any(owner.lower in ("my", "our") for owner in noun.having("poss")):
+                return Party(lowered(phrase_run(word)), word.lemma, word.is_plural)
+    return None
+
+
+def called(word: Word) -> str:
+    """The name in "a dog called Miso"."""
+    for verb in word.having("acl"):
+        if verb.lemma in ("call", "name", "title", "nickname"):
+            for name in verb.having("oprd", "dobj", "attr"):
+                if name.is_name:
+                    return spoken_run(phrase_run(name))
+    return ""
