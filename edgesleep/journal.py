@@ -2,7 +2,7 @@
 
 Owns the tables, their migrations, and what may be written at all: `redact`
 runs before the write, so a secret never reaches the disk. Leaves finding
-memories to `curate` and model files to `store`. The only file that imports
+memories to `curate`, what is a secret to `secrets` and model files to `store`. The only file that imports
 sqlite_utils. Turns are append-only, a write is all or nothing, and any number
 of processes may write at once.
 """
@@ -28,6 +28,7 @@ from sqlite_utils import Database, Migrations
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import ROLES, SOURCES, Generation, Memory, NightReport, Turn, digest, plain
+from edgesleep.secrets import redact
 
 FILE = "journal.db"
 MAX_TURN_BYTES = 1 << 20
@@ -294,41 +295,7 @@ def checked(entry: Entry) -> Turn:
     return Turn(0, session, role, source, content, at, digest([role, source, content]))
 
 
-# What must never reach the disk, however it got into a message. Order matters: a block is taken before its lines.
-_SECRETS = (
-    (
-        "private key",
-        re.compile(
-            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----.*?"
-            r"(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|\Z)",
-            re.DOTALL,
-        ),
-    ),
-    (
-        "api key",
-        re.compile(
-            r"\b(?:sk-[\w-]{20,}|[sr]k_live_\w{16,}|gh[opsur]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_\w{30,}"
-            r"|xox[abeprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|AIza[\w-]{35})",
-            re.ASCII,
-        ),
-    ),
-)
-# 13 to 19 digits that stand alone; the first digit keeps times in milliseconds (1...) out.
-_CARD = re.compile(r"(?<![\d+])(?<!\d[ -])[2-6](?:[ -]?\d){12,18}(?![ -]?\d)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def redact(text: str) -> str:
-    """`text` with private keys, API keys and payment card numbers (valid checksum) taken out."""
-    for kind, pattern in _SECRETS:
-        text = pattern.sub(f"[redacted: {kind}]", text)
-    return _CARD.sub(lambda found: "[redacted: card number]" if _luhn(found[0]) else found[0], text)
-
-
-def _luhn(number: str) -> bool:
-    """ISO/IEC 7812-1 annex B: every second digit from the right counts double, its own digits added."""
-    digits = [int(char) for char in reversed(number) if char.isdigit()]
-    return (sum(digits[::2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[1::2])) % 10 == 0
 
 
 def _clean(text: str) -> str:

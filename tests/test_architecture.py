@@ -20,7 +20,7 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "night.relations"),
+    ("records", "secrets", "night.relations"),
     ("config", "machine", "catalog", "night.phrases", "night.lexicon", "night.reading"),
     ("gguf", "kernel", "journal", "store", "night.parts"),
     ("adapter", "model", "night.clauses"),
@@ -40,6 +40,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 HOMES = {
     "_native": {"kernel", "network"},
     "click": {"cli"},
+    "detect_secrets": {"secrets"},
     "filelock": {"store"},
     "gguf": {"gguf"},
     "huggingface_hub": {"catalog"},
@@ -48,6 +49,7 @@ HOMES = {
     "rich": {"progress"},
     "safetensors": {"adapter"},
     "sqlite_utils": {"journal"},
+    "stdnum": {"secrets"},
     "torch": {"reference"},
 }
 MAX_LINES = 600

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgesleep import secrets
+
 MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
 MIN_WORDS, MAX_WORDS = 3, 60
 Parser = Any  # spaCy's pipeline
@@ -183,12 +185,6 @@ _SUPPOSED = re.compile(
     r"|for example|e\.g|even if)\b|\b(?:wish|wishes|dreamt|dreamed|joking|kidding|fictional|hypothetical)\b",
     re.IGNORECASE,
 )
-_SECRET = re.compile(
-    r"\b(?:password|passphrase|passcode|pin|secret|ssn|card number|credit card|debit card|iban|cvv|token|login"
-    r"|credentials?|combination|social security|(?:api|access|door|security|alarm|gate) (?:key|code)"
-    r"|(?:account|passport|licen[cs]e|policy) number)\b|\b\d{7,}\b|\b(?=\w*\d)(?=\w*[A-Za-z])\w{16,}\b",
-    re.IGNORECASE,
-)
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -207,7 +203,7 @@ def sentences(text: str) -> Iterator[str]:
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
-            if not _SECRET.search(bare):
+            if not secrets.find(bare):
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
 
 
