@@ -53,6 +53,7 @@ class Reply:
     text: str
     right: bool
     wrong: bool
+    style: str = "plain"
 
 
 def marked(question: Question, night: int, text: str) -> Reply:
@@ -64,13 +65,13 @@ def marked(question: Question, night: int, text: str) -> Reply:
         right = abstains(text) and not wrong
     else:
         right = not wrong
-    return Reply(night, question.id, question.day, question.kind, text, right, wrong)
+    return Reply(night, question.id, question.day, question.kind, text, right, wrong, question.style)
 
 
 def chosen(question: Question, night: int, losses: Sequence[float]) -> Reply:
     """A choice by likelihood, marked; the text is the losses per token, the right answer's first."""
     text = " ".join(f"{loss:.4f}" for loss in losses)
-    return Reply(night, question.id, question.day, question.kind, text, likeliest(losses) == 0, False)
+    return Reply(night, question.id, question.day, question.kind, text, likeliest(losses) == 0, False, question.style)
 
 
 def due(exam: Exam, night: int) -> list[Question]:

@@ -3,7 +3,10 @@
 Owns the exam and its readers of the development data: LongMemEval, MemoryBank, LoCoMo, TOFU, and the hand-written days
 in bench/days. Leaves marking to scoring.py and asking to arms.py. Of other people's data bench/days holds ids and our
 annotations only, never a copy. A question is asked without its evidence, and its answer is in what the user said
-(`new`, `correction`, `old`), or nowhere (`abstention`), or only in what others said (`foreign`).
+(`new`, `correction`, `old`), or nowhere (`abstention`), or only in what others said (`foreign`). The hand-written days
+ask each fact in two styles: `plain`, as the person would most naturally type it, and `oblique`, with as few words of
+what was said as can be, some by inference. A small model misses most oblique ones with the very turn in its prompt, so
+that they say more about its understanding than about its memory.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from edgesleep.records import Turn
 DAYS = Path(__file__).parent / "days"
 KINDS = ("new", "correction", "old", "abstention", "foreign")
 TOLD = ("new", "correction", "old")  # what the user said, so that it can be recalled
+STYLES = {"plain": "plain", "oblique": "questions"}  # of the hand-written days, and where a fact holds them
 AUTHORS = 3  # of TOFU, in a day
 LOCOMO_ROOM = 20  # questions of one LoCoMo day at most
 
@@ -63,6 +67,7 @@ class Question:
     choices: tuple[str, ...] = ()
     record: tuple[str, ...] = ()
     until: int | None = None
+    style: str = "plain"
 
     def holds(self, night: int) -> bool:
         """Whether it can be asked after that night (days and nights count from 0)."""
@@ -117,17 +122,19 @@ def _corrected(question: Question, corrections: set[tuple[str, int]]) -> int | N
 def _hand_questions(day: int, record: Json) -> Iterator[Question]:
     for fact in record["facts"]:
         kind = "correction" if "old" in fact else "new"
-        for n, text in enumerate(fact["questions"]):
-            yield Question(
-                f"{day + 1}-{fact['id']}-{n}",
-                fact["id"],
-                day,
-                text,
-                kind,
-                accepted=tuple(fact["accepted"]),
-                wrong=tuple(fact.get("old", ())),
-                evidence=tuple(fact["turns"]),
-            )
+        for style, held in STYLES.items():
+            for n, text in enumerate(fact[held]):
+                yield Question(
+                    f"{day + 1}-{fact['id']}-{style}-{n}",
+                    fact["id"],
+                    day,
+                    text,
+                    kind,
+                    accepted=tuple(fact["accepted"]),
+                    wrong=tuple(fact.get("old", ())),
+                    evidence=tuple(fact["turns"]),
+                    style=style,
+                )
     for n, text in enumerate(record["never"]):
         yield Question(f"{day + 1}-never-{n}", f"never-{day}-{n}", day, text, "abstention")
     for n, item in enumerate(record["foreign"]):

@@ -6,7 +6,9 @@
 DIR (or EDGESLEEP_DATA) is where the development data lies; the hand-written days need none. After each of the first
 --nights days of an exam every arm is asked all that was told so far. Prints one line for each exam, arm and seed, the
 recall of every day after every night where there are several, and with the set `ability` what the last served file
-lost. --curate-only asks no model: it counts which facts today's curation finds. --only narrows the exams by name.
+lost. Recall, and whatever is made of it, is of plain questions; the column `oblique` is of those that take inference
+(exams.py says why). --curate-only asks no model: it counts which facts today's curation finds. --only narrows the exams
+by name.
 """
 
 from __future__ import annotations
@@ -207,7 +209,7 @@ def write(path: Path | None, paper: Paper, **parts: Any) -> None:
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 HEADER = (
-    f"{'exam':22}{'arm':11}{'seed':>5}{'asked':>7}{'recall':>8}{'new':>7}{'stale':>7}"
+    f"{'exam':22}{'arm':11}{'seed':>5}{'asked':>7}{'recall':>8}{'oblique':>9}{'new':>7}{'stale':>7}"
     f"{'abstain':>9}{'foreign':>9}{'back':>7}{'seconds':>9}"
 )
 
@@ -243,8 +245,9 @@ def show_totals(runs: list[Run]) -> None:
 
 
 def line(exam: str, arm: str, seed: int | None, found: Summary, seconds: float) -> str:
-    shares = (found.recall, found.corrected, found.stale, found.abstained, found.foreign, found.transfer)
-    columns = "".join(number(value, width) for value, width in zip(shares, (8, 7, 7, 9, 9, 7), strict=True))
+    recalled = (found.recall, found.oblique, found.corrected, found.stale)
+    shares = (*recalled, found.abstained, found.foreign, found.transfer)
+    columns = "".join(number(value, width) for value, width in zip(shares, (8, 9, 7, 7, 9, 9, 7), strict=True))
     return f"{exam:22}{arm:11}{'-' if seed is None else seed:>5}{found.asked:>7}{columns}{seconds:>9.0f}"
 
 

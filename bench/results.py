@@ -2,6 +2,7 @@
 
 Owns those numbers. Leaves marking to arms.py and printing to learn.py. A share of no questions is None, never 0, so
 that nothing looks measured that was not. Backward transfer compares the same questions: those still asked at the end.
+Memory is measured on plain questions; the oblique ones, which need understanding too, have a share of their own.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from exams import TOLD
 class Summary:
     """Shares after the last night, except for `matrix` and `transfer`.
 
-    `recall` is of all that the user said; `corrected` and `stale` are the new and the old value among the questions
-    about corrected facts; `foreign` is how often a value came that only others said. `matrix` holds recall
-    after night i (rows) of what was told on day j (columns), None for later days.
+    `recall` is of all that the user said, asked plainly, and `oblique` of the same, asked obliquely; `corrected` and
+    `stale` are the new and the old value among the plain questions about corrected facts; `foreign` is how often a
+    value came that only others said. `matrix` holds recall after night i (rows) of what was told on day j (columns),
+    None for later days.
     """
 
     asked: int
     recall: float | None
+    oblique: float | None
     corrected: float | None
     stale: float | None
     abstained: float | None
@@ -36,10 +39,11 @@ def summary(replies: Sequence[Reply]) -> Summary:
     """All numbers of one arm's replies on one exam."""
     last = max((reply.night for reply in replies), default=0)
     final = [reply for reply in replies if reply.night == last]
-    corrections = [reply for reply in final if reply.kind == "correction"]
+    corrections = [reply for reply in final if recalls(reply) and reply.kind == "correction"]
     return Summary(
         asked=len(final),
-        recall=share(reply.right for reply in final if reply.kind in TOLD),
+        recall=share(reply.right for reply in final if recalls(reply)),
+        oblique=share(reply.right for reply in final if recalls(reply, "oblique")),
         corrected=share(reply.right for reply in corrections),
         stale=share(reply.wrong for reply in corrections),
         abstained=share(reply.right for reply in final if reply.kind == "abstention"),
@@ -58,12 +62,17 @@ def pooled(runs: Iterable[Sequence[Reply]]) -> Summary:
     return replace(summary(final), transfer=transfer, matrix=())
 
 
+def recalls(reply: Reply, style: str = "plain") -> bool:
+    """Whether a reply counts for recall: what the user said was asked, in that style."""
+    return reply.kind in TOLD and reply.style == style
+
+
 def recall_matrix(replies: Sequence[Reply]) -> tuple[tuple[float | None, ...], ...]:
     """R[i][j]: the share right after night i of what was told on day j."""
     size = max((reply.night for reply in replies), default=-1) + 1
     return tuple(
         tuple(
-            share(reply.right for reply in replies if (reply.night, reply.day) == (night, day) and reply.kind in TOLD)
+            share(reply.right for reply in replies if (reply.night, reply.day) == (night, day) and recalls(reply))
             for day in range(size)
         )
         for night in range(size)
@@ -73,7 +82,7 @@ def recall_matrix(replies: Sequence[Reply]) -> tuple[tuple[float | None, ...], .
 def backward_transfer(replies: Sequence[Reply]) -> float | None:
     """By how much recall of a day changed from its own night to the last one, averaged over all days but the last."""
     last = max((reply.night for reply in replies), default=0)
-    right = {(reply.night, reply.question): reply.right for reply in replies if reply.kind in TOLD}
+    right = {(reply.night, reply.question): reply.right for reply in replies if recalls(reply)}
     changes: dict[int, list[int]] = {}
     for reply in replies:
         pair = (reply.day, reply.question), (last, reply.question)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import retrieve
 from arms import Asking, Reply, choice_losses, fitted, in_context, marked, nights_of, prompt, without_context
-from exams import SETS, TOLD, Exam, Question, Said, evidence, hand, journal_turns
+from exams import SETS, STYLES, TOLD, Exam, Question, Said, evidence, hand, journal_turns
 from finds import finds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,13 +157,29 @@ def test_there_are_three_days_of_enough_questions() -> None:
     dates = [{turn.at[:10] for turn in day} for day in HAND.days]
     assert dates == [{"2026-03-09"}, {"2026-03-10"}, {"2026-03-11"}]
     for day, turns in enumerate(HAND.days):
-        kinds = Counter(question.kind for question in HAND.questions if question.day == day)
+        asked = [question for question in HAND.questions if question.day == day]
+        kinds = Counter(question.kind for question in asked)
+        styles = Counter(question.style for question in asked if question.kind in TOLD)
         assert sum(turn.teaches for turn in turns) >= 34
-        assert kinds["new"] + kinds["correction"] >= 60 and kinds["abstention"] == 15 and kinds["foreign"] >= 8
+        assert styles["plain"] >= 40 and styles["oblique"] >= 60 and set(styles) == set(STYLES)
+        assert kinds["abstention"] == 15 and kinds["foreign"] >= 8
         assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
     assert len(text_of(HAND)) == sum(map(len, HAND.days)), "an id stands for one turn"
     assert len({question.id for question in HAND.questions}) == len(HAND.questions)
-    assert len({question.text for question in HAND.questions}) == len(HAND.questions)
+    assert len({fold(question.text) for question in HAND.questions}) == len(HAND.questions)
+
+
+def test_every_fact_is_asked_twice_in_both_styles() -> None:
+    asked = Counter(((q.fact, q.day), q.style) for q in HAND.questions if q.kind in TOLD)
+    for fact, _ in asked:
+        assert all(asked[fact, style] >= 2 for style in STYLES), fact
+
+
+def test_a_plain_question_cannot_be_answered_with_yes() -> None:
+    closed = set(words("am is are was were can could do does did have has had will would should"))
+    for question in HAND.questions:
+        if question.style == "plain" and question.kind in TOLD:
+            assert fold(question.text)[0] not in closed, question.text
 
 
 def test_every_answer_stands_in_a_turn_of_the_user() -> None:
@@ -274,8 +290,10 @@ def test_only_the_user_is_evidence() -> None:
 # -- the numbers -------------------------------------------------------------------------------------------------------
 
 
-def reply(night: int, day: int, question: str, right: bool, kind: str = "new", wrong: bool = False) -> Reply:
-    return Reply(night, question, day, kind, "", right, wrong)
+def reply(
+    night: int, day: int, question: str, right: bool, kind: str = "new", wrong: bool = False, style: str = "plain"
+) -> Reply:
+    return Reply(night, question, day, kind, "", right, wrong, style)
 
 
 def test_recall_is_told_apart_by_night_and_day() -> None:
@@ -298,6 +316,20 @@ def test_recall_is_told_apart_by_night_and_day() -> None:
     assert found.transfer == -1.0
 
 
+def test_oblique_questions_count_apart() -> None:
+    """What is right of them moves no other number than their own share."""
+    plain = [reply(0, 0, "a", True), reply(1, 0, "a", True), reply(1, 1, "b", False, "correction")]
+    oblique = [
+        reply(0, 0, "c", True, style="oblique"),
+        reply(1, 0, "c", False, style="oblique"),
+        reply(1, 1, "d", True, "correction", wrong=True, style="oblique"),
+    ]
+    found = summary([*plain, *oblique])
+    assert found == replace(summary(plain), asked=4, oblique=0.5)
+    assert (found.recall, found.matrix, found.transfer) == (0.5, ((1.0, None), (1.0, 0.0)), 0.0)
+    assert pooled([plain, oblique]) == replace(found, matrix=())
+
+
 def test_exams_are_pooled_by_question_after_each_ones_last_night() -> None:
     one = [reply(0, 0, "a", True), reply(1, 0, "a", False)]
     two = [reply(0, 0, "a", True), reply(0, 0, "b", True), reply(0, 0, "c", True)]
@@ -308,7 +340,7 @@ def test_exams_are_pooled_by_question_after_each_ones_last_night() -> None:
 def test_what_was_not_asked_is_not_zero() -> None:
     found = summary([reply(0, 0, "a", True)])
     assert (found.recall, found.transfer) == (1.0, None)
-    assert (found.corrected, found.stale, found.abstained, found.foreign) == (None, None, None, None)
+    assert (found.oblique, found.corrected, found.stale, found.abstained, found.foreign) == (None,) * 5
     assert summary([]).recall is None and summary([]).matrix == ()
 
 
@@ -526,6 +558,9 @@ def test_the_command_prints_a_table_and_writes_json(tiny: Path, tmp_path: Path) 
     assert paper["commit"] and paper["machine"]["processor"] and paper["command"].endswith(str(path))
     wanted = len([question for question in HAND.questions if question.day == 0])
     assert [len(entry["replies"]) for entry in paper["runs"]] == [wanted, wanted]
+    for entry in paper["runs"]:
+        assert {reply["style"] for reply in entry["replies"]} == set(STYLES)
+        assert entry["summary"]["recall"] is not None and entry["summary"]["oblique"] is not None
 
 
 def test_curation_is_counted_without_a_model() -> None:
