@@ -8,6 +8,7 @@ import pytest
 from untold import UNTOLD
 
 from edgesleep.night.grammar import Fact, facts
+from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import HELD, right
 from edgesleep.night.reading import Parser, load
 
@@ -182,6 +183,45 @@ TOLD = [
     ),
     ("I was thinking about my recent family trip to Hawaii.", ["Your recent family trip was to Hawaii. | Hawaii"]),
     ("I drive an old Lada Niva.", ["You drive an old Lada Niva. | old Lada Niva"]),
+    # Names and ages in passing.
+    ("ok done. im oonagh btw, everyone at work just says oonie", ["You are called Oonagh. | Oonagh", "Oonie"]),
+    ("I'm Ignatius, by the way.", ["You are called Ignatius. | Ignatius"]),
+    (
+        "Milo, my eight year old, starts swimming lessons soon.",
+        ["Your eight year old is called Milo. | Milo", "Milo is eight years old. | eight"],
+    ),
+    (
+        "my 4-year-old daughter Ines has a cold",
+        ["Your daughter is called Ines. | Ines", "Your daughter is 4 years old. | 4"],
+    ),
+    (
+        "Benedikt baked me a rye loaf. That's my husband, he's a geography teacher.",
+        ["Your husband is called Benedikt. | Benedikt", "Your husband is a geography teacher. | geography teacher"],
+    ),
+    ("shes called rosamund, the landlady, and ill call her later", ["Your landlady is called Rosamund. | Rosamund"]),
+    (
+        "What would you say to a lodger? We've got one now, her name's Wilhelmina, she's thirty",
+        ["Your lodger is called Wilhelmina. | Wilhelmina"],
+    ),
+    ("Any names for a tortoise? Ours is called Hannibal.", ["Your tortoise is called Hannibal. | Hannibal"]),
+    (
+        "Agathe will be fetched by her gran and not by us. Agathe's four and hates waiting.",
+        ["Agathe is four years old. | four"],
+    ),
+    ("I've just been made head gardener.", ["You have been made head gardener. | head gardener"]),
+    ("It's my sister's birthday on the 3rd of May.", ["Your sister's birthday is on the 3rd of May. | 3rd of May"]),
+    # Casual wording.
+    ("My scan has been moved, it's thursday now, not Monday.", ["Your scan is on Thursday. | Thursday"]),
+    ("They asked how many flats are in our block. It's 64 in our block.", ["You have 64 flats in your block. | 64"]),
+    ("one of my looms is broken but I've got three of them", ["You have three looms. | three"]),
+    ("my spanish is awful considering i grew up in tarifa", ["You grew up in Tarifa. | Tarifa"]),
+    ("Is a barn easy to insure? We bought ours in April.", ["You bought your barn in April. | April"]),
+    # Who does what.
+    (
+        "My neighbour Casimir feeds our hens, and he has our garage key.",
+        ["Casimir is your neighbour. | neighbour", "Your neighbour Casimir has your garage key. | Casimir"],
+    ),
+    ("My brother Lorcan drives trams.", ["Your brother Lorcan drives trams. | Lorcan"]),
 ]
 
 NOT_TOLD = [
@@ -238,6 +278,16 @@ NOT_TOLD = [
     "Maybe we could say that I live in Porto.",
     "I heard you like tea.",
     "My favourite colour isn't green.",
+    "I'm exhausted.",
+    "im off now",
+    "Everyone just says thanks.",
+    "Serena won again. That's my favourite.",
+    "He's ten minutes late.",
+    "It's three already.",
+    "Ours is broken.",
+    "We've got one now.",
+    "Thanks, Gina! That's my plan.",
+    "I have been made to wait.",
 ]
 
 
@@ -329,6 +379,19 @@ def test_a_newer_value_has_the_relation_of_the_older(older: str, newer: str) -> 
 def test_things_that_may_both_hold_do_not_contradict(one: str, other: str) -> None:
     first = {fact.relation for fact in found(one)}
     assert first and not first & {fact.relation for fact in found(other)}
+
+
+def test_a_subject_is_asked_for_by_what_it_does() -> None:
+    asked = {question.text for fact in found("My neighbour Casimir has our garage key.") for question in fact.questions}
+    assert {"Who has our garage key?", "Who is Casimir?"} <= asked
+
+
+def test_who_was_introduced_in_one_message_is_known_in_the_next() -> None:
+    assert NLP is not None
+    cast = Cast()
+    facts("My daughter Ottilie starts school soon.", NLP, cast)
+    assert "Your daughter is six years old." in {fact.statement for fact in facts("ottilie's six", NLP, cast)}
+    assert "Your daughter is six years old." not in {fact.statement for fact in facts("she is six", NLP, cast)}
 
 
 def test_nothing_is_raised_on_odd_text() -> None:

@@ -205,6 +205,7 @@ def _placed(word: Word) -> Iterator[Clause]:
 
 
 def naming(party: Party, name: str) -> Clause:
+    party = replace(party, text=party.text.removesuffix(f" {name}"))
     front = "are" if party.plural else "is"
     verb = Verb("call", front, "called", f"{front} called", "present")
     return Clause(party, verb, (Part("name", "", name, name, is_name=True),))

@@ -12,48 +12,63 @@ from collections.abc import Iterator, Sequence
 
 from edgesleep.night.asides import instructions, made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import clauses
+from edgesleep.night.introductions import introductions
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
 from edgesleep.night.parties import Cast
+from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, questions, statement, yours
 from edgesleep.night.reading import Parser, Word, read
 from edgesleep.night.rules import RULES, Draft, lasting
+from edgesleep.night.subjects import turned
 
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28
 
 
-def facts(text: str, nlp: Parser) -> tuple[Fact, ...]:
-    """The facts of one message of the user, in the order in which they are told. Never raises on text."""
-    cast = Cast()
+def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
+    """The facts of one message of the user, in the order in which they are told. Never raises on text.
+
+    One `cast` for all messages of a day lets a later message speak of those whom an earlier one introduced.
+    """
+    cast = cast if cast is not None else Cast()
+    cast.turn()
     found: dict[str, Fact] = {}
-    for sentence in read(text, nlp):
-        for draft in _drafts(sentence, cast):
-            fact = _finished(draft, text)
-            if fact and fact.statement + fact.value not in found:
-                found[fact.statement + fact.value] = fact
+    before: Sequence[Word] = ()
+    spoken = list(read(text, nlp, cast.names))
+    plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
+    for sentence in spoken:
+        drafts = [*_drafts(sentence, before, cast)]
+        before = sentence
+        for draft in drafts:
+            for fact in _finished(draft, text, plain):
+                found.setdefault(fact.statement + fact.value, fact)
         for fact in instructions(sentence):
             found.setdefault(fact.statement, fact)
     return tuple(found.values())
 
 
-def _finished(draft: Draft, text: str) -> Fact | None:
-    """A draft with its wordings, where its value and its length are sound."""
+def _finished(draft: Draft, text: str, plain: str) -> Iterator[Fact]:
+    """A draft with its wordings, where its value and its length are sound; `plain` is the text in other words too."""
     told = statement(draft.clause)
     value = draft.asked.value
     sound = 0 < len(value.split()) <= MAX_VALUE_WORDS and len(told.split()) <= MAX_STATEMENT_WORDS
-    message = f" {fold(text)} "
-    if any(f" {fold(part.value)} " not in message or part.text.endswith("-") for part in draft.clause.parts):
-        return None  # the parse has put together what does not stand together
+    message, wording = f" {fold(text)} ", f" {fold(plain)} "
+    if any(f" {fold(part.value)} " not in wording or part.text.endswith("-") for part in draft.clause.parts):
+        return  # the parse has put together what does not stand together
     if not sound or not fold(value) or f" {fold(value)} " not in message or VAGUE_WORDS & {*value.lower().split()}:
-        return None
+        return
     asked = questions(draft.clause, draft.asked, draft.topic, yours(told))
     if not asked:
-        return None
-    return Fact(yours(told), told, value, draft.key.lower(), draft.kind, asked)
+        return
+    yield Fact(yours(told), told, value, draft.key.lower(), draft.kind, asked)
+    for fact in turned(draft.clause, draft.topic, draft.kind):
+        if f" {fold(fact.value)} " in message:
+            yield fact
 
 
-def _drafts(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
+def _drafts(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Iterator[Draft]:
     for clause in (
+        *introductions(sentence, before, cast),
         *nicknames(sentence),
         *restated(sentence, cast),
         *made_and_named(sentence),

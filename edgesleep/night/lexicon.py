@@ -1,15 +1,34 @@
 """Lexicon: the words that decide what a clause says, by group.
 
-Owns the word lists of `parts`, `clauses`, `asides` and `grammar`, and nothing that runs. Leaves people and
-animals to `relations`. Must stay true: lower case, and lemmas unless said otherwise; a word stands in a list because
-a message showed that it has to.
+Owns the word lists of those that read messages, and nothing else that runs. Must stay true: lower case, and lemmas
+unless said otherwise; a word stands in a list because a message showed that it has to.
 """
 
 from __future__ import annotations
 
 import re
 
-from edgesleep.night.relations import ANIMALS, PEOPLE, words
+
+def words(text: str) -> list[str]:
+    """A word list, written as text."""
+    return text.split()
+
+
+PEOPLE = words("""
+    sister brother mother father mum mom dad wife husband partner girlfriend boyfriend fiancé fiancée son
+    daughter child baby aunt uncle cousin niece nephew grandmother grandfather grandma grandpa granny gran nan
+    twin sibling friend flatmate roommate housemate neighbour neighbor colleague coworker boss manager mentor
+    teacher tutor coach dentist doctor therapist hairdresser barber landlord landlady babysitter nanny vet
+    accountant lawyer mechanic godmother godfather goddaughter godson mother-in-law father-in-law sister-in-law
+    brother-in-law
+""")
+
+ANIMALS = words("""
+    dog cat puppy kitten tortoise turtle hamster rabbit bunny parrot budgie canary goldfish fish horse pony
+    donkey goat sheep hen chicken duck goose snake lizard gecko ferret mouse rat gerbil chinchilla hedgehog pig
+    cow llama alpaca cockatiel iguana frog newt axolotl spider tarantula bird pet terrier spaniel poodle collie
+    dachshund greyhound beagle
+""")
 
 FEMALE = {*words("""
     sister mother mum mom wife girlfriend fiancée daughter aunt niece grandmother grandma granny gran nan landlady
@@ -24,12 +43,31 @@ MALE = {*words("""
 KIN = {
     *PEOPLE,
     *words("""
-    mam mama papa parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate bestie girl
-    boy
+    mam mama papa parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate
+    bestie girl boy apprentice trainee assistant stepson stepdaughter stepmother stepfather stepbrother stepsister
+    plumber cleaner childminder physio optician lodger tenant carer pupil
 """),
 }
 
-BEASTS = {*ANIMALS, *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster")}
+# By these words alone the user speaks of their own.
+FAMILY = {*words("mum mom mam mama dad papa granny grandma grandpa nan gran")}
+
+# Of these one mostly has several, so that only the name tells which.
+OF_MANY = {*words("""
+    friend colleague coworker cousin neighbour neighbor flatmate roommate housemate classmate pal client student uncle
+    aunt niece nephew mate
+""")}  # fmt: skip
+
+BEASTS = {
+    *ANIMALS,
+    *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster lurcher whippet"),
+}
+
+# As a regular expression.
+NUMBERS = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"
+    "|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred"
+)
 
 UNITS = {*words("second minute hour day night week month year decade")}
 

@@ -6,12 +6,15 @@ what is said of them to `clauses`. Must stay true: a pronoun that could stand fo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
-from edgesleep.night.lexicon import BEASTS, FEMALE, KIN, MALE
+from edgesleep.night.lexicon import BEASTS, FAMILY, FEMALE, HOUSEHOLD, KIN, MALE, OF_MANY
 from edgesleep.night.parts import lowered, phrase_run, spoken_run
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import is_told, subject_of
+
+_AGED = re.compile(r"\b[\w-]+[- ]years?[- ]old (?=\w)")  # no part of what a child is called by
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Party:
 
     @property
     def is_human(self) -> bool:
-        return self.is_self or self.noun in KIN
+        return self.is_self or self.noun in KIN or self.noun == "person"
 
     @property
     def is_animal(self) -> bool:
@@ -43,11 +46,23 @@ class Party:
 
 @dataclass
 class Cast:
-    """Those spoken of so far in one message, for pronouns."""
+    """Those spoken of so far: in this message, for pronouns, and in those before it, for names."""
 
     seen: dict[str, Party] = field(default_factory=dict)
+    known: dict[str, Party] = field(default_factory=dict)  # by name
+
+    @property
+    def names(self) -> set[str]:
+        return {*self.known, *(party.name for party in self.seen.values() if party.name)}
+
+    def turn(self) -> None:
+        """A new message begins: its pronouns mean nobody of the last one."""
+        self.known |= {party.name: party for party in self.seen.values() if party.name}
+        self.seen = {}
 
     def see(self, party: Party) -> Party:
+        if party.name and party.text != party.name:
+            self.seen.pop(party.name, None)  # no longer a mere name
         known = self.seen.pop(party.text, None)
         party = replace(party, name=party.name or known.name) if known else party
         self.seen[party.text] = party
@@ -61,6 +76,8 @@ class Cast:
     def called(self, noun: str) -> Party | None:
         """The party with this noun ("the dog") or this name."""
         fits = [party for party in self.seen.values() if noun in (party.noun, party.name)]
+        if not fits and noun in self.known:
+            return self.see(self.known[noun])
         return fits[0] if len(fits) == 1 else None
 
 
@@ -88,8 +105,12 @@ def party_of(word: Word, cast: Cast) -> Party | None:
     owned = owned_by(word, cast)
     if owned:
         return cast.see(owned)
+    if word.lower in FAMILY and not word.having("det", "poss"):
+        return cast.see(Party(f"my {word.lower}", word.lower))
     if word.is_name:
         return cast.called(word.text)
+    if word.lower in HOUSEHOLD and any(child.lower == "the" for child in word.having("det")):
+        return cast.called(word.lemma) or cast.see(Party(f"my {word.lower}", word.lemma, word.is_plural))
     if any(child.lower == "the" for child in word.having("det")):
         return cast.called(word.lemma) or _told_before(word)
     return None
@@ -115,11 +136,13 @@ def owned_by(word: Word, cast: Cast) -> Party | None:
     inner = [w for w in word.subtree() if start <= w.index <= last.index and w.dep != "case"]
     if any(w.dep in ("punct", "cc", "conj", "relcl") and w.text != "-" for w in inner):
         return None
-    text = f"{prefix} {spoken_run(inner)}"
+    text = f"{prefix} {_AGED.sub('', spoken_run(inner))}"
     name = spoken_run(name_run(word)) if kin else _appended_name(word)
     if not kin and word.is_name and last.index - start > 3:
         return None
     tail = _of_phrase(word) if not kin else ""
+    if name and last.lemma in OF_MANY:
+        tail = f" {name}"  # there may be other friends
     return Party(text + tail, last.lemma, last.is_plural if not kin else False, name)
 
 
@@ -155,7 +178,7 @@ def _genitive(owner: Word, cast: Cast) -> str:
     if owner.lower in ("his", "her", "its", "their"):
         party = cast.meant({"his": "he", "her": "she", "its": "it", "their": "they"}[owner.lower])
     else:
-        party = owned_by(owner, cast) or (cast.called(owner.text) if owner.is_name else None)
+        party = owned_by(owner, cast) or (party_of(owner, cast) if owner.is_name or owner.lower in FAMILY else None)
     return party.genitive if party else ""
 
 

@@ -24,9 +24,9 @@ from edgesleep.night.lexicon import (
     RELATIVE,
     TIMES,
     UNITS,
+    words,
 )
 from edgesleep.night.reading import Word
-from edgesleep.night.relations import words
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ def constituent(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
         counts = []
     count = spoken_run([w for n in counts for w in n.subtree()]) if counts else ""
     ends = [prep.index for prep in noun.having("prep") if prep.index > noun.index and prep.lower != "of"]
+    ends += [w.index for w in run if w.index > noun.index and w.tag in ("RP", "RB")]
     kind = spoken_run([w for w in run if counts and counts[-1].index < w.index < min([*ends, 999])])
     modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
     modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in OPINIONS]
@@ -236,8 +237,9 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
         joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
         listed = child.dep == "punct" and child.text == "," and word.having("conj")
         apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
+        dated = child.dep == "appos" and child.lower in MONTHS and 0 < child.index - word.index <= 2
         passing = child.lower in PASSING or (child.dep == "npadvmod" and child.lower in RELATIVE | TIMES)
-        if not passing and (child.dep not in cut or joins or listed or apposed):
+        if not passing and (child.dep not in cut or joins or listed or apposed or dated):
             verb_conj = child.dep == "conj" and child.tag.startswith("VB") and not word.tag.startswith("VB")
             if not verb_conj:
                 found |= _kept(child, cut)

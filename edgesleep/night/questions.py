@@ -8,7 +8,7 @@ never holds its own answer, none can be answered by yes or no, the user says I a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from edgesleep.night.clauses import Clause
@@ -207,7 +207,8 @@ def target(clause: Clause, part: Part) -> Target | None:
         return asked("how long", "", "how much time")
     if part.count and part.kind and part.role in ("object", "prep"):
         numbers = (f"what number of {part.kind}",) if part.role == "object" else ()
-        return asked(f"how many {part.kind}", part.prep, *numbers, value=part.count)
+        rest = part.text.partition(part.kind)[2].strip() if part.role == "object" else ""
+        return asked(f"how many {part.kind}", part.prep or rest, *numbers, value=part.count)
     if part.prep in ("for", "at") and part.text.startswith("$"):
         return asked("how much", part.prep, "what amount")
     measure = re.fullmatch(
@@ -270,7 +271,8 @@ def _object(clause: Clause, part: Part) -> tuple[str, tuple[str, ...]]:
     if part.kind and part.is_name:
         return f"what {part.kind}", (f"which {part.kind}",)
     noun = _OBJECTS.get(lemma)
-    if noun and (part.is_name or lemma in ("drive", "study")):
+    several = part.word is not None and part.word.tag == "NNS"
+    if noun and (part.is_name or (lemma in ("drive", "study") and not several)):
         return "what", (f"what {noun}", f"which {noun}")
     if part.kind and part.word is not None and not part.is_name:
         return f"what kind of {part.kind}", ("what",) if len(clause.parts) > 1 else ()
@@ -279,8 +281,12 @@ def _object(clause: Clause, part: Part) -> tuple[str, tuple[str, ...]]:
 
 def questions(clause: Clause, asked: Target, topic: str, full: str) -> tuple[Question, ...]:
     """Distinct wordings with their answers, direct ones first; empty where fewer than wanted are sound."""
-    pairs = list(dict.fromkeys(pair for pair in _pairs(clause, asked, topic) if _is_sound(pair, asked.value)))
-    short = _sentence(yours(asked.short or asked.value))
+    return framed(_pairs(clause, asked, topic), asked.value, _sentence(yours(asked.short or asked.value)), full)
+
+
+def framed(told: Iterable[tuple[str, str]], value: str, short: str, full: str) -> tuple[Question, ...]:
+    """Wordings from pairs of a direct and an embedded question; empty where fewer than wanted are sound."""
+    pairs = list(dict.fromkeys(pair for pair in told if _is_sound(pair, value)))
     found: dict[str, Question] = {}
     for ask, wonder in pairs:
         found.setdefault(ask, Question(_capital(ask), short, full, ask, wonder))

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from edgesleep import secrets
+from edgesleep.night.plain import plainer, unhurried
 
 MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
 MIN_WORDS, MAX_WORDS = 3, 60
@@ -32,6 +34,7 @@ class Word:
     tag: str
     dep: str
     space: str
+    known: bool = True  # a word of the dictionary
     head: Word = field(init=False, repr=False)
     children: list[Word] = field(default_factory=list, repr=False)
 
@@ -76,10 +79,10 @@ def load() -> Parser:
     raise ImportError("No English model for spaCy is installed.")
 
 
-def read(text: str, parser: Parser) -> Iterator[list[Word]]:
-    """The sentences of a message in which the user speaks for themselves, parsed."""
-    for sentence in sentences(text):
-        words = _words(*_parsed(sentence, parser))
+def read(text: str, parser: Parser, names: Collection[str] = ()) -> Iterator[list[Word]]:
+    """The sentences of a message in which the user speaks for themselves, parsed; `names` are known to be some."""
+    for sentence in sentences(text, names):
+        words = _words(*_parsed(sentence, parser), _dictionary(parser))
         if MIN_WORDS <= len(words) <= MAX_WORDS:
             yield words
 
@@ -101,12 +104,28 @@ def _parsed(sentence: str, parser: Parser) -> tuple[Any, set[int]]:
     return parser(doc), {token.i for token in doc if token.idx in starts}
 
 
-def _words(doc: Any, titles: set[int]) -> list[Word]:
+_NOMINAL = {"nsubj", "nsubjpass", "dobj", "pobj", "poss", "attr", "oprd", "appos", "compound", "conj"}
+
+
+@cache
+def _dictionary(parser: Parser) -> frozenset[str]:
+    """The words that the parser's lemmatizer knows; names are mostly in none of its lists."""
+    lookups = parser.get_pipe("lemmatizer").lookups
+    found = lookups.get_table("lemma_index").values() if lookups.has_table("lemma_index") else ()
+    return frozenset().union(*found)
+
+
+def _words(doc: Any, titles: set[int], dictionary: frozenset[str]) -> list[Word]:
     words = [
-        Word(t.i, t.text, t.lower_, t.lemma_.lower(), "NNP" if t.i in titles else t.tag_, t.dep_, t.whitespace_)
+        Word(
+            *(t.i, t.text, t.lower_, t.lemma_.lower(), "NNP" if t.i in titles else t.tag_, t.dep_, t.whitespace_),
+            known=not t.is_alpha or t.is_stop or t.lower_ in dictionary or t.lemma_.lower() in dictionary,
+        )
         for t in doc
     ]
     for word, token in zip(words, doc, strict=True):
+        if not word.known and word.text[:1].isupper() and word.dep in _NOMINAL and word.tag not in ("NNS", "NNPS"):
+            word.tag = "NNP"
         word.head = words[token.head.i]
         word.children = [words[child.i] for child in token.children]
     return words
@@ -139,7 +158,7 @@ _END = re.compile(
 )
 _TELLS = any_of("""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
-    | call me | there's | what an?""")
+    | call me | there's | that's | what an? | (?:her|his|its|their|the) names?(?:'s| is| are)""")
 _ASKS = any_of(r"""
     what | what's | how | which | where | who | when | why | can | could | would | should | do | does | did | is | are
     | any (?!of\b) | have you | has it | were you | don't you | right$""")
@@ -151,6 +170,7 @@ def _run_on(starts: str) -> re.Pattern[str]:
         rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
         rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
         rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"  # ", my boss,"
+        rf"|,?\s+(?:now that|considering|given that|seeing as|even though)\s+(?=(?:I|my|we|our|I'm|I've|we've)\b)"
         rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
         rf"|(?<!\bme)\s+and\s+(?=(?:I|my|we|our|I'm|I've|we've|can|could|do|what|how)\b)",
         re.IGNORECASE,
@@ -187,10 +207,10 @@ _SUPPOSED = re.compile(
 )
 
 
-def sentences(text: str) -> Iterator[str]:
+def sentences(text: str, names: Collection[str] = ()) -> Iterator[str]:
     """The statements of a message, one subject each, without quotes and openings."""
-    spoken = _spoken(text)
-    start = 0
+    spoken = _spoken(text, names)
+    start, before = 0, ""
     for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
         whole, start = spoken[start:end].strip(), end
         asked = whole.rstrip(" )'").endswith("?")
@@ -199,12 +219,15 @@ def sentences(text: str) -> Iterator[str]:
             parts.pop()  # only what comes before the question is a statement
         for part in parts:
             bare = _OPENING.sub("", part.strip()).strip(" .!…,:")
+            before, previous = part, before
             if _SUPPOSED.search(bare):
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
+            bare = plainer(bare[:1].upper() + bare[1:], previous)
             if not secrets.find(bare):
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
+        before = whole if asked else before
 
 
 def printable(content: str) -> str:
@@ -214,19 +237,9 @@ def printable(content: str) -> str:
     return re.sub(r"[^\S\n]+", " ", text)
 
 
-# Typed in a hurry: the parser knows these words only with their apostrophes.
-_HURRIED = {
-    "im": "I'm", "ive": "I've", "dont": "don't", "doesnt": "doesn't", "didnt": "didn't", "cant": "can't",
-    "isnt": "isn't", "wasnt": "wasn't", "arent": "aren't", "havent": "haven't", "hasnt": "hasn't", "thats": "that's",
-    "whats": "what's", "hes": "he's", "shes": "she's", "theyre": "they're", "youre": "you're", "theres": "there's",
-    "i": "I",
-}  # fmt: skip
-_HURRY = re.compile(rf"(?<![\w'])(?:{'|'.join(_HURRIED)})(?!\w)", re.IGNORECASE)
-
-
-def _spoken(content: str) -> str:
+def _spoken(content: str, names: Collection[str]) -> str:
     """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
-    text = _HURRY.sub(lambda found: _HURRIED[found[0].lower()], printable(content))
+    text = unhurried(printable(content), names)
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)

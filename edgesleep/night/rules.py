@@ -151,6 +151,9 @@ def _role(clause: Clause) -> Iterator[Draft]:
         yield from _made(draft(told, attr, "relation", "name"))
     elif adj and adj.word:
         yield from _adjective(clause, adj)
+    elif adj and adj.noun == "old":
+        asked = Target(adj.value, "how old", (), short=f"{adj.value} years old")
+        yield Draft(clause, asked, "fact", f"{clause.party.text}|age", "age")
     elif place and len(clause.parts) == 1:
         yield from _made(draft(clause, place, "fact", "origin", "origin"))
 
@@ -176,7 +179,8 @@ def _years(attr: Part) -> str:
 def _is_job(attr: Part) -> bool:
     noun = attr.noun.lower()
     lead = attr.text.split()[0].lower()
-    return noun not in NO_JOBS and noun.endswith(JOBS) and len(attr.value.split()) <= 6 and lead not in DEFINITE
+    owned = lead in DEFINITE | {"my", "our"}
+    return noun not in NO_JOBS and noun.endswith(JOBS) and len(attr.value.split()) <= 6 and not owned
 
 
 def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
@@ -186,7 +190,7 @@ def _adjective(clause: Clause, adj: Part) -> Iterator[Draft]:
         yield from _made(draft(told, of, "fact", f"allergy|{fold(of.value)}", "allergy"))
     elif adj.noun == "old" and adj.word and any(year.having("nummod") for year in adj.word.having("npadvmod")):
         number = next(w.text for year in adj.word.having("npadvmod") for w in year.having("nummod"))
-        told = replace(clause, parts=(adj,))
+        told = replace(clause, parts=(replace(adj, text=f"{number} years old", value=number),))
         yield Draft(
             told, Target(number, "how old", (), short=f"{number} years old"), "fact", f"{clause.party.text}|age", "age"
         )
@@ -527,4 +531,22 @@ def _measure(clause: Clause) -> Iterator[Draft]:
         )
 
 
-RULES: tuple[Rule, ...] = (_name, _role, _attribute, _having, _preference, _routine, lasting, _state, _event, _measure)
+def _promotion(clause: Clause) -> Iterator[Draft]:
+    """ "I've been made team lead"."""
+    if clause.verb.lemma == "promote" and (part := clause.part("attr")):
+        yield from _made(draft(clause, part, "fact", "promotion"))
+
+
+RULES: tuple[Rule, ...] = (
+    _name,
+    _promotion,
+    _role,
+    _attribute,
+    _having,
+    _preference,
+    _routine,
+    lasting,
+    _state,
+    _event,
+    _measure,
+)

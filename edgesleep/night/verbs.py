@@ -186,6 +186,8 @@ def _tense(auxes: Sequence[str], word: Word) -> str:
 
 def _expanded(word: Word, verb: Word) -> str:
     """A verb form without contraction; the sentence's capital is not part of it."""
+    if word.lower in ("'s", "’s") and verb.lower == "been":
+        return "has"
     if word.lower in ("'s", "’s"):
         return "has" if verb is not word and verb.tag == "VBN" and word.lemma == "have" else "is"
     return _EXPANDED.get(word.lower, word.lower)

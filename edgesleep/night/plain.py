@@ -1,0 +1,158 @@
+"""Plain wording: casual ways to put a statement, turned into the way that the parser reads best.
+
+Owns words typed in a hurry, days and months in small letters, the missing "on" of "arrives Saturday", contrasts that
+are taken back ("not on Thursday"), ages without their unit, and "ours", "one" and "it's 40" where the sentence before
+names the thing. Leaves cutting a message into sentences to `reading`. Must stay true: no rewrite adds a thing that the
+message does not say, and text that needs none comes back as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from edgesleep.night.lexicon import DAYS, HEADS_OF_NOTHING, KIN, MONTHS, NO_TOWNS, NUMBERS, VAGUE_WORDS
+
+# Typed in a hurry: the parser knows these words only with their apostrophes.
+_HURRIED = {
+    "im": "I'm", "ive": "I've", "dont": "don't", "doesnt": "doesn't", "didnt": "didn't", "cant": "can't",
+    "isnt": "isn't", "wasnt": "wasn't", "arent": "aren't", "havent": "haven't", "hasnt": "hasn't", "thats": "that's",
+    "whats": "what's", "hes": "he's", "shes": "she's", "theyre": "they're", "youre": "you're", "theres": "there's",
+    "weve": "we've", "theyve": "they've", "wont": "won't", "wouldnt": "wouldn't", "couldnt": "couldn't",
+    "shouldnt": "shouldn't", "i": "I",
+}  # fmt: skip
+_HURRY = re.compile(rf"(?<![\w'])(?:{'|'.join(_HURRIED)})(?!\w)", re.IGNORECASE)
+# These are words by themselves: only what follows tells.
+_TORN = (
+    (re.compile(r"\bits (?=(?:been|a|an|the|not|gone|going|just|only|got|on)\b)", re.IGNORECASE), "it's "),
+    (re.compile(r"\bill (?=(?:be|miss|have|get|go|do|make|need|take|let|never|probably|also)\b)"), "I'll "),
+    (re.compile(r"\bid (?=(?:be|miss|have|like|love|rather|prefer|never|go|say)\b)"), "I'd "),
+)
+_DAYS = "|".join(sorted(DAYS))
+_CALENDAR = re.compile(rf"\b(?:(?:{_DAYS})s?|(?:{'|'.join(sorted(MONTHS - {'march', 'may'}))}))\b")
+_BARE_DAYS = re.compile(
+    rf"(?<=[a-z,] )(?<!\bon )(?<!\band )(?<!\bor )(?<!\bto )(?<!\bof )(?<!\bby )(?<!\bfrom )(?<!\bfor )(?<!\blast )"
+    rf"(?<!\bnext )(?<!\bthis )(?<!\bevery )(?<!\beach )(?<!\buntil )(?<!\btill )(?<!\bsince )(?<!\bthe )(?<!\ba )"
+    rf"(?<!\bbefore )(?<!\bafter )(?<!\bhappy )(?<!\blove )(?<!\bhate )(?<!\blike )(?<!\bmy )(?<!\bour )(?<!\bgood )"
+    rf"(?<!\bwas )(?<!\bjust )(?<!\bblack )(?<!\bcalled )(?<!\bprefer )(?<!\bbetween )(?<!\bmost )(?<!\b, )"
+    rf"(?=(?:{_DAYS})s?(?: and (?:{_DAYS})s?)?"
+    r"(?:,|$| (?:at|now|from|with|\d|mornings?|afternoons?|evenings?|nights?)\b|$))",
+    re.IGNORECASE,
+)
+_NAMES_DAYS = re.compile(r"\b(?:to)?days?\b.* (?:is|are|was) |\b(?:today|tomorrow|yesterday)'s ", re.IGNORECASE)
+_UNIT = r"(?:quid|pounds?|dollars?|euros?|metres?|meters?|miles?|kilos?|weeks?|days?|months?|years?|hours?|minutes?)"
+_TAKEN_BACK = re.compile(
+    r"(?:,| and| but|, and|, but) not (?:on |at |in |the )?[\w:'£$.-]+(?: [\w:'£$.-]+){0,2}(?=,|$)"
+    rf"| (?:instead of|rather than) (?:on |at |in )?(?:{NUMBERS}|\d[\d:.]*|(?:{_DAYS})s?)(?: {_UNIT})?(?=,|$)",
+    re.IGNORECASE,
+)
+_AGE = re.compile(
+    rf"^((?:[A-Z]\w+|he|she|my [\w' -]{{2,30}}?|our [\w' -]{{2,30}}?)(?:'s| is)|I(?:'m| am)|they(?:'re| are))"
+    rf"(?: (?:just|only|already|now))?(?: turned)? ((?:{NUMBERS})(?:-(?:{NUMBERS}))?|\d{{1,2}})(?: now)?"
+    rf"(?= and\b| but\b|,|$)",
+    re.IGNORECASE,
+)
+_ONE_WHO = re.compile(r"^(I)(?:'m| am)(?: usually| always)? the one (?:who|that) (?:usually |always )?(\w+?s)\b(?!')")
+_MEASURED = re.compile(
+    r"^It(?:'s| is) (?:about |around |exactly )?(\d[\d,]*|" + NUMBERS + r") (?=(?:on|in|at) (?:our|my|the)\b)"
+)
+_COUNTED = re.compile(r"\bhow many ([a-z][\w-]*s)\b")
+_OF_THEM = re.compile(rf"\b((?:{NUMBERS}|\d+)) of (?:them|those)\b", re.IGNORECASE)
+_MINE_BEFORE = re.compile(r"\b(?:my|our) ((?:[a-z-]+ )??(?!has|is|was|does)[a-z-]+s)\b")
+_ANY = re.compile(
+    r"\b(?:an?|another) ((?:[a-z][\w-]* ){0,2}?[a-z][\w-]*)(?= (?:for|in|on|at|to|of|that|who|which|with"
+    r"|from|by|is|was|has|has|and|or|like|about|as)\b|[.,?!;:]|$)"
+)
+_OURS = re.compile(r"^(Ours|Mine)(?= (?:is|are|was|were|has|have|'s)\b|'s )|(?<=[a-z] )(ours|mine)\b")
+_ONE = re.compile(r"^((?:I|We)(?:'ve| have)(?: got)?) one\b(?: now| too| already)*")
+
+
+# Names in small letters, where the words before them say that they are some.
+_SMALL_NAME = re.compile(
+    r"(?<=\bname is )(?!(?:a|an|the|not|my|on|in)\b)[a-z]\w+$"
+    r"|((?:\b(?:is|are|was|were)|'s|'re|\b(?:an?|the|my|our|one) [\w-]+) (?:called|named) )"
+    r"(?!(?:a|an|the|my|her|his|it|me|him|in|for|off|out|back|by|on|up|to|after|because|upon|away|that|this)\b)([a-z]\w+)"
+)
+_SMALL_TOWN = re.compile(
+    r"(\b(?:liv(?:e|es|ed|ing)|grew up|raised|born|based) in |\b(?:am|is|are|'m|'s|'re) (?:originally )?from )"
+    r"([a-z][a-z-]+)(?= with| and| now| since| for| until|,|$)"
+)
+_LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my|our) ([a-z]+(?: [a-z]+)?)(?=,|$)")
+
+
+def unhurried(text: str, names: Collection[str] = ()) -> str:
+    """A message with the apostrophes and the capitals that its writer left out; `names` are known to be some."""
+    text = _HURRY.sub(lambda found: _HURRIED[found[0].lower()], text)
+    for pattern, form in _TORN:
+        text = pattern.sub(form, text)
+    if names:
+        small = "|".join(re.escape(name.lower()) for name in names)
+        text = re.sub(rf"(?<![\w'])(?:{small})(?![\w-])", lambda found: found[0][:1].upper() + found[0][1:], text)
+    return _CALENDAR.sub(lambda found: found[0].capitalize(), text)
+
+
+def plainer(sentence: str, before: str) -> str:
+    """One statement in plain wording; `before` is what the message says before it."""
+    sentence = _TAKEN_BACK.sub("", sentence)
+    sentence = _ONE_WHO.sub(lambda found: f"{found[1]} {_base(found[2])}", sentence)
+    sentence = _AGE.sub(_years_old, sentence)
+    sentence = _SMALL_NAME.sub(lambda found: (found[1] or "") + _capital(found[2] or found[0]), sentence)
+    sentence = _SMALL_TOWN.sub(_town, sentence)
+    sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
+    sentence = _pointing(sentence, before)
+    return sentence if _NAMES_DAYS.search(sentence) else _BARE_DAYS.sub("on ", sentence)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _town(found: re.Match[str]) -> str:
+    return found[0] if found[2] in NO_TOWNS | KIN else found[1] + _capital(found[2])
+
+
+def _base(verb: str) -> str:
+    """ "does" is do, "carries" is carry."""
+    if verb.endswith("ies") and len(verb) > 4:
+        return verb[:-3] + "y"
+    if verb.endswith(("oes", "ches", "shes", "sses", "xes")):
+        return verb[:-2]
+    return {"has": "have", "is": "am"}.get(verb, verb.removesuffix("s"))
+
+
+def _years_old(found: re.Match[str]) -> str:
+    who = re.sub(r"'s$", " is", re.sub(r"'m$", " am", re.sub(r"'re$", " are", found[1])))
+    return f"{who} {found[2]} years old"
+
+
+def _pointing(sentence: str, before: str) -> str:
+    """ "Ours is called Miso", "we've got one", "two of them", "it's 40 on our street", with the thing named."""
+    last = re.split(r"[.?!\n]\s+", before.strip(" .?!\n"))[-1] if before else ""
+    if counted := _COUNTED.search(last):
+        sentence = _MEASURED.sub(lambda found: f"We have {found[1]} {counted[1]} ", sentence)
+    things = _MINE_BEFORE.findall(last)
+    if len({*things}) == 1:
+        sentence = _OF_THEM.sub(lambda found: f"{found[1]} {things[0]}", sentence)
+    thing = _thing(last)
+    if thing:
+        sentence = _OURS.sub(
+            lambda found: (
+                {"Ours": "Our", "ours": "our", "Mine": "My", "mine": "my"}[found[1] or found[2]] + f" {thing}"
+            ),
+            sentence,
+        )
+    others = [noun for noun in _ANY.findall(last) if _is_thing(noun)]
+    if others:
+        article = "an" if others[-1][0] in "aeiou" else "a"
+        sentence = _ONE.sub(lambda found: f"{found[1]} {article} {others[-1]}", sentence)
+    return sentence
+
+
+def _thing(text: str) -> str:
+    """What "ours" stands for: the first thing that the sentence before speaks of."""
+    return next((noun for noun in _ANY.findall(text) if _is_thing(noun)), "")
+
+
+def _is_thing(noun: str) -> bool:
+    last = noun.split()[-1]
+    return last not in HEADS_OF_NOTHING | {"name", "friend", "word", "bit", "lot"} and not {*noun.split()} & VAGUE_WORDS
