@@ -155,9 +155,40 @@ TOLD = [
     ),
     ("My highest score so far is 124 points.", ["Your highest score is 124 points. | 124 points"]),
     ("I've managed to spot 27 different species in my local park.", ["27"]),
-    ("Always give me Celsius.", ["I should always give you Celsius. | give me Celsius"]),
-    ("Never use emojis.", ["I should never use emojis. | use emojis"]),
-    ("When I ask for a recipe, keep it short.", ["When you ask for a recipe, I should keep it short. | keep it short"]),
+    ("Always give me Celsius.", ["You want me to always give you Celsius. | Celsius"]),
+    ("Never use emojis.", ["You want me never to use emojis. | emojis"]),
+    (
+        "When I ask for a recipe, keep it short.",
+        ["When you ask for a recipe, you want me to keep it short. | keep it short"],
+    ),
+    (
+        "From now on, no tables when you answer me. My screen is tiny.",
+        ["You want me never to use tables when I answer you. | tables"],
+    ),
+    (
+        "please always quote me euros as well, never just pounds",
+        ["You want me to always quote you euros as well. | euros"],
+    ),
+    (
+        'Don\'t end your answers with "Hope this helps". Also skip the smileys.',
+        ['You want me never to end my answers with "Hope this helps". | Hope this helps', "smileys"],
+    ),
+    (
+        "for summaries i do want whole sentences, no fragments",
+        ["You want me to give you whole sentences for summaries. | whole sentences"],
+    ),
+    (
+        "whenever a distance comes up give it in miles please, km mean nothing to me",
+        ["Whenever a distance comes up, you want me to give it in miles. | miles"],
+    ),
+    (
+        "when i ask for knitting patterns just the rows, no chat, and always for two people",
+        [
+            "When you ask for knitting patterns, you want me to give you just the rows. | rows",
+            "When you ask for knitting patterns, you want me to always make it for two. | two",
+        ],
+    ),
+    ("Keep your answers brief, please.", ["You want me to always keep my answers brief. | brief"]),
     (
         "Can you help me plan? I'm vegan and my son Theo is allergic to sesame.",
         ["You are vegan. | vegan", "Your son is allergic to sesame. | sesame"],
@@ -279,6 +310,13 @@ NOT_TOLD = [
     "I heard you like tea.",
     "My favourite colour isn't green.",
     "I'm exhausted.",
+    "Don't use the second paragraph.",
+    "No bullet points this time.",
+    "For dinner I want pasta.",
+    "When I get home, put the kettle on.",
+    "Keep the second one.",
+    "Drop the last sentence.",
+    "Explain it to me like I'm five.",
     "im off now",
     "Everyone just says thanks.",
     "Serena won again. That's my favourite.",
@@ -328,13 +366,13 @@ def test_a_fact_has_six_sound_wordings(fact: Fact) -> None:
         assert [wrong_with(text) for text in (question.text, question.short, question.full)] == [[], [], []], question
         assert re.search(_WH, question.ask, re.IGNORECASE) and re.match(_WH, question.wonder), question
         assert not right(question.text, fact.value), question
-        assert not re.search(r"\byours?\b", question.text), question
+        assert fact.kind == "procedure" or not re.search(r"\byours?\b", question.text), question
 
 
 @pytest.mark.parametrize("fact", EVERY, ids=lambda fact: fact.statement)
 def test_the_answers_hold_the_value_and_say_you(fact: Fact) -> None:
     if fact.kind == "procedure":
-        return  # "keep it short" is done by the assistant, who says I
+        return  # is done by the assistant, who says I
     for question in fact.questions:
         assert right(question.full, fact.value) or "your" in question.full, question
         assert right(question.short, fact.value) or "your" in question.short, question

@@ -1,8 +1,8 @@
-"""Asides: statements that are no clause of their own, and instructions to the assistant.
+"""Asides: statements that are no clause of their own.
 
-Owns nicknames ("call me Roz"), restatements after a dash, titles of things the user made, and standing orders
-("always give me Celsius"). Leaves all that has a subject and a verb to `grammar`. Must stay true: an instruction is
-kept only when it is said to hold always, never, or whenever something is asked.
+Owns nicknames ("call me Roz"), restatements after a dash, and titles of things the user made. Leaves all that has a
+subject and a verb to `rules`, and what the assistant is to do to `orders`. Must stay true: what is yielded is told of
+the user or of what is theirs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgesleep.night.clauses import Clause, naming
-from edgesleep.night.lexicon import ATTRIBUTES, UNITS, VAGUE_WORDS
+from edgesleep.night.lexicon import ATTRIBUTES, UNITS
 from edgesleep.night.parties import Cast, Party, party_of
 from edgesleep.night.parts import Part, spoken_run
-from edgesleep.night.phrases import fold
-from edgesleep.night.questions import Fact, Question, yours
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import Verb
 
@@ -104,60 +102,3 @@ def took(sentence: Sequence[Word]) -> Iterator[Clause]:
             parts = (Part("adverb", "", whom, whom), Part("span", "", long, long), Part("adverb", "", rest, rest))
             verb_group = Verb("take", "did", "take", "took", "past")
             yield Clause(Party("it", "it"), verb_group, tuple(part for part in parts if part.text))
-
-
-def instructions(sentence: Sequence[Word]) -> Iterator[Fact]:
-    """ "Always give me Celsius", "when I ask for a recipe, keep it short"."""
-    root = next((word for word in sentence if word.dep == "ROOT"), None)
-    if root is None or root.tag not in ("VB", "VBP") or root.having("nsubj", "aux"):
-        return
-    first = sentence[0].lower if sentence[0].lower != "please" else sentence[1].lower
-    marker = next((w for w in root.having("advmod", "neg") if w.lower in ("always", "never")), None)
-    when = next((c for c in root.having("advcl") if any(w.lower in ("when", "whenever") for w in c.children)), None)
-    if when and any(w.lower == "i" for w in when.having("nsubj")):
-        yield from _procedure(sentence, root, when)
-    elif marker and root.having("dobj", "dative", "prep", "ccomp") and first in ("always", "never", root.lower):
-        body = spoken_run([w for w in sentence if w.index >= root.index and w.text != "."])
-        yield from _standing(marker.lower, body[:1].lower() + body[1:])
-
-
-def _standing(marker: str, body: str) -> Iterator[Fact]:
-    inner = _turned(body)
-    full = f"I should {marker} {inner}."
-    rows = (
-        (f"what should you {marker} do?", f"what you should {marker} do"),
-        (f"what did I ask you to {marker} do?", f"what I asked you to {marker} do"),
-        (f"what have I told you to {marker} do?", f"what I have told you to {marker} do"),
-    )
-    if not (VAGUE_WORDS - {"you", "your"} | {"never", "always"}) & {*body.lower().split()}:
-        yield _told_to(f"{marker.capitalize()} {body}.", full, body, f"you|{marker}|{body.split()[0]}", inner, rows)
-
-
-def _procedure(sentence: Sequence[Word], root: Word, when: Word) -> Iterator[Fact]:
-    inside = {w.index for w in when.subtree()}
-    body = spoken_run([w for w in sentence if w.index not in inside and w.index >= root.index and w.dep != "punct"])
-    occasion = spoken_run([w for w in when.subtree() if w.dep != "punct" or w.text == "-"])
-    occasion, body = occasion[:1].lower() + occasion[1:], body[:1].lower() + body[1:]
-    full = f"{yours(occasion)}, I should {_turned(body)}."
-    rows = (
-        (f"what should you do {occasion}?", f"what you should do {occasion}"),
-        (f"what did I ask you to do {occasion}?", f"what I asked you to do {occasion}"),
-        (f"what have I told you to do {occasion}?", f"what I have told you to do {occasion}"),
-    )
-    full, told = full[:1].upper() + full[1:], f"{occasion[:1].upper()}{occasion[1:]}, {body}."
-    yield _told_to(told, full, body, f"you|{fold(occasion)}", _turned(body), rows)
-
-
-def _turned(body: str) -> str:
-    """An instruction in the assistant's mouth: "give me" is "give you"."""
-    other = {"your": "my", "yourself": "myself", "you": "I"}
-    return " ".join(other.get(word.lower(), yours(word)) for word in body.split())
-
-
-def _told_to(told: str, full: str, value: str, key: str, short: str, rows: Sequence[tuple[str, str]]) -> Fact:
-    made = []
-    for ask, wonder in rows:
-        for frame in ("{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?"):
-            text = frame.format(ask=ask, wonder=wonder)
-            made.append(Question(text[:1].upper() + text[1:], short[:1].upper() + short[1:] + ".", full, ask, wonder))
-    return Fact(full, told, value, key, "procedure", tuple(made))

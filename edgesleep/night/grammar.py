@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from edgesleep.night.asides import instructions, made_and_named, nicknames, restated, took
+from edgesleep.night.asides import made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import clauses
 from edgesleep.night.introductions import introductions
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
+from edgesleep.night.orders import orders
 from edgesleep.night.parties import Cast
 from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
@@ -42,8 +43,8 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
         for draft in drafts:
             for fact in _finished(draft, text, plain):
                 found.setdefault(fact.statement + fact.value, fact)
-        for fact in instructions(sentence):
-            found.setdefault(fact.statement, fact)
+    for fact in orders(text, nlp):
+        found.setdefault(fact.statement + fact.value, fact)
     return tuple(found.values())
 
 

@@ -169,7 +169,7 @@ def _run_on(starts: str) -> re.Pattern[str]:
     return re.compile(
         rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
         rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
-        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"  # ", my boss,"
+        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"  # my boss,
         rf"|,?\s+(?:now that|considering|given that|seeing as|even though)\s+(?=(?:I|my|we|our|I'm|I've|we've)\b)"
         rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
         rf"|(?<!\bme)\s+and\s+(?=(?:I|my|we|our|I'm|I've|we've|can|could|do|what|how)\b)",
@@ -228,6 +228,16 @@ def sentences(text: str, names: Collection[str] = ()) -> Iterator[str]:
             if not secrets.find(bare):
                 yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
         before = whole if asked else before
+
+
+def statements(text: str) -> Iterator[str]:
+    """The sentences of a message in which the user speaks, whole, but for questions."""
+    spoken = _spoken(text, ()).replace(_OPEN, '"').replace(_CLOSE, '"')
+    start = 0
+    for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
+        whole, start = spoken[start:end].strip(), end
+        if whole and not whole.rstrip(" )'").endswith("?") and not secrets.find(whole):
+            yield whole
 
 
 def printable(content: str) -> str:

@@ -1,0 +1,262 @@
+"""Orders: how the user wants to be answered, always or whenever something is asked.
+
+Owns standing orders to the assistant ("always give me Celsius", "no bullet points when you answer me", "when I ask for
+a recipe, keep it short", "for checklists I want numbered lists"). Leaves what the user tells of themselves to
+`grammar`. Must stay true: an order is kept only when it is said to hold always, never, from now on, or whenever
+something is asked, or when it is about answers as such; what is wanted this once is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgesleep.night.lexicon import NUMBERS, VAGUE_WORDS
+from edgesleep.night.phrases import fold
+from edgesleep.night.questions import Fact, framed
+from edgesleep.night.reading import Parser, any_of, statements
+
+MOST_WORDS = 24  # of an order
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do, in the user's mouth: "give me knots as well". `when` is the occasion, "" for all of them."""
+
+    verb: str
+    rest: str
+    marker: str = ""  # always, never or ""
+    when: str = ""
+
+    @property
+    def body(self) -> str:
+        return f"{self.verb} {self.rest}".strip()
+
+    @property
+    def to(self) -> str:
+        return {"never": "never to", "always": "to always"}.get(self.marker, "to")
+
+    @property
+    def told(self) -> str:
+        return _capital(f"{self.when}, I want you {self.to} {self.body}.".removeprefix(", "))
+
+    @property
+    def tail(self) -> str:
+        """The occasion at the end of a question."""
+        return f" {self.when}" if self.when else ""
+
+
+_VERBS = any_of("""
+    give | use | keep | put | write | answer | reply | respond | start | begin | end | finish | open | close | call
+    | address | include | add | show | list | explain | make | leave | format | quote | convert | remind | speak | talk
+    | say | treat | spell | round | mention | ask | tell | send | translate | sign | offer | suggest | recommend
+    | repeat | apologise | apologize | thank | greet | summarise | summarize | check | stick to | spare me
+""")
+_DROP = any_of("""
+    drop | skip | omit | avoid | leave out | leave off | stop using | stop with | quit | quit using | lose | cut
+    | cut out | spare me | no more""")
+_STANDING = re.compile(
+    r"\b(?:from now on|from here on|in (?:the )?future|going forward|by default|every (?:single )?time|for everything"
+    r"|at all times|as a rule|in general|ever again|for good)\b",
+    re.IGNORECASE,
+)
+# About answers as such, whatever was asked.
+_ANSWERS = re.compile(
+    r"\b(?:(?:your|all|in|start|begin|end|keep) (?:your )?(?:answers?|repl(?:y|ies)|responses?|messages)"
+    r"|answers (?:with|short|brief)|when(?:ever)? you (?:answer|reply|respond|write|talk|explain)|(?:answer|reply to"
+    r"|write to|talk to|speak to|address) me)\b",
+    re.IGNORECASE,
+)
+_BIDS = rf"(?:{_VERBS}|{_DROP}|never|always|do not|don't|just|only|no)"
+_CONDITION = re.compile(
+    r"^(?P<when>(?:when|whenever|wherever|every time|each time|any ?time|if) (?:I|you|we|a|an|the|there) [^,.;:]+?)"
+    rf"(?:,? (?:then |please |always )*|, )(?=(?:please )?{_BIDS}\b)(?P<rest>.+)$",
+    re.IGNORECASE,
+)
+_ASKED = re.compile(
+    r"\b(?:(?:I|we) (?:ask|want|need|say|write|send|give|mention|request|paste|share|type)|you|comes? up)\b",
+    re.IGNORECASE,
+)
+_TRAILING = re.compile(r"(?:,| -| —|;|:| because| since| as I| so that| so I| otherwise).*$")
+_COURTESY = re.compile(r"(?:,? (?:please|pls|thanks|thank you|okay|ok))+$", re.IGNORECASE)
+_LEAD = re.compile(
+    "^(?:"
+    + any_of("""
+    also | and | so | ok | okay | oh | btw | by the way | actually | please | pls | do me a favou?r(?: and)?
+    | one more thing | in future | from now on | from here on | going forward | by default | as a rule | in general
+    | could you | can you | would you | I'd like you | I would like you | I want you | I need you | you should | you can
+    | to | that | this goes for everything""")
+    + r"\b[ ,:—-]*)+",
+    re.IGNORECASE,
+)
+_FOR = re.compile(
+    r"(?:^|, )(?:for|in|with) (?P<when>[a-z][\w-]*(?:s|ing|ion)|my [a-z][\w -]{2,24}?),? (?:I|we) "
+    r"(?:do |always |really |just )*(?:want|prefer|like|need|'d rather have|would rather have) (?P<what>.+)$",
+    re.IGNORECASE,
+)
+_RATHER = re.compile(
+    r"^(?:I|we)(?: always| generally| really|'d|'d much| would)? (?:want|prefer|like|rather have) "
+    r"(?P<what>(?:my |your |the )?(?:[\w-]+ ){0,4}(?:answers|replies|responses|explanations|summaries|units)"
+    r"(?: (?:in|to be|as|without|with|short) .+)?)$",
+    re.IGNORECASE,
+)
+_PORTIONS = re.compile(rf"\bfor ({NUMBERS}|\d+)\b(?! (?:minutes|hours|days))", re.IGNORECASE)
+
+
+def orders(text: str, nlp: Parser) -> Iterator[Fact]:
+    """The standing orders of a message."""
+    standing = False
+    for sentence in statements(text):
+        sentence = re.sub(r",? (?:by the way|btw),?", ",", sentence).strip(" .!,")
+        for order in _ordered(sentence, standing):
+            if len(order.body.split()) <= MOST_WORDS:
+                standing = True  # for a second one in the same message
+                yield from _facts(order, text, nlp)
+
+
+def _ordered(sentence: str, standing: bool) -> Iterator[Order]:
+    """The order that a sentence gives, if any."""
+    said = bool(_STANDING.search(sentence)) or bool(_ANSWERS.search(sentence)) or standing
+    found = _CONDITION.match(_LEAD.sub("", sentence))
+    if found and _ASKED.search(found["when"]):
+        yield from _when(found["when"][:1].lower() + found["when"][1:], found["rest"])
+        return
+    bare = _STANDING.sub("", _LEAD.sub("", sentence))
+    bare = _LEAD.sub("", re.sub(r"\s+", " ", bare).strip(" ,:—-")).strip(" ,:")
+    if found := _FOR.search(bare):
+        yield from _wanted(found["what"], f"for {found['when']}")
+    elif found := _RATHER.match(bare):
+        yield from _wanted(found["what"], "")
+    else:
+        yield from _imperative(bare, said, "")
+
+
+def _when(occasion: str, rest: str) -> Iterator[Order]:
+    if re.match(r"(?:just|only) ", rest):
+        yield Order("give me", _cut(rest), when=occasion)
+        if portions := _PORTIONS.search(rest):
+            yield Order("make it", portions[0], "always", occasion)
+    else:
+        yield from _imperative(_LEAD.sub("", rest), True, occasion)
+
+
+def _wanted(what: str, occasion: str) -> Iterator[Order]:
+    what = _cut(re.sub(r"^(?:your|my) ", "", what))
+    vague = {*what.lower().split()} & (VAGUE_WORDS | {"to", "you"})
+    if what and not vague and not re.match(r"(?:a|an|some|help|the)\b", what):
+        yield Order("give me", f"{what} {occasion}".strip(), "" if occasion else "always")
+
+
+def _imperative(bare: str, standing: bool, occasion: str) -> Iterator[Order]:
+    """ "give me knots", "never use emojis", "no bullet points", "drop the exclamation marks"."""
+    marked = re.match(rf"(?P<mark>always|never|do not|don't) (?P<verb>{_VERBS})\b ?(?P<rest>.*)$", bare, re.IGNORECASE)
+    if marked:
+        marker = "always" if marked["mark"].lower() == "always" else "never"
+        if standing or marked["mark"].lower() in ("always", "never"):
+            yield from _made(marked["verb"], marked["rest"], marker, occasion)
+    elif standing and (found := re.match(rf"(?:no|{_DROP}) (?P<rest>.+)$", bare, re.IGNORECASE)):
+        yield from _made("use", re.sub(r"^(?:the|any|all the|your) ", "", found["rest"]), "never", occasion)
+    elif found := re.match(rf"(?P<verb>{_VERBS})\b (?P<rest>.+)$", bare, re.IGNORECASE):
+        rest = found["rest"]
+        always = re.search(r",? always$|,? always(?=,)|(?<=me) always", rest)
+        rest = rest[: always.start()] + rest[always.end() :] if always else rest
+        if standing or always:
+            yield from _made(found["verb"], rest, "always" if always or not occasion else "", occasion)
+
+
+def _made(verb: str, rest: str, marker: str, occasion: str) -> Iterator[Order]:
+    rest = _cut(rest)
+    vague = VAGUE_WORDS - {"you", "your"} - ({"it", "them"} if occasion else set()) | {"never", "always"}
+    own = re.sub(r'".*?"', "", rest)
+    if rest and not vague & {*own.lower().split()} and rest.lower() not in ("up", "out", "on", "off"):
+        yield Order(verb.lower(), rest, marker, occasion)
+
+
+def _cut(text: str) -> str:
+    """An order without the reason for it and the courtesies after it."""
+    return _COURTESY.sub("", _TRAILING.sub("", text).strip(" ,:"))
+
+
+# ---- facts
+
+
+def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
+    """The order itself, and what can be asked for in it: "what should you always give me as well?"."""
+    message, full = f" {fold(text)} ", turned(order.told)
+    found = 0
+    for gap, wh in _gaps(order, nlp):
+        wordings = framed(_with_gap(order, gap, wh), gap, _capital(turned(gap)) + ".", full)
+        if wordings and f" {fold(gap)} " in message and found < 2:
+            found += 1
+            key = f"you|{order.marker}|{fold(order.when)}|{fold(_without(order.body, gap))}"
+            yield Fact(full, order.told, gap, key, "procedure", wordings)
+    value = next((said for said in (order.body, order.rest) if f" {fold(said)} " in message), "")
+    if not value or (found and not order.when):
+        return  # what "should you always do?" is more than this one thing
+    key = f"you|{fold(order.when)}" if order.when else f"you|{order.marker}|{fold(order.body)}"
+    wordings = framed(_whole(order), value, _capital(turned(order.body)) + ".", full)
+    if wordings:
+        yield Fact(full, order.told, value, key, "procedure", wordings)
+
+
+def _gaps(order: Order, nlp: Parser) -> Iterator[tuple[str, str]]:
+    """The words that the order's own verb governs, and what each is asked for by."""
+    told = order.told
+    start = told.index(order.body)
+    for word in nlp(told):
+        if word.idx < start or word.lower_ in VAGUE_WORDS | {"end", "answer", "answers", "please"}:
+            continue
+        if order.verb == "make it" and word.lower_ in order.rest:
+            yield from [(word.text, "how many")] if re.fullmatch(rf"{NUMBERS}|\d+", word.lower_) else []
+        if word.pos_ == "ADJ" and word.dep_ in ("ccomp", "acomp", "oprd", "advcl") and order.body.endswith(word.text):
+            yield word.text, "how"
+        elif word.pos_ in ("NOUN", "PROPN") and word.dep_ in ("dobj", "pobj", "attr", "oprd"):
+            of = word.head.lower_ in ("of", "as", "when") or word.head.dep_ in ("relcl", "advcl")
+            run = [w for w in word.subtree if w.idx <= word.idx and w.dep_ not in ("det", "poss", "predet", "advmod")]
+            run = [w for w in run if not w.is_punct and not w.is_quote]
+            if not of and run:
+                yield told[run[0].idx : word.idx + len(word.text)], "what"
+
+
+def _with_gap(order: Order, gap: str, wh: str) -> Iterator[tuple[str, str]]:
+    rest = _without(order.body, gap) + order.tail
+    yield f"{wh} did I ask you {order.to} {rest}?", f"{wh} I asked you {order.to} {rest}"
+    yield f"{wh} do I want you {order.to} {rest}?", f"{wh} I want you {order.to} {rest}"
+    should = f"{order.marker} {rest}".strip()
+    yield f"{wh} should you {should}?", f"{wh} you should {should}"
+
+
+def _without(body: str, gap: str) -> str:
+    before, _, after = body.partition(gap)
+    before = re.sub(r"(?:\b(?:the|a|an|my|your|any|all|just|only) )+$", "", before.rstrip('"'))
+    return re.sub(r"\s+", " ", f"{before.strip()} {after.strip().lstrip(chr(34))}").strip()
+
+
+def _whole(order: Order) -> Iterator[tuple[str, str]]:
+    should = f"{order.marker} do{order.tail}".strip()
+    yield f"what should you {should}?", f"what you should {should}"
+    yield f"what did I ask you {order.to} do{order.tail}?", f"what I asked you {order.to} do{order.tail}"
+    yield f"what have I told you {order.to} do{order.tail}?", f"what I have told you {order.to} do{order.tail}"
+
+
+_PERSON = {
+    "i": "you", "me": "you", "my": "your", "we": "you", "us": "you", "our": "your", "your": "my",
+    "yourself": "myself",
+}  # fmt: skip
+_BEFORE_SUBJECT = {"when", "whenever", "wherever", "if", "that", "what", "time", "where"}
+
+
+def turned(text: str) -> str:
+    """An order in the assistant's mouth: "when you answer me" is "when I answer you"."""
+    found: list[str] = []
+    for word in re.split(r"(\W+)", text):
+        other = _PERSON.get(word.lower(), word)
+        if word.lower() == "you":
+            other = "I" if len(found) > 1 and found[-2].lower() in _BEFORE_SUBJECT else "me"
+        found.append(other)
+    return _capital("".join(found)) if text[:1].isupper() else "".join(found)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
