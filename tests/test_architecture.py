@@ -22,7 +22,7 @@ LAYERS = (
     ("errors", "_native"),
     ("records", "secrets", "night.relations"),
     ("config", "machine", "catalog", "night.phrases", "night.lexicon", "night.reading"),
-    ("gguf", "kernel", "journal", "store", "night.parts"),
+    ("gguf", "kernel", "journal", "store", "embed", "night.parts"),
     ("adapter", "model", "night.clauses"),
     ("sampling", "night.questions"),
     ("engine", "reference", "night.asides"),
@@ -45,11 +45,13 @@ HOMES = {
     "gguf": {"gguf"},
     "huggingface_hub": {"catalog"},
     "llama_cpp": {"engine"},
+    "onnxruntime": {"embed"},
     "psutil": {"machine"},
     "rich": {"progress"},
     "safetensors": {"adapter"},
     "sqlite_utils": {"journal"},
     "stdnum": {"secrets"},
+    "tokenizers": {"embed"},
     "torch": {"reference"},
 }
 MAX_LINES = 600

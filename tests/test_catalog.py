@@ -10,6 +10,7 @@ import types
 import zipfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -19,6 +20,7 @@ from edgesleep.errors import EdgesleepError
 
 CONTENT = bytes(range(256)) * 9000  # more than one chunk of the copy
 REAL = catalog.entries()
+SENTENCES = catalog.sentence_model()
 SHA = hashlib.sha256(CONTENT).hexdigest()
 TWO_WHEELS = Entry(
     name="joined",
@@ -104,7 +106,7 @@ def test_wheels_are_downloaded_joined_and_kept(pip: Pip, cache: Path) -> None:
     path = catalog.resolve("joined", said.append)
     assert path.read_bytes() == CONTENT and path.parent.parent == cache
     assert files(cache) == ["joined/joined.gguf", "joined/joined.gguf.json"]
-    assert said == ["Downloading joined (2 MB, licence: MIT).", "Read the terms."]
+    assert said == ["Downloading joined (2.3 MB, licence: MIT).", "Read the terms."]
     (command,) = pip.calls
     assert command[:4] == [sys.executable, "-m", "pip", "download"]
     assert command[-2:] == ["a-part.one==1.0", "part-two==2.0"] and "--only-binary=:all:" in command
@@ -126,7 +128,7 @@ def test_a_touched_file_is_hashed_and_a_damaged_one_fetched_again(pip: Pip) -> N
     assert said == ["Checking joined.gguf."] and len(pip.calls) == 1
     path.write_bytes(CONTENT[:-1] + b"x")
     catalog.resolve("joined", said.append)
-    assert "joined.gguf in the cache is damaged; it is fetched again." in said
+    assert said[2:] == ["joined.gguf in the cache is damaged.", "Downloading joined (2.3 MB, licence: MIT).", ANY]
     assert path.read_bytes() == CONTENT and len(pip.calls) == 2
 
 
@@ -135,6 +137,17 @@ def test_a_file_that_was_put_into_the_cache_by_hand_is_checked_not_fetched(pip: 
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
     assert catalog.resolve("joined") == path and not pip.calls
+
+
+def test_without_leave_nothing_is_downloaded_but_what_is_there_is_taken(pip: Pip) -> None:
+    with pytest.raises(EdgesleepError, match="joined is not on this machine") as caught:
+        catalog.obtain(TWO_WHEELS, download=False)
+    assert ".gguf" in caught.value.hint and not pip.calls
+    path = catalog.obtain(TWO_WHEELS)
+    assert catalog.obtain(TWO_WHEELS, download=False) == path and len(pip.calls) == 1
+    path.write_bytes(b"damaged")
+    with pytest.raises(EdgesleepError, match="not on this machine"):
+        catalog.obtain(TWO_WHEELS, download=False)
 
 
 def test_a_wrong_hash_is_refused_and_nothing_is_left(pip: Pip, cache: Path) -> None:
@@ -248,14 +261,20 @@ def test_what_is_no_hub_address_is_refused(spec: str, cache: Path) -> None:
 
 def test_the_catalogue_is_whole_and_the_readme_agrees() -> None:
     names = [entry.name for entry in REAL]
+    names += [entry.name for entry in SENTENCES]
     assert names[:2] == ["smollm2-135m", "gemma3-270m"] and len(set(names)) == len(names)
     readme = (Path(__file__).parents[1] / "models" / "README.md").read_text("utf-8")
-    for entry in REAL:
+    for entry in (*REAL, *SENTENCES):
         assert bool(entry.source.pypi) != bool(entry.source.hf)
         assert (entry.sha256 is None) == (entry.bytes is None) == bool(entry.source.hf)
         assert entry.sha256 is None or (len(entry.sha256) == 64 and int(entry.sha256, 16))
         assert f"| `{entry.name}`" in readme and entry.file in readme
         assert entry.license == "Apache-2.0" or entry.notice
+
+
+def test_the_sentence_model_is_not_offered_for_training() -> None:
+    assert not {entry.name for entry in SENTENCES} & {entry.name for entry in REAL}
+    assert all(entry.sha256 and entry.source.pypi for entry in SENTENCES), "it comes without the hub"
 
 
 @pytest.mark.slow

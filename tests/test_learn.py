@@ -14,7 +14,6 @@ from pathlib import Path
 import ability
 import numpy as np
 import pytest
-import retrieve
 from arms import Asking, Reply, choice_losses, fitted, in_context, marked, nights_of, prompt, without_context
 from exams import SETS, STYLES, TOLD, Exam, Question, Said, evidence, hand, journal_turns
 from finds import finds
@@ -22,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nights import SETTINGS
 from results import pooled, summary
-from retrieve import Embedder, Lexical, Missing, Semantic
+from retrieve import Lexical, Missing, Semantic, sentence_model
 from scoring import abstains, fold, likeliest, says
 from tiny import make_tiny
 
@@ -382,21 +381,18 @@ def test_bm25_takes_any_question(query: str) -> None:
     assert Lexical([]).top(query, 3) == []
 
 
+@pytest.mark.slow
 def test_embeddings_find_what_means_the_same() -> None:
-    try:
-        embedder = Embedder(threads=1)
-    except Missing as missing:
-        pytest.skip(str(missing))
-    assert np.linalg.norm(embedder.embed(["a", "two words"]), axis=1) == pytest.approx([1, 1], abs=1e-5)
+    embedder = sentence_model(threads=1)
     found = Semantic(HAND.turns(0), embedder).top("Which musical instrument is being studied?", 3)
     assert "accordion" in " ".join(turn.text for turn in found)
     assert Semantic([], embedder).top("anything", 3) == []
 
 
-def test_a_retriever_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieve, "EMBEDDER", "no-such-package-of-ours")
-    with pytest.raises(Missing, match="not installed: pip install"):
-        retrieve._file(retrieve.EMBEDDER, "model.onnx")
+def test_letters_never_stand_in_for_the_embedding_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(Missing, match="onnxruntime"):
+        sentence_model(threads=1)
 
 
 # -- the arms, small ---------------------------------------------------------------------------------------------------
@@ -424,12 +420,11 @@ def small_exam() -> Exam:
     return Exam("small", days, (sister, home, moved, choice))
 
 
-@pytest.mark.parametrize("arm", ["nothing", "whole", "evidence", "bm25", "embedding"])
+@pytest.mark.parametrize(
+    "arm", ["nothing", "whole", "evidence", "bm25", pytest.param("embedding", marks=pytest.mark.slow)]
+)
 def test_an_arm_asks_what_holds_after_every_day(arm: str, tiny: Path) -> None:
-    try:
-        replies = in_context(arm, tiny, small_exam(), ASKING)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    replies = in_context(arm, tiny, small_exam(), ASKING)
     assert [(reply.night, reply.question) for reply in replies] == [
         *((0, "s"), (0, "h"), (0, "c")),
         *((1, "s"), (1, "m"), (1, "c")),
