@@ -204,8 +204,15 @@ def _gaps(order: Order, nlp: Parser) -> Iterator[tuple[str, str]]:
     """The words that the order's own verb governs, and what each is asked for by."""
     told = order.told
     start = told.index(order.body)
+    quoted = re.search(r'"(.+?)"', told)
+    if quoted:
+        yield quoted[1], "what"
     for word in nlp(told):
-        if word.idx < start or word.lower_ in VAGUE_WORDS | {"end", "answer", "answers", "please"}:
+        if (
+            word.idx < start
+            or (quoted and quoted.start() < word.idx < quoted.end())
+            or word.lower_ in VAGUE_WORDS | {"end", "answer", "answers", "please"}
+        ):
             continue
         if order.verb == "make it" and word.lower_ in order.rest:
             yield from [(word.text, "how many")] if re.fullmatch(rf"{NUMBERS}|\d+", word.lower_) else []
