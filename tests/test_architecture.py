@@ -21,7 +21,7 @@ PACKAGE = ROOT / "edgesleep"
 LAYERS = (
     ("errors", "_native"),
     ("records", "secrets", "night.relations"),
-    ("config", "machine", "catalog", "night.phrases", "night.lexicon", "night.reading"),
+    ("config", "machine", "catalog", "night.phrases", "night.lexicon", "night.reading", "night.dates"),
     ("gguf", "kernel", "journal", "store", "embed", "night.parts"),
     ("adapter", "model", "night.clauses"),
     ("sampling", "night.questions"),
