@@ -37,7 +37,7 @@ from edgesleep.night.parts import (
 )
 from edgesleep.night.phrases import article
 from edgesleep.night.reading import Word
-from edgesleep.night.verbs import Verb, inner_of, is_told, subject_of, verb_of
+from edgesleep.night.verbs import Verb, gone, inner_of, is_told, subject_of, verb_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def clauses(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         party = party_of(subject, cast)
         verb = verb_of(word)
         if party and verb and _agrees(party, word):
-            for parts in _listed((*_gap(word, subject), *_parts(word))):
+            cast.topic = party.text
+            for parts in _listed((*_gap(word, subject), *parts_of(word))):
                 clause = Clause(party, verb, parts)
                 yield clause
                 yield from _introduced(clause, cast)
@@ -211,10 +212,11 @@ def naming(party: Party, name: str) -> Clause:
     return Clause(party, verb, (Part("name", "", name, name, is_name=True),))
 
 
-def _parts(verb: Word) -> Iterator[Part]:
+def parts_of(verb: Word) -> Iterator[Part]:
+    going = gone(verb)
     verb = inner_of(verb) or verb
-    for child in verb.children:
-        if child.index < verb.index and child.dep not in ("prep", "npadvmod"):
+    for child in (*verb.children, *(going.children if going else ())):
+        if child is going or (child.index < verb.index and child.dep not in ("prep", "npadvmod")):
             continue
         if child.dep == "prep":
             yield from prepositional(child)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from edgesleep.night.appointments import appointments
 from edgesleep.night.asides import made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import clauses
 from edgesleep.night.introductions import introductions
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
+from edgesleep.night.limits import limits
 from edgesleep.night.orders import orders
 from edgesleep.night.parties import Cast
 from edgesleep.night.parts import spoken_run
@@ -38,7 +40,7 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
     spoken = list(read(text, nlp, cast.names))
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
-        drafts = [*_drafts(sentence, before, cast)]
+        drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, text)]
         before = sentence
         for draft in drafts:
             for fact in _finished(draft, text, plain):

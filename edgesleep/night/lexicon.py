@@ -7,11 +7,17 @@ unless said otherwise; a word stands in a list because a message showed that it 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def words(text: str) -> list[str]:
     """A word list, written as text."""
     return text.split()
+
+
+def any_word(listed: Iterable[str]) -> str:
+    """A list as a regular expression."""
+    return "|".join(sorted(listed))
 
 
 PEOPLE = words("""
@@ -108,6 +114,13 @@ DOUBT = {*words("""
     hopefully potentially eventually if unless whether neither nor soon
 """)}  # fmt: skip
 
+# What one does on certain days, said without "my": "practice is on Tuesdays".
+ACTIVITIES = {*words("""
+    practice practise training rehearsal choir football rugby swimming yoga pilates ballet judo karate band class
+    lessons physio therapy church orchestra netball hockey cricket climbing pottery spanish french german nursery
+    playgroup
+""")}  # fmt: skip
+
 PLACES = {*words("""
     home house flat apartment town city village country countryside area neighbourhood neighborhood street suburb
     suburbs bank office school university college hospital clinic shop store library museum gallery theater theatre
@@ -164,7 +177,10 @@ TRAITS = {
 
 NATION = re.compile(r"[A-Z]\w*(?:ish|ese|[^g]ian|ean|ican)|Dutch|French|Greek|Swiss|Czech|Thai|Welsh|German")
 
-COLOURS = {*words("red blue green yellow orange purple violet pink black white brown grey gray teal turquoise")}
+COLOURS = {*words("""
+    red blue green yellow orange purple violet pink black white brown grey gray teal turquoise silver gold beige navy
+    maroon cream
+""")}  # fmt: skip
 
 LIKING = {*words("love like enjoy prefer hate dislike adore detest loathe stand bear")}
 
@@ -270,6 +286,14 @@ NO_EVENT = {*words("""
 # ... of which these happened nonetheless, if what they are asked for is a name, a number or a place.
 LIGHT_EVENTS = {
     *words("get make go take see bring give start live study work read teach come use put have find hit do")
+}
+
+# ... and these are told of the future: "my mum arrives on Saturday", "we're getting a dog in May".
+COMING = {
+    *words("""
+    arrive leave come go move start begin visit retire land graduate marry get open close finish join fly travel return
+    take have see turn bring
+""")
 }
 
 NEED_OBJECT = {*words("""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from edgesleep.night.lexicon import BEASTS, FAMILY, FEMALE, HOUSEHOLD, KIN, MALE, OF_MANY
+from edgesleep.night.lexicon import ACTIVITIES, BEASTS, FAMILY, FEMALE, HOUSEHOLD, KIN, MALE, OF_MANY
 from edgesleep.night.parts import lowered, phrase_run, spoken_run
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import is_told, subject_of
@@ -50,6 +50,7 @@ class Cast:
 
     seen: dict[str, Party] = field(default_factory=dict)
     known: dict[str, Party] = field(default_factory=dict)  # by name
+    topic: str = ""  # the subject of the last clause
 
     @property
     def names(self) -> set[str]:
@@ -71,6 +72,8 @@ class Cast:
     def meant(self, pronoun: str) -> Party | None:
         """The one party a pronoun can stand for; None where there are several, or none."""
         fits = [party for party in self.seen.values() if _fits(pronoun, party)]
+        if len(fits) > 1 and pronoun in ("it", "its"):
+            fits = [party for party in fits if party.text == self.topic]
         return fits[0] if len(fits) == 1 else None
 
     def called(self, noun: str) -> Party | None:
@@ -111,6 +114,8 @@ def party_of(word: Word, cast: Cast) -> Party | None:
         return cast.called(word.text)
     if word.lower in HOUSEHOLD and any(child.lower == "the" for child in word.having("det")):
         return cast.called(word.lemma) or cast.see(Party(f"my {word.lower}", word.lemma, word.is_plural))
+    if word.lower in ACTIVITIES and word.dep == "nsubj" and not word.children:
+        return cast.see(Party(f"my {word.lower}", word.lemma, word.tag == "NNS"))
     if any(child.lower == "the" for child in word.having("det")):
         return cast.called(word.lemma) or _told_before(word)
     return None
@@ -136,6 +141,8 @@ def owned_by(word: Word, cast: Cast) -> Party | None:
     inner = [w for w in word.subtree() if start <= w.index <= last.index and w.dep != "case"]
     if any(w.dep in ("punct", "cc", "conj", "relcl") and w.text != "-" for w in inner):
         return None
+    if last.lemma in ("day", "time", "slot", "session") and len(inner) == 2 and inner[0].lower in ACTIVITIES:
+        return Party(f"{prefix} {inner[0].lower}", inner[0].lower)
     text = f"{prefix} {_AGED.sub('', spoken_run(inner))}"
     name = spoken_run(name_run(word)) if kin else _appended_name(word)
     if not kin and word.is_name and last.index - start > 3:
@@ -186,7 +193,9 @@ def _told_before(word: Word) -> Party | None:
     """ "the play I attended": what the user did with it says which."""
     for clause in word.having("relcl"):
         subject = subject_of(clause)
-        if subject and subject.lower in ("i", "we") and is_told(clause) and not clause.having("dobj"):
+        mine = subject is not None and subject.lower in ("i", "we") and not clause.having("dobj")
+        given = [w.lower for w in clause.having("dobj", "dative")] in (["me"], ["us"])
+        if (mine or given) and is_told(clause):
             return Party(lowered(phrase_run(word, keep=("relcl",))), word.lemma, word.is_plural)
     for prep in word.having("prep"):
         for noun in prep.having("pobj"):

@@ -114,7 +114,8 @@ def prepositional(prep: Word) -> Iterator[Part]:
 
 
 _DATE = re.compile(
-    rf"^(?:the )?(?:{'|'.join(MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(MONTHS)})|\d\d?/\d\d?)\b"
+    r"^\d\d?(?:st|nd|rd|th)$|^the \d\d?(?:st|nd|rd|th)$"
+    rf"|^(?:the )?(?:{'|'.join(MONTHS)}|\d\d?(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(MONTHS)})|\d\d?/\d\d?)\b"
 )
 
 
@@ -137,6 +138,8 @@ def _prep_role(prep: str, noun: Word, run: Sequence[Word]) -> str:
     if prep == "from" and noun.head.head.lemma not in ACQUIRING | {*words("be come travel fly drive move hail")}:
         return "prep"
     if prep == "to" and noun.head.head.lemma not in MOTION:
+        return "prep"
+    if prep == "on" and any(det.lower in ("a", "an") for det in noun.having("det")):
         return "prep"
     if noun.is_name or noun.lemma in PLACES:
         return (

@@ -9,9 +9,19 @@ message does not say, and text that needs none comes back as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
-from edgesleep.night.lexicon import DAYS, HEADS_OF_NOTHING, KIN, MONTHS, NO_TOWNS, NUMBERS, VAGUE_WORDS
+from edgesleep.night.lexicon import (
+    COLOURS,
+    DAYS,
+    HEADS_OF_NOTHING,
+    KIN,
+    MONTHS,
+    NO_TOWNS,
+    NUMBERS,
+    VAGUE_WORDS,
+    any_word,
+)
 
 # Typed in a hurry: the parser knows these words only with their apostrophes.
 _HURRIED = {
@@ -46,6 +56,7 @@ _TAKEN_BACK = re.compile(
     rf"| (?:instead of|rather than) (?:on |at |in )?(?:{NUMBERS}|\d[\d:.]*|(?:{_DAYS})s?)(?: {_UNIT})?(?=,|$)",
     re.IGNORECASE,
 )
+_ECHO = re.compile(r",? (?:and )?(?:never|always) (?:could|have|has|had|did|do|will|was|were|am|is|can|would)$")
 _AGE = re.compile(
     rf"^((?:[A-Z]\w+|he|she|my [\w' -]{{2,30}}?|our [\w' -]{{2,30}}?)(?:'s| is)|I(?:'m| am)|they(?:'re| are))"
     rf"(?: (?:just|only|already|now))?(?: turned)? ((?:{NUMBERS})(?:-(?:{NUMBERS}))?|\d{{1,2}})(?: now)?"
@@ -77,6 +88,12 @@ _SMALL_TOWN = re.compile(
     r"(\b(?:liv(?:e|es|ed|ing)|grew up|raised|born|based) in |\b(?:am|is|are|'m|'s|'re) (?:originally )?from )"
     r"([a-z][a-z-]+)(?= with| and| now| since| for| until|,|$)"
 )
+_COLOURED = re.compile(
+    rf"\b((?:an?|my|our|the) )((?:[a-z]+ )?)((?:[A-Z][\w-]+ )*[A-Z][\w-]+), (?:in )?({any_word(COLOURS)})"
+    rf"(?:, (?:{NUMBERS}) [a-z]+)?(?=,|$)"
+)
+_FROM_NOW = re.compile(r"(?<=[a-z0-9]) from now on$")
+_OVER_FROM = re.compile(r"\b(is|are|'s|'re) (?:over|up|down|visiting|staying with us|here|across) from(?= [A-Z])")
 _LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my|our) ([a-z]+(?: [a-z]+)?)(?=,|$)")
 
 
@@ -91,16 +108,22 @@ def unhurried(text: str, names: Collection[str] = ()) -> str:
     return _CALENDAR.sub(lambda found: found[0].capitalize(), text)
 
 
-def plainer(sentence: str, before: str) -> str:
-    """One statement in plain wording; `before` is what the message says before it."""
-    sentence = _TAKEN_BACK.sub("", sentence)
+def plainer(sentence: str, before: str) -> Iterator[str]:
+    """One statement in plain wording, as one or two; `before` is what the message says before it."""
+    sentence = _ECHO.sub("", _TAKEN_BACK.sub("", sentence))
     sentence = _ONE_WHO.sub(lambda found: f"{found[1]} {_base(found[2])}", sentence)
     sentence = _AGE.sub(_years_old, sentence)
     sentence = _SMALL_NAME.sub(lambda found: (found[1] or "") + _capital(found[2] or found[0]), sentence)
+    sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
     sentence = _pointing(sentence, before)
-    return sentence if _NAMES_DAYS.search(sentence) else _BARE_DAYS.sub("on ", sentence)
+    sentence = _FROM_NOW.sub("", sentence)
+    coloured = _COLOURED.search(sentence)
+    sentence = _COLOURED.sub(r"\1\2\3", sentence)
+    yield sentence if _NAMES_DAYS.search(sentence) else _BARE_DAYS.sub("on ", sentence)
+    if coloured and re.match(r"(?:I|We|My|Our)\b", sentence):
+        yield f"My {coloured[3]} is {coloured[4]}"
 
 
 def _capital(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from edgesleep.night.clauses import Clause
-from edgesleep.night.lexicon import UNITS
+from edgesleep.night.lexicon import COLOURS, DAYS, UNITS
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
@@ -78,6 +78,10 @@ _TOPICS = {
         "What {is} {p} allergic to?|what {p} {is} allergic to",
         "What allergy {do} {p} have?|what allergy {p} {has}",
         "What should {p} avoid because of an allergy?|what {p} should avoid because of an allergy",
+    ),
+    "ban": (
+        "What {do} {p} have to avoid?|what {p} {has} to avoid",
+        "What {do} {p} have to stay away from?|what {p} {has} to stay away from",
     ),
     "degree": (
         "What degree {do} {p} have?|what degree {p} {has}",
@@ -218,11 +222,13 @@ def target(clause: Clause, part: Part) -> Target | None:
         return asked(f"what {measure[1]}", part.prep, value=measure[2])
     if part.role == "object":
         wh, more = _object(clause, part)
-        return asked(wh, "", *more, short=part.text)
+        after = part.text.partition(part.value)[2].strip()  # "for the party" of "a cake for the party"
+        return asked(wh, after, *more, short=part.text)
     if part.role in ("gerund", "verb"):
         return asked("what", "doing" if part.role == "gerund" else "to do", value=part.value.removeprefix("to "))
     if part.role == "often":
-        return asked("how often")
+        daily = any(day in part.value.lower() for day in DAYS)
+        return asked("when", "", "how often") if daily else asked("how often")
     if part.role == "place":
         stays = part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return", "move")
         lost = verb.rest.endswith((" up", " down", " back", " out", " over")) and verb.lemma != "grow"
@@ -234,8 +240,11 @@ def target(clause: Clause, part: Part) -> Target | None:
     if part.role == "span":
         return asked("how long", "", "for how long", short=part.text)
     if part.role in ("company", "as", "prep"):
-        sound = part.prep not in _UNSTRANDED and (part.prep != "from" or verb.lemma in ("come", "be"))
+        governed = part.prep == "on" and clause.part("object") is not None  # "put a deposit on a car"
+        sound = governed or (part.prep not in _UNSTRANDED and (part.prep != "from" or verb.lemma in ("come", "be")))
         return asked("who" if part.role == "company" else "what", part.prep, short=part.text) if sound else None
+    if part.role == "adj" and part.noun in COLOURS:
+        return asked("what colour", "", "what color")
     human = part.is_name and clause.party.is_human and part.role == "attr"
     return asked("who" if human else "what", short=part.text) if part.role in ("attr", "name", "adj") else None
 

@@ -156,9 +156,13 @@ _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
 _END = re.compile(
     r"(?:[!?…]+|(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bSt)(?<!\bMrs)(?<!\bProf)(?<!\b[A-Z])(?<!\b[ap]\.m)\.)\s+|\n+"
 )
-_TELLS = any_of("""
+_TELLS = any_of(r"""
     I | I'm | I've | I'd | I'll | my | we | we've | we're | our | he | she | it | it's | he's | she's | they | they're
-    | call me | there's | that's | what an? | (?:her|his|its|their|the) names?(?:'s| is| are)""")
+    | call me | there's | that's | what an? | (?:her|his|its|their|the) names?(?:'s| is| are)
+    | the \w+ (?:is|are|was|were|has|have) | (?:mon|tues|wednes|thurs|fri|satur|sun)days (?:is|are|was|were)
+    | (?-i:[A-Z])\w+ (?:is|was|has|works|does|goes|lives|likes|loves|hates|comes|takes|gets|plays|needs)""").replace(
+    "\n    ", ""
+)
 _ASKS = any_of(r"""
     what | what's | how | which | where | who | when | why | can | could | would | should | do | does | did | is | are
     | any (?!of\b) | have you | has it | were you | don't you | right$""")
@@ -169,10 +173,12 @@ def _run_on(starts: str) -> re.Pattern[str]:
     return re.compile(
         rf"\s*;\s*|\s+[-–—]+\s+(?=(?:and |but |so )?{starts}\b)|\s*—\s*(?={starts}\b)"
         rf"|,? (?:oh,? )?(?:and |but )?(?:by the way|btw|speaking of which|incidentally|anyway)\b,?\s*"
-        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"  # my boss,
+        rf"|,\s+(?:(?:and|but|so|because|then|plus|yet)\s+)?(?={starts}\b)(?!(?:my|our) [^,.;]{{1,30}},)"
+        r"|,\s+so\s+(?=(?:the|an?|nothing|no|please|that)\b)"
         rf"|,?\s+(?:now that|considering|given that|seeing as|even though)\s+(?=(?:I|my|we|our|I'm|I've|we've)\b)"
         rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
-        rf"|(?<!\bme)\s+and\s+(?=(?:I|my|we|our|I'm|I've|we've|can|could|do|what|how)\b)",
+        r"|(?<!\bme)\s+and\s+(?:now |then )?"
+        r"(?=(?:I|my|we|our|I'm|I've|we've|they|they've|it's|he's|she's|can|could|do|what|how)\b)",
         re.IGNORECASE,
     )
 
@@ -181,8 +187,8 @@ _TOLD, _ASKED = _run_on(_TELLS), _run_on(f"(?:{_TELLS}|{_ASKS})")
 # What a statement may open with, without being part of it.
 OPENINGS = """
     by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
-    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look | no
-    | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
+    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look
+    | no(?=,) | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
     | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
     | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
     | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
@@ -224,9 +230,8 @@ def sentences(text: str, names: Collection[str] = ()) -> Iterator[str]:
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
-            bare = plainer(bare[:1].upper() + bare[1:], previous)
-            if not secrets.find(bare):
-                yield bare[:1].upper() + bare[1:] + " ."  # apart, so that no name takes it in
+            for plain in plainer(bare[:1].upper() + bare[1:], previous) if not secrets.find(bare) else ():
+                yield plain[:1].upper() + plain[1:] + " ."  # apart, so that no name takes it in
         before = whole if asked else before
 
 

@@ -15,8 +15,11 @@ from edgesleep.night.lexicon import (
     ATTRIBUTES,
     BARE,
     COLOURS,
+    COMING,
+    DAYS,
     DEFINITE,
     FLEETING,
+    GOODS,
     HEADS_OF_NOTHING,
     JOBS,
     LIFE,
@@ -154,8 +157,17 @@ def _role(clause: Clause) -> Iterator[Draft]:
     elif adj and adj.noun == "old":
         asked = Target(adj.value, "how old", (), short=f"{adj.value} years old")
         yield Draft(clause, asked, "fact", f"{clause.party.text}|age", "age")
+    elif group := next((part for part in clause.parts if part.prep == "in" and _led_by(part)), None):
+        asked = Target(_led_by(group), f"whose {group.noun}", ("in",))
+        yield Draft(replace(clause, parts=(group,)), asked, "fact", f"{_owner(party)}|{group.noun}")
     elif place and len(clause.parts) == 1:
         yield from _made(draft(clause, place, "fact", "origin", "origin"))
+
+
+def _led_by(part: Part) -> str:
+    """Of "in Mrs Okafor's class", the name."""
+    found = re.fullmatch(r"((?:[A-Z][\w.]*\.? ?)+)'s? (?:class|form|group|team|squad|year)", part.text)
+    return found[1].strip() if found else ""
 
 
 def _job(clause: Clause, attr: Part) -> Iterator[Draft]:
@@ -234,8 +246,9 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
     topic = "favourite" if favourite and re.match(r"(?:my|our) favou?rite ", party.text) and not party.plural else ""
     if topic and party.noun in PERFORMERS:
         topic = "favourite person"
+    torn = sum(part.role == "attr" for part in clause.parts) > 1
     for part in clause.parts:
-        if part.role == "attr" and not leans(part) and _fits_attribute(part, party, favourite):
+        if part.role == "attr" and not torn and not leans(part) and _fits_attribute(part, party, favourite):
             told = only(replace(clause, parts=tuple(p for p in clause.parts if p.role != "adverb")), part)
             yield from _made(_whole(told, part, topic))
             return
@@ -247,7 +260,7 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
             yield from _made(draft(replace(clause, parts=(part,)), part, "fact", "is", topic))
             return
         if part.role in ("time", "clock", "place") and not leans(part) and (part.role != "place" or part.is_name):
-            topic = "birthday" if part.role == "time" and part.prep == "on" else ""
+            topic = "birthday" if part.role == "time" and part.prep == "on" and not _is_weekly(part) else ""
             yield from _made(draft(replace(clause, parts=(part,)), part, "fact", f"is|{part.role}", topic))
             return
 
@@ -266,7 +279,7 @@ def _fits_attribute(part: Part, party: Party, favourite: bool) -> bool:
     named = part.is_name or any(word[:1].isupper() for word in part.value.split())
     if part.noun in HEADS_OF_NOTHING and not part.count:
         return False
-    known = party.noun in ATTRIBUTES or party.is_animal or party.text.startswith("the ")
+    known = party.noun in ATTRIBUTES | GOODS or party.is_animal or party.text.startswith("the ")
     return favourite or (known and (named or bool(part.count or part.kind))) or (named and part.text == part.value)
 
 
@@ -334,6 +347,49 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     yield from _made(draft(told, replace(part, count="", kind="") if not part.count else part, "preference", slot))
 
 
+def _planned(clause: Clause) -> Iterator[Draft]:
+    """ "My mum arrives on Saturday at noon", "we're getting a second dog on the 21st"."""
+    verb, thing = clause.verb, clause.part("object")
+    coming = verb.tense == "progressive" and (verb.lemma not in NO_EVENT or verb.lemma in COMING)
+    set_down = verb.tense == "present" and verb.lemma in COMING and not clause.party.is_self and not verb.habit
+    when = [part for part in clause.parts if part.role in ("time", "clock") and not _is_weekly(part)]
+    if not (coming or set_down) or not when or not clause.party.is_human or (thing and leans(thing)):
+        return
+    told = only(clause, *when)
+    for part in told.parts:
+        named = part.role == "place" and part.is_name
+        if part in when or named or (part.role == "object" and _is_telling(part)):
+            rest = " ".join(fold(other.phrase) for other in told.parts if other is not part and other not in when)
+            slot = f"{verb.lemma}|{part.role}|{rest}"
+            yield from _made(draft(told, part, "event", slot))
+
+
+def _reaction(clause: Clause) -> Iterator[Draft]:
+    """ "I react badly to penicillin"."""
+    part = next((part for part in clause.parts if part.prep == "to"), None)
+    if clause.verb.lemma == "react" and clause.verb.rest == "react badly" and part and not leans(part):
+        yield from _made(draft(replace(clause, parts=(part,)), part, "fact", f"allergy|{fold(part.value)}", "ban"))
+
+
+def _change(clause: Clause) -> Iterator[Draft]:
+    """ "I've started learning the harp", "I gave up dairy for Lent", "my sister has taken up pottery"."""
+    part, verb = clause.part("object"), clause.verb
+    changed = re.search(r"\b(?:started|begun|stopped) \w+ing$|\b(?:gave|given|took|taken) up$", verb.finite)
+    if (
+        not changed
+        or part is None
+        or not part.word
+        or not clause.party.is_human
+        or verb.tense not in ("past", "perfect")
+    ):
+        return
+    instrument = part.text.startswith("the ") and verb.lemma in ("learn", "play", "study", "practise", "practice")
+    if (leans(part) and not instrument) or part.word.tag not in ("NN", "NNS", "NNP") or part.text.startswith("my "):
+        return
+    told = replace(clause, parts=tuple(p for p in only(clause, part).parts if p is part or p.role in ("time", "prep")))
+    yield from _made(draft(told, replace(part, kind=""), "event", f"{verb.finite.split()[-1]}|{fold(part.value)}"))
+
+
 def lasting(clause: Clause) -> Iterator[Draft]:
     """ "I've been playing volleyball with friends for two months"."""
     span, verb = clause.part("span"), clause.verb
@@ -392,14 +448,25 @@ def _state(clause: Clause) -> Iterator[Draft]:
 
 def _routine(clause: Clause) -> Iterator[Draft]:
     """ "I walk three miles every day", "we play tennis every other week"."""
-    part, thing, lemma = clause.part("often"), clause.part("object"), clause.verb.lemma
+    part = clause.part("often") or next((part for part in clause.parts if _is_weekly(part)), None)
+    thing, lemma = clause.part("object"), clause.verb.lemma
+    lemma = "swim" if clause.verb.rest.startswith("go ") else lemma
     if part is None or clause.verb.tense != "present" or not clause.party.is_human or lemma in ("be", "have", "feel"):
         return
-    if (lemma in NO_EVENT and lemma not in LIGHT_EVENTS) or (thing and leans(thing)):
+    chore = lemma == "do" and thing is not None and bool(re.fullmatch(r"(?:all )?the [a-z -]+", thing.text))
+    if (lemma in NO_EVENT and lemma not in LIGHT_EVENTS) or (thing and leans(thing) and not chore):
         return
-    told = only(clause, part)
+    told = only(clause, part, thing)
+    if chore and thing:
+        yield from _made(draft(told, thing, "fact", f"do|{fold(part.value)}"))
     if len(told.parts) > 1 or lemma in ("swim", "run", "exercise", "meditate", "jog"):
         yield from _made(draft(told, part, "fact", f"{lemma}|often"))
+
+
+def _is_weekly(part: Part) -> bool:
+    """ "on Tuesdays and Sundays"."""
+    days = [word for word in re.findall(r"\w+", part.value.lower()) if word != "and"]
+    return part.role == "time" and bool(days) and days[-1].endswith("s") and days[0].removesuffix("s") in DAYS
 
 
 def _is_habit(verb: Verb, part: Part) -> bool:
@@ -544,8 +611,11 @@ RULES: tuple[Rule, ...] = (
     _attribute,
     _having,
     _preference,
+    _reaction,
+    _change,
     _routine,
     lasting,
+    _planned,
     _state,
     _event,
     _measure,

@@ -58,7 +58,8 @@ def _who_does(clause: Clause, kind: str) -> Iterator[Fact]:
     value = party.name or party.text.split(" ", 1)[-1]
     does = f"{clause.verb.finite} {rest}".strip()
     who = party.text if not party.name or party.name in party.text else f"{party.text} {party.name}"
-    if not rest or (party.text.split()[0] not in ("my", "our") and not party.name):
+    own = any(word in ("my", "our", "me", "us") for word in rest.split())
+    if not rest or not (party.name or own) or (party.text.split()[0] not in ("my", "our") and not party.name):
         return
     told = f"{who[:1].upper()}{who[1:]} {does}."
     pairs = [

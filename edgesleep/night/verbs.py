@@ -116,6 +116,11 @@ def verb_of(word: Word) -> Verb | None:
         auxes = [_expanded(aux, word.head) for aux in word.head.having("aux", "auxpass")]
     habit = next((w.lower for w in word.having("advmod") if w.lower in HABITS and w.index < word.index), "")
     particle = "".join(" " + w.lower for w in word.having("prt"))
+    particle += "".join(
+        " " + w.lower for w in word.having("advmod") if w.lower == "badly" and w.index == word.index + 1
+    )
+    if going := gone(word):
+        particle += f" {going.lower}"
     form = _expanded(word, word)
     if any(aux.lemma not in AUXILIARIES for aux in word.having("aux", "auxpass") if aux.tag not in ("TO", "MD")):
         return None
@@ -139,9 +144,23 @@ def verb_of(word: Word) -> Verb | None:
     return Verb(word.lemma, auxes[0], rest, " ".join(finite.split()), _tense(auxes, word), habit)
 
 
+def gone(word: Word) -> Word | None:
+    """What one goes to do: "I go swimming"."""
+    after = [verb for verb in word.having("xcomp") if word.lemma == "go" and verb.tag == "VBG"]
+    return after[0] if after and after[0].index == word.index + 1 else None
+
+
 def inner_of(word: Word) -> Word | None:
     """The verb that counts in "I used to live" and "I managed to spot"."""
-    form = {"use": "VB", "manage": "VB", "get": "VB", "finish": "VBG", "start": "VBG", "begin": "VBG"}.get(word.lemma)
+    form = {
+        "use": "VB",
+        "manage": "VB",
+        "get": "VB",
+        "finish": "VBG",
+        "start": "VBG",
+        "begin": "VBG",
+        "stop": "VBG",
+    }.get(word.lemma)
     if form is None or word.tag not in ("VBD", "VBN") or word.having("dobj"):
         return None
     return next((verb for verb in word.having("xcomp") if verb.tag == form), None)
