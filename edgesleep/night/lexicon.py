@@ -188,7 +188,7 @@ ATTRIBUTES = {*words("""
     score record ethnicity height weight salary budget address size sign title team band bank number goal rate
     nickname hobby sport hometown native tongue language major minor degree breed brand colour color flavour flavor
     destination blood dream pastime car phone laptop bike camera guitar bicycle piano username handle instrument
-    time pace distance best average
+    time pace distance best average count total rent speed mileage level
 """)}  # fmt: skip
 
 HEADS_OF_NOTHING = {*words("""

@@ -75,7 +75,9 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"\b(?:(?:I|we) (?:ask|want|need|say|write|send|give|mention|request|paste|share|type)|you|comes? up)\b",
+    r"\b(?:(?:I|we) (?:ask|want|need|say|write|send|give|mention|request|paste|share|type)|comes? up|you (?:make|give"
+    r"|write|send|answer|reply|respond|show|list|quote|explain|mention|talk|use|suggest|recommend|summari[sz]e|translate"
+    r"|convert|draft|plan|book|find|look|tell|calculate))\b",
     re.IGNORECASE,
 )
 _TRAILING = re.compile(r"(?:,| -| —|;|:| because| since| as I| so that| so I| otherwise).*$")

@@ -238,6 +238,7 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
     found = {word.index: word}
     for child in word.children:
         joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
+        joins = joins or child.text == "/"
         listed = child.dep == "punct" and child.text == "," and word.having("conj")
         apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
         dated = child.dep == "appos" and child.lower in MONTHS and 0 < child.index - word.index <= 2

@@ -9,9 +9,10 @@ message does not say, and text that needs none comes back as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from edgesleep.night.lexicon import (
+    BEASTS,
     COLOURS,
     DAYS,
     HEADS_OF_NOTHING,
@@ -92,6 +93,24 @@ _COLOURED = re.compile(
     rf"\b((?:an?|my|our|the) )((?:[a-z]+ )?)((?:[A-Z][\w-]+ )*[A-Z][\w-]+), (?:in )?({any_word(COLOURS)})"
     rf"(?:, (?:{NUMBERS}) [a-z]+)?(?=,|$)"
 )
+_HAVING = re.compile(r"(?<=[a-z0-9]), having ([a-z]+(?:ed|en|un|ad|t) .+)$")
+_BRINGS = re.compile(
+    r", (?:which|and that|and this) (?:brings|makes|took|brought) my ([a-z -]+?) (?:up )?to (\d[\d,.]*)(?=,|$)"
+)
+_AMOUNT = re.compile(
+    r"\bmy ((?:[a-z]+ ){0,3}(?:time|score|record|weight|salary|rent|budget|goal|level|rate|average|speed|height|pace"
+    r"|mileage|balance|count|total|allowance|mortgage|bill)) of "
+    r"((?:about |around )?[$£€]?\d[\w:.,]*(?: [a-z]+)?)(?= this| last| in| on| at| for| and| when| with| but|,|$)"
+)
+_THAT_MAKES = re.compile(
+    r"^That's (?:already |now |about )?(\d+ [\w -]+?) (?:so far|already|now|in total|altogether|since)\b.*$"
+)
+_SUCH_AS = re.compile(
+    r"^(I (?:also |really )*(?:like|love|enjoy|prefer|listen to|play|watch|read|collect|grow|eat|speak)) "
+    r"[a-z]+(?: [a-z]+)?,? (?:such as|like) (?!to )"
+)
+_TO_SEE = re.compile(r"(?<=^I )went to see |(?<=^We )went to see ")
+_TORN_IS = re.compile(r"^((?:My|Our) [a-z]+)'s ([a-z]+(?: again| now| too| already)?)$")
 _FROM_NOW = re.compile(r"(?<=[a-z0-9]) from now on$")
 _OVER_FROM = re.compile(r"\b(is|are|'s|'re) (?:over|up|down|visiting|staying with us|here|across) from(?= [A-Z])")
 _LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my|our) ([a-z]+(?: [a-z]+)?)(?=,|$)")
@@ -108,22 +127,41 @@ def unhurried(text: str, names: Collection[str] = ()) -> str:
     return _CALENDAR.sub(lambda found: found[0].capitalize(), text)
 
 
-def plainer(sentence: str, before: str) -> Iterator[str]:
+def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Iterator[str]:
     """One statement in plain wording, as one or two; `before` is what the message says before it."""
     sentence = _ECHO.sub("", _TAKEN_BACK.sub("", sentence))
     sentence = _ONE_WHO.sub(lambda found: f"{found[1]} {_base(found[2])}", sentence)
-    sentence = _AGE.sub(_years_old, sentence)
+    if (aged := _AGE.match(sentence)) and _has_years(aged[1], is_name):
+        sentence = _years_old(aged) + sentence[aged.end() :]
     sentence = _SMALL_NAME.sub(lambda found: (found[1] or "") + _capital(found[2] or found[0]), sentence)
     sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
     sentence = _pointing(sentence, before)
-    sentence = _FROM_NOW.sub("", sentence)
+    sentence = _TORN_IS.sub(r"\1 is \2", sentence)
+    sentence, more = _unfolded(_FROM_NOW.sub("", sentence))
     coloured = _COLOURED.search(sentence)
     sentence = _COLOURED.sub(r"\1\2\3", sentence)
     yield sentence if _NAMES_DAYS.search(sentence) else _BARE_DAYS.sub("on ", sentence)
     if coloured and re.match(r"(?:I|We|My|Our)\b", sentence):
         yield f"My {coloured[3]} is {coloured[4]}"
+    yield from more
+
+
+def _unfolded(sentence: str) -> tuple[str, list[str]]:
+    """A statement, and what it tells on the way: ", having watched 15 films", "my best time of 25:50"."""
+    sentence = _TO_SEE.sub("saw ", _SUCH_AS.sub(r"\1 ", sentence))
+    if total := _THAT_MAKES.match(sentence):
+        sentence = f"I have {total[1]}"
+    more = []
+    if re.match(r"(?:I|We)\b", sentence) and (having := _HAVING.search(sentence)):
+        sentence = sentence[: having.start()]
+        more.append(f"I have {having[1]}")
+    if brings := _BRINGS.search(sentence):
+        sentence = sentence[: brings.start()]
+        more.append(f"My {brings[1]} is {brings[2]}")
+    more += [f"My {found[1]} is {found[2]}" for found in _AMOUNT.finditer(sentence)]
+    return sentence, more
 
 
 def _capital(text: str) -> str:
@@ -141,6 +179,12 @@ def _base(verb: str) -> str:
     if verb.endswith(("oes", "ches", "shes", "sses", "xes")):
         return verb[:-2]
     return {"has": "have", "is": "am"}.get(verb, verb.removesuffix("s"))
+
+
+def _has_years(who: str, is_name: Callable[[str], bool]) -> bool:
+    """Whether a number after this subject is an age: a person's or an animal's."""
+    noun = re.sub(r"(?:'s|'m|'re| is| am| are)$", "", who)
+    return noun.lower() in ("i", "he", "she", "they") or noun.split()[-1].lower() in KIN | BEASTS or is_name(noun)
 
 
 def _years_old(found: re.Match[str]) -> str:

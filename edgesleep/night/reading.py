@@ -20,6 +20,7 @@ from edgesleep.night.plain import plainer, unhurried
 
 MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
 MIN_WORDS, MAX_WORDS = 3, 60
+MAX_SENTENCE = 1000  # letters: the tokenizer's time goes up with the square of an unbroken run
 Parser = Any  # spaCy's pipeline
 
 
@@ -81,7 +82,9 @@ def load() -> Parser:
 
 def read(text: str, parser: Parser, names: Collection[str] = ()) -> Iterator[list[Word]]:
     """The sentences of a message in which the user speaks for themselves, parsed; `names` are known to be some."""
-    for sentence in sentences(text, names):
+    for sentence in sentences(text, names, _dictionary(parser)):
+        if len(sentence) > MAX_SENTENCE or not MIN_WORDS <= len(sentence.split()) <= MAX_WORDS:
+            continue
         words = _words(*_parsed(sentence, parser), _dictionary(parser))
         if MIN_WORDS <= len(words) <= MAX_WORDS:
             yield words
@@ -126,6 +129,8 @@ def _words(doc: Any, titles: set[int], dictionary: frozenset[str]) -> list[Word]
     for word, token in zip(words, doc, strict=True):
         if not word.known and word.text[:1].isupper() and word.dep in _NOMINAL and word.tag not in ("NNS", "NNPS"):
             word.tag = "NNP"
+        elif word.known and word.tag == "NNP" and word.text.islower():
+            word.tag = "NN"
         word.head = words[token.head.i]
         word.children = [words[child.i] for child in token.children]
     return words
@@ -178,7 +183,7 @@ def _run_on(starts: str) -> re.Pattern[str]:
         rf"|,?\s+(?:now that|considering|given that|seeing as|even though)\s+(?=(?:I|my|we|our|I'm|I've|we've)\b)"
         rf"|\s+(?:but|because|so)\s+(?=(?:I|my|we|our|I'm|I've|can|could|do|what|how)\b)"
         r"|(?<!\bme)\s+and\s+(?:now |then )?"
-        r"(?=(?:I|my|we|our|I'm|I've|we've|they|they've|it's|he's|she's|can|could|do|what|how)\b)",
+        r"(?=(?:I|my|we|our|I'm|I've|we've|they|they've|he's|she's|can|could|do|what|how)\b)",
         re.IGNORECASE,
     )
 
@@ -186,11 +191,12 @@ def _run_on(starts: str) -> re.Pattern[str]:
 _TOLD, _ASKED = _run_on(_TELLS), _run_on(f"(?:{_TELLS}|{_ASKS})")
 # What a statement may open with, without being part of it.
 OPENINGS = """
-    by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello | actually
-    | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know | listen | look
-    | no(?=,) | yes | yeah | yep | remember | do remember | please remember | don't forget | note | please note | you should know
-    | thanks | thank you | fun fact | correction | small update | update | sorry | good (?:morning|evening|afternoon)
-    | (?:as|like) I (?:said|told you) | I told you | let me (?:mention|add|tell you) | one more thing | first of all
+    by the way | btw | anyways? | oh | so | well | also | and | but | ok | okay | hey | hi there | hi | hello
+    | actually | fyi | luckily | sadly | honestly | just so you know | for the record | to be clear | you know
+    | listen | look | no(?=,) | yes | yeah | yep | remember | do remember | please remember | don't forget | note
+    | please note | you should know | thanks | thank you | fun fact | correction | small update | update | sorry
+    | good (?:morning|evening|afternoon) | (?:as|like) I (?:said|told you) | I told you
+    | let me (?:mention|add|tell you) | one more thing | first of all
     | I (?:should|forgot to|wanted to|have to|must|ought to)(?: probably)?(?: also)? (?:mention|say|add|tell you)
     | I should(?:'ve| have) (?:said|mentioned|told you) | if (?:anyone|anybody|someone|somebody) asks
     | in case you (?:wonder|wondered|need it) | speaking of which | come to think of it | about me"""
@@ -213,9 +219,15 @@ _SUPPOSED = re.compile(
 )
 
 
-def sentences(text: str, names: Collection[str] = ()) -> Iterator[str]:
+def sentences(text: str, names: Collection[str] = (), dictionary: Collection[str] = ()) -> Iterator[str]:
     """The statements of a message, one subject each, without quotes and openings."""
     spoken = _spoken(text, names)
+
+    def is_name(word: str) -> bool:
+        """In capitals in the middle of a sentence, unknown to the dictionary, or known as a name."""
+        inside = re.search(rf"(?<=[a-z,;] ){re.escape(word)}\b", spoken)
+        return word.isalpha() and (word in names or word.lower() not in dictionary or bool(inside))
+
     start, before = 0, ""
     for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
         whole, start = spoken[start:end].strip(), end
@@ -230,7 +242,7 @@ def sentences(text: str, names: Collection[str] = ()) -> Iterator[str]:
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
-            for plain in plainer(bare[:1].upper() + bare[1:], previous) if not secrets.find(bare) else ():
+            for plain in plainer(bare[:1].upper() + bare[1:], previous, is_name) if not secrets.find(bare) else ():
                 yield plain[:1].upper() + plain[1:] + " ."  # apart, so that no name takes it in
         before = whole if asked else before
 

@@ -277,10 +277,17 @@ def _whole(clause: Clause, part: Part, topic: str) -> Draft | None:
 
 def _fits_attribute(part: Part, party: Party, favourite: bool) -> bool:
     named = part.is_name or any(word[:1].isupper() for word in part.value.split())
+    if fold(part.text) == fold(party.text):
+        return False
     if part.noun in HEADS_OF_NOTHING and not part.count:
         return False
     known = party.noun in ATTRIBUTES | GOODS or party.is_animal or party.text.startswith("the ")
-    return favourite or (known and (named or bool(part.count or part.kind))) or (named and part.text == part.value)
+    number = part.value[:1].isdigit() and len(part.value.split()) <= 3
+    return (
+        favourite
+        or (known and (named or number or bool(part.count or part.kind)))
+        or (named and part.text == part.value)
+    )
 
 
 def _having(clause: Clause) -> Iterator[Draft]:
@@ -322,7 +329,8 @@ def _totalled(clause: Clause) -> Clause:
 def _preference(clause: Clause) -> Iterator[Draft]:
     """ "I love rock climbing", "I can't stand coriander", "I prefer tea to coffee"."""
     verb, party = clause.verb, clause.party
-    if verb.lemma not in LIKING or verb.tense not in ("present", "used") or not party.is_human:
+    loved = verb.tense == "past" and verb.lemma in ("love", "enjoy", "like", "hate")  # a place or a work, by its name
+    if verb.lemma not in LIKING or not party.is_human or not (loved or verb.tense in ("present", "used")):
         return
     if (verb.lemma in ("stand", "bear")) != verb.finite.startswith("can't"):
         return
@@ -335,7 +343,11 @@ def _preference(clause: Clause) -> Iterator[Draft]:
     if part is None or (leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     start = part.text.lower()
-    known = start.startswith(("the ", "my ", "all the ", "both ")) and not coloured
+    capital = any(word[:1].isupper() for word in part.text.split()[1:])
+    if loved and not (part.is_name or capital):
+        return
+    known = start.startswith(("my ", "all the ", "both ")) or (start.startswith("the ") and not capital)
+    known = known and not coloured
     if part.role == "object" and part.word and (part.word.tag == "PRP" or known):
         return
     told = only(clause, part)
@@ -350,7 +362,7 @@ def _preference(clause: Clause) -> Iterator[Draft]:
 def _planned(clause: Clause) -> Iterator[Draft]:
     """ "My mum arrives on Saturday at noon", "we're getting a second dog on the 21st"."""
     verb, thing = clause.verb, clause.part("object")
-    coming = verb.tense == "progressive" and (verb.lemma not in NO_EVENT or verb.lemma in COMING)
+    coming = verb.tense == "progressive" and (verb.lemma not in NO_EVENT | ONGOING or verb.lemma in COMING)
     set_down = verb.tense == "present" and verb.lemma in COMING and not clause.party.is_self and not verb.habit
     when = [part for part in clause.parts if part.role in ("time", "clock") and not _is_weekly(part)]
     if not (coming or set_down) or not when or not clause.party.is_human or (thing and leans(thing)):
@@ -541,10 +553,15 @@ def _event_topic(verb: Verb, part: Part) -> str:
 
 def _happened(verb: Verb, party: Party, part: Part) -> bool:
     """Whether a part of a past event is worth being asked for."""
+    counted = bool(
+        re.match(r"(?:my|our) (?:\d+(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|tenth) ", part.text)
+    )
     if (verb.lemma == "have" and part.role not in ("span", "time")) or (
-        verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our "))
+        verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our ")) and not counted
     ):
         return False
+    if counted and verb.lemma in NEED_OBJECT - LIGHT_EVENTS:
+        return True
     named = any(word[:1].isupper() for word in part.text.split())
     if part.role == "prep" and part.prep == "to" and named and verb.lemma in ("switch", "upgrade", "change", "go"):
         return True

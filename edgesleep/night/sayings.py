@@ -2,8 +2,9 @@
 
 Owns which sentences tell something of the user's own world, which of them belong together, the spans that they can be
 asked for, and questions that are sound for any span ("what did I say we shout?"). Leaves the user's own voice to
-`reading`, and facts with a subject, a verb and a rule to `grammar`. Must stay true: a value stands in the message; a
-sentence that asks, wants or greets is no saying, but for standing orders, which are quoted.
+`reading`, facts that a rule reads to `grammar`, and what the assistant is to do to `orders`. Must stay true: a value
+stands in the message; a sentence that asks, bids, wants, greets or points at an earlier one is no saying by itself; a
+question is grammatical wherever its gap is.
 """
 
 from __future__ import annotations
@@ -12,17 +13,33 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgesleep.night.lexicon import DAYS, HEADS_OF_NOTHING, HOUSEHOLD, KIN, LEADS, MONTHS, OPINIONS, TIMES, UNITS
-from edgesleep.night.lexicon import VAGUE_WORDS
+from edgesleep.night.lexicon import (
+    DAYS,
+    HEADS_OF_NOTHING,
+    HOUSEHOLD,
+    KIN,
+    LEADS,
+    MONTHS,
+    NO_EVENT,
+    OPINIONS,
+    TIMES,
+    UNITS,
+    VAGUE_WORDS,
+    words,
+)
 from edgesleep.night.parts import lowered, spoken_run
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.questions import Fact, Question, yours
 from edgesleep.night.reading import Parser, Word, any_of, read
 
-MOST_WORDS = 36  # of a saying
-SPANS = 3  # that one saying is asked for
+MOST_WORDS = 30  # of a saying
+SPANS, CHUNKS = 3, 2  # that one saying is asked for, and asked by
+STRONG = 5  # the weight of a name, a date, a time or a measure
+WANTED, LONGEST = 4, 16  # wordings of a saying; words of a question
 
 _OWN = {"i", "me", "my", "mine", "we", "us", "our", "ours", "myself"}
+_ADDRESS = {*words("you your yourself let")}
+_POINTING = {*words("he she him her they them it that this those these one ones")}
 _LEANING = {"he", "she", "it", "they", "that", "this", "his", "her", "their", "those", "these", "there"}
 _WEEKDAYS = DAYS | {day + "s" for day in DAYS}
 _MANY = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|quarter|half"
@@ -47,11 +64,12 @@ _PASSING = re.compile(
     + r"\b",
     re.IGNORECASE,
 )
-_STANDING = re.compile(
-    r"\b(?:always|never|from now on|in future|every time|whenever|when(?:ever)? (?:i|you)|wherever|by default)\b",
-    re.IGNORECASE,
-)
-_NOT_THAT = re.compile(r",? (?:not|instead of|rather than) (?:on |at |in )?[\w' ]{1,24}(?=[,.])", re.IGNORECASE)
+# What people do, and things hardly ever.
+_DEEDS = {*words("""
+    say tell ask call give send show teach help bring make bake cook pack drive live move arrive come visit work marry
+    love like hate want know think play sing write read eat drink sleep walk swim meet invite join leave stay buy wear
+    wait sit carry clean paint build fix repair study train win lose swear retire
+""")}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,15 +87,15 @@ class World:
     """Names of those the user has spoken of, from all messages so far."""
 
     def __init__(self) -> None:
-        self.names: set[str] = set()
+        self.names: set[str] = set()  # as they are spelt
 
     def learn(self, sentences: Sequence[Sequence[Word]]) -> None:
         for sentence in sentences:
             if any(word.lower in _OWN or word.lemma in KIN for word in sentence):
-                self.names |= {word.lower for word in sentence if word.is_name and _human(word)}
+                self.names |= {word.text for word in sentence if word.is_name and _is_somebody(word)}
 
     def holds(self, word: Word) -> bool:
-        return word.lower in _OWN or word.lower in self.names or _is_kin(word) or _is_household(word)
+        return word.lower in _OWN or word.text in self.names or _is_kin(word) or _is_household(word)
 
 
 def _is_kin(word: Word) -> bool:
@@ -91,34 +109,33 @@ def _is_household(word: Word) -> bool:
 
 def sayings(text: str, nlp: Parser, known: Sequence[Fact], world: World) -> tuple[Fact, ...]:
     """What a message tells beyond the facts that are `known` from it, as facts of kind saying."""
-    told = {fold(fact.value) for fact in known}
-    spoken = list(read(text, nlp))
+    told = f" {' '.join(fold(f'{fact.statement} {fact.value}') for fact in known)} "
+    spoken = list(read(text, nlp, world.names))
     world.learn(spoken)
-    found = []
+    message = f" {fold(text)} "
+    found: list[Fact] = []
     for group in _groups(spoken, world):
-        ranked = sorted(((span, one) for one in group for span in _spans(one)), key=lambda pair: -pair[0].weight)
-        ranked = [(span, one) for span, one in ranked if f" {fold(span.value)} " in f" {fold(text)} "]
-        fresh = [(span, one) for span, one in ranked if fold(span.value) not in told]
-        if fresh and (fresh[0][0].weight >= 3 or _is_order(group)):
+        spans = [(span, one) for one in group for span in _spans(one) if f" {fold(span.value)} " in message]
+        fresh = [(span, one) for span, one in spans if f" {fold(span.value)} " not in told]
+        fresh.sort(key=lambda pair: -pair[0].weight)
+        if fresh and (fresh[0][0].weight >= STRONG or (_is_telling(group) and len(fresh) == len(spans))):
             found += _made(group, fresh[:SPANS])
     return tuple(found)
 
 
 def _made(group: Sequence[Sequence[Word]], spans: Sequence[tuple[Span, Sequence[Word]]]) -> Iterator[Fact]:
-    first = " ".join(_trimmed(one, [span for span, own in spans if own is one]) for one in group)
-    first = _NOT_THAT.sub("", first)
-    if _is_order(group):
-        first, full = f'I told you: "{first}"', f'You told me: "{first}"'
-    else:
-        full = yours(first)
-    chunks = list(dict.fromkeys(chunk for sentence in group for chunk in _chunks(sentence)))
+    last = max(n for n, one in enumerate(group) if any(own is one for _, own in spans))
+    kept = group[: last + 1]  # what follows only comments
+    first = " ".join(_trimmed(one, [span for span, own in spans if own is one]) for one in kept)
+    full = yours(first)
+    chunks = list(dict.fromkeys(chunk for sentence in kept for chunk in _chunks(sentence)))
     asked: dict[str, Question] = {}
     for question in (
         *(question for span, sentence in spans for question in _direct(sentence, span, full)),
-        *_about(chunks, spans[0][0].value, full),
+        *_about(chunks[:CHUNKS], spans[0][0].value, full),
     ):
         asked.setdefault(question.text, question)
-    if len(asked) >= 4:
+    if len(asked) >= WANTED:
         yield Fact(full, first, spans[0][0].value, f"said|{fold(first)}", "saying", tuple(asked.values()))
 
 
@@ -126,7 +143,7 @@ def _groups(sentences: Sequence[list[Word]], world: World) -> Iterator[list[list
     """Sentences that tell something; one that leans on the sentence before it stands together with that one."""
     group: list[list[Word]] = []
     for sentence in sentences:
-        leans = sentence[0].lower in _LEANING or not any(w.is_finite for w in sentence)
+        leans = sentence[0].lower in _LEANING or sentence[0].tag in ("VBD", "VBZ", "VBN")
         if group and leans and sum(map(len, group)) + len(sentence) <= MOST_WORDS:
             group.append(sentence)
             continue
@@ -138,28 +155,51 @@ def _groups(sentences: Sequence[list[Word]], world: World) -> Iterator[list[list
 
 
 def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
-    if not 0 < sum(map(len, group)) <= MOST_WORDS:
+    """Whether someone of the user's world is spoken of, in a statement that stands by itself."""
+    if not 0 < sum(map(len, group)) <= MOST_WORDS or not _is_whole(group[0]):
         return False
-    if _is_order(group):
-        return True
-    if any(word.lower in ("you", "your") for sentence in group for word in sentence):
+    addressed = any(word.lower in _ADDRESS for sentence in group for word in sentence)
+    if addressed or _points_back(group[0]):
         return False
     for sentence in group:
         if any(world.holds(word) for word in sentence):
-            strong = any(span.weight >= 5 for span in _spans(sentence))
+            strong = any(span.weight >= STRONG for span in _spans(sentence))
             mine = any(word.lower in ("my", "our") for word in sentence)
             if not _PASSING.match(_said(sentence)) or (strong and mine):
                 return True
     return False
 
 
-def _is_order(group: Sequence[Sequence[Word]]) -> bool:
-    """A standing order to the assistant: "when I ask for a recipe, keep it short"."""
-    text = " ".join(_said(sentence) for sentence in group)
+def _points_back(sentence: Sequence[Word]) -> bool:
+    """Whether a sentence speaks of something that only an earlier one names."""
+    for word in sentence:
+        if word.is_noun and (word.is_name or word.having("det", "poss", "amod", "compound") or word.lemma in KIN):
+            return any(w.lower in ("then", "there") and w.dep == "advmod" and not w.children for w in sentence[-2:-1])
+        if word.lower in _POINTING and not word.having("relcl"):
+            return True
+    return False
+
+
+def _is_whole(sentence: Sequence[Word]) -> bool:
+    """Whether a sentence has a verb with its subject, and bids nobody do anything."""
+    root = next((word for word in sentence if word.dep == "ROOT"), sentence[0])
+    bids = root.tag == "VB" and not root.having("nsubj", "aux")
+    return not bids and any(
+        w.is_finite and (w.having("nsubj", "nsubjpass") or w.dep in ("aux", "auxpass")) for w in sentence
+    )
+
+
+def _is_telling(group: Sequence[Sequence[Word]]) -> bool:
+    """Whether a group without a name or a number still tells what someone has, does or did."""
     first = group[0]
-    bids = any(w.tag == "VB" and w.dep == "ROOT" and not w.having("nsubj", "aux") for one in group for w in one)
-    addressed = any(w.lower in ("you", "me") for one in group for w in one) or first[0].lower in ("please", "when")
-    return bool(_STANDING.search(text)) and (bids or addressed) and not any(w.is_name for w in first[:1])
+    root = next((word for word in first if word.dep == "ROOT"), first[0])
+    subject = next(iter(root.having("nsubj")), None)
+    if subject is None or len(group) > 1 or root.lemma in NO_EVENT or any(w.tag == "MD" for w in root.children):
+        return False
+    who = subject.lower in ("i", "we") or any(poss.lower in ("my", "our") for poss in subject.having("poss"))
+    thing = next((w for w in root.having("dobj", "attr") if w.is_noun), None)
+    described = thing is not None and thing.lemma not in HEADS_OF_NOTHING and bool(thing.having("compound", "amod"))
+    return who and described and root.tag in ("VBD", "VBN", "VBP", "VBZ") and len(first) <= 14
 
 
 def _said(sentence: Sequence[Word]) -> str:
@@ -171,9 +211,9 @@ def _trimmed(sentence: Sequence[Word], spans: Sequence[Span]) -> str:
     last = max((span.last for span in spans), default=-1)
     place = {word.index: n for n, word in enumerate(sentence)}
     for n, word in enumerate(sentence):
-        ends = word.text in (",", ";", "—") or word.lower in ("which", "because", "since", "so", "although")
+        ends = word.text in (",", ";", "—", ":") or word.lower in ("which", "because", "since", "so", "although", "but")
         if spans and n > place[last] and ends and n >= 5:
-            return spoken_run(sentence[:n]).strip(" ,;—") + "."
+            return spoken_run(sentence[:n]).strip(" ,;:—") + "."
     return _said(sentence)
 
 
@@ -207,7 +247,7 @@ def _words_at(sentence: Sequence[Word], start: int, end: int) -> list[Word]:
 def _run(word: Word) -> list[Word]:
     """The noun phrase that ends in a noun, without what follows the noun; a list of names or days stays together."""
     if word.tag == "CD" and not (word.head.is_noun and word.dep == "nummod"):
-        return [word]
+        return [w for w in word.subtree() if w is word or (w.tag == "$" and w.index == word.index - 1)]
     if not (word.is_noun or word.lower in _WEEKDAYS) or (
         word.dep in ("compound", "nmod", "poss") and word.head.is_noun
     ):
@@ -232,7 +272,7 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
     """What a noun phrase is asked for by; None where it says nothing by itself."""
     lower = {w.lower for w in run}
     bare = run
-    while len(bare) > 1 and (bare[0].lower in LEADS | OPINIONS or bare[0].dep in ("det", "poss", "case")):
+    while len(bare) > 1 and (_is_lead(bare[0]) or bare[0].dep in ("det", "poss", "case")):
         bare = bare[1:]
     text = spoken_run(bare)
     if not fold(text) or {*text.lower().split()} & (VAGUE_WORDS | _OWN | {"now", "today", "tonight", "tomorrow"}):
@@ -243,25 +283,41 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
     numbers = [w for w in run if w.tag == "CD"]
     if word.lemma in UNITS and numbers:
         return Span(text, "how long", *ends, 5)
-    if any(w.text == "$" for w in run) or (word.lemma in ("quid", "dollar", "euro", "pound") and numbers):
+    if any(w.tag == "$" for w in run) or (word.lemma in ("quid", "dollar", "euro", "pound") and numbers):
         return Span(text, "how much", *ends, 5)
     if numbers and numbers[0] is not word and not word.is_name:
         kind = spoken_run([w for w in run if w.index > numbers[0].index])
-        return Span(numbers[0].text, f"how many {kind}", *ends, 4)
+        return Span(numbers[0].text, f"how many {kind}", *ends, 5 if _is_own(word) else 4)
     if word.tag == "CD":
         return Span(text, "what number", *ends, 4)
-    if word.is_name:
+    if word.is_name and (word.dep in ("npadvmod", "intj", "dep", "punct", "ROOT") or word.text.isupper()):
+        return None  # an address, mostly
+    if word.is_name and not (word.index == 0 and word.known):
         placed = word.dep == "pobj" and word.head.lower in ("in", "from", "at", "to", "near")
-        return Span(text, "where" if placed else "who" if _human(word) else "what", *ends, 6)
+        return Span(text, "where" if placed else "who" if _is_somebody(word) else "what", *ends, 6)
     if word.lemma in HEADS_OF_NOTHING | KIN | TIMES | UNITS or len(text) < 3:
         return None
     central = word.dep in ("dobj", "attr", "pobj", "oprd", "acomp")
     return Span(text, "what", *ends, 2 + central + (len(bare) > 1))
 
 
-def _human(word: Word) -> bool:
+def _is_lead(word: Word) -> bool:
+    return word.lower in LEADS | OPINIONS and word.text.islower()
+
+
+def _is_own(word: Word) -> bool:
+    """Whether it is the user who has or does something with a thing."""
+    verb = word.head if word.dep != "pobj" else word.head.head
+    return any(subject.lower in ("i", "we") for subject in verb.having("nsubj"))
+
+
+def _is_somebody(word: Word) -> bool:
+    """Whether a name is a person's: beside a word of kin, or doing what people do."""
+    if word.having("det", "nummod") or word.lower in TIMES:
+        return False
     near = [word.head, *word.children, *word.head.children]
-    return any(w.lemma in KIN for w in near) or (word.dep in ("nsubj", "nsubjpass") and word.head.tag.startswith("VB"))
+    acts = word.dep in ("nsubj", "nsubjpass", "agent") and word.head.lemma in _DEEDS
+    return any(w.lemma in KIN for w in near) or acts
 
 
 def _chunks(sentence: Sequence[Word]) -> Iterator[str]:
@@ -279,33 +335,57 @@ def _chunks(sentence: Sequence[Word]) -> Iterator[str]:
 
 def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Question]:
     """The sentence with a gap: "where did I say my brother is over from?" is sound wherever the gap is."""
-    inner = [w for w in _around(sentence, span) if not span.first <= w.index <= span.last]
+    around = _around(sentence, span)
+    if not around or not _is_sound(around, span):
+        return
+    inner = [w for w in around if not span.first <= w.index <= span.last]
     before = next((w for w in inner if w.index == span.first - 1), None)
-    if before is not None and before.lower in ("in", "at", "on", "for", "near") and span.wh.startswith(("wh", "how l")):
-        if span.wh not in ("what", "who"):
-            inner.remove(before)
+    stays = span.wh in ("what", "who") or span.wh.startswith(("how many", "how much"))
+    if before is not None and before.lower in ("in", "at", "on", "for", "near") and not stays:
+        inner.remove(before)
     rest = _joined(inner)
-    if not 2 <= len(rest.split()) <= 22 or right(rest, span.value):
+    if len(rest.split()) < 2 or len(rest.split()) + 4 > LONGEST or right(rest, span.value):
         return
     short = yours(_capital(span.value)) + "."
-    for verb, told in (("did I say", "I said"), ("did I tell you", "I told you")):
+    ways = (("did I say", "I said"), ("did I tell you", "I told you"))
+    for verb, told in ways[:1] if inner[0].is_finite else ways:  # not "what did I tell you is sore?"
         ask, wonder = f"{span.wh} {verb} {rest}?", f"{span.wh} {told} {rest}"
         for text in (ask, f"Do you remember {wonder}?", f"Can you tell me {wonder}?"):
             yield Question(_capital(text), short, full, ask, wonder)
 
 
-_BREAKS = {",", ";", "—", ":", ".", "so", "which", "because", "although"}
+_BREAKS = {",", ";", "—", ":", ".", "so", "which", "because", "although", "(", ")"}
 
 
 def _around(sentence: Sequence[Word], span: Span) -> list[Word]:
-    """The clause that holds a span; the whole sentence where that says too little."""
+    """The clause that holds a span, without what is joined to its end by "and"; none where that says too little."""
     breaks = [w.index for w in sentence if w.lower in _BREAKS and not span.first <= w.index <= span.last]
+    breaks += [w.index for w in sentence if w.dep == "cc" and _joins_verbs(w) and w.index > span.last]
     start = max((place for place in breaks if place < span.first), default=-1)
     end = min((place for place in breaks if place > span.last), default=sentence[-1].index + 1)
     inside = [w for w in sentence if start < w.index < end]
     if inside and inside[0].lower in ("and", "but", "or"):
         inside.pop(0)
-    return inside if len(inside) - (span.last - span.first) >= 4 else [w for w in sentence if w.text != "."]
+    return inside if len(inside) - (span.last - span.first) >= 4 else []
+
+
+def _joins_verbs(word: Word) -> bool:
+    return any(other.tag.startswith("VB") for other in word.head.having("conj"))
+
+
+def _is_sound(around: Sequence[Word], span: Span) -> bool:
+    """Whether the clause stays grammatical without the span: it has a verb, and no half of a list is left over."""
+    outside = [w for w in around if not span.first <= w.index <= span.last]
+    inside = [w for w in around if span.first <= w.index <= span.last]
+    after = next((w for w in outside if w.index == span.last + 1), None)
+    verbs = [w for w in outside if w.is_finite]
+    halves = any(w.dep == "conj" and w.head in inside for w in outside) or any(w.dep == "conj" for w in inside[:1])
+    owned = after is not None and (after.tag == "POS" or after.lower in ("'s", "-", "and", "or", "of"))
+    subject = any(w.dep in ("nsubj", "nsubjpass") for w in inside)
+    followed = not subject or (after is not None and (after.tag.startswith(("VB", "MD", "RB"))))
+    second = any(w.dep == "cc" and _joins_verbs(w) and w.index < span.first for w in around)
+    spoken = any(w.dep in ("nsubj", "nsubjpass", "expl") for w in around)
+    return bool(verbs) and spoken and not halves and not owned and followed and not second
 
 
 def _about(chunks: Sequence[str], value: str, full: str) -> Iterator[Question]:
@@ -318,9 +398,9 @@ def _about(chunks: Sequence[str], value: str, full: str) -> Iterator[Question]:
                 yield Question(_capital(ask), full, full, ask, wonder)
 
 
-def _joined(words: Sequence[Word]) -> str:
-    text = re.sub(r" ,", ",", " ".join("".join(w.text + w.space for w in words).split())).strip(" ,;")
-    keeps = bool(words) and (words[0].is_name or words[0].lower == "i")
+def _joined(inner: Sequence[Word]) -> str:
+    text = re.sub(r" ,", ",", " ".join("".join(w.text + w.space for w in inner).split())).strip(" ,;")
+    keeps = bool(inner) and (inner[0].is_name or inner[0].lower == "i")
     return text if keeps else text[:1].lower() + text[1:]
 
 
