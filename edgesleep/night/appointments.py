@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgesleep.night.clauses import Clause
+from edgesleep.night.drafts import Draft
 from edgesleep.night.lexicon import DAYS, MONTHS, NUMBERS, any_word
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.questions import Target
 from edgesleep.night.reading import Word
-from edgesleep.night.rules import Draft
 from edgesleep.night.verbs import Verb
 
 _WHAT = r"slot|appointment|booking|interview|exam|check-?up|scan|viewing|consultation|test|reservation|hearing|lesson"

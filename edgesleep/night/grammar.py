@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from edgesleep.night.appointments import appointments
 from edgesleep.night.asides import made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import clauses
+from edgesleep.night.drafts import Draft
+from edgesleep.night.events import lasting
 from edgesleep.night.introductions import introductions
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
 from edgesleep.night.limits import limits
@@ -22,7 +24,7 @@ from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, questions, statement, yours
 from edgesleep.night.reading import Parser, Word, read
-from edgesleep.night.rules import RULES, Draft, lasting
+from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
 
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgesleep.night.clauses import Clause, parts_of
+from edgesleep.night.drafts import Draft, leans
 from edgesleep.night.lexicon import HEADS_OF_NOTHING, NUMBERS, words
 from edgesleep.night.parties import Cast, Party, party_of
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Target
 from edgesleep.night.reading import Word
-from edgesleep.night.rules import Draft, leans
 from edgesleep.night.verbs import Verb, stands, subject_of
 
 _CANT = {*words("have eat drink take tolerate handle digest wear swim drive ride cook touch do")}
