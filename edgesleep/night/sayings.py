@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesleep.night.lexicon import (
     DAYS,
@@ -262,10 +262,20 @@ def _run(word: Word) -> list[Word]:
         if w.index != steady[0].index - 1:
             break
         steady.insert(0, w)
+    if (tail := _of_name(word)) is not None:
+        return steady + [w for w in word.subtree() if word.index < w.index <= tail.index]
     other = next((w for w in word.having("conj") if w.is_noun or w.lower in _WEEKDAYS), None)
     if other is not None and other.index - word.index <= 4:
         steady += [w for w in word.subtree() if word.index < w.index <= other.index]
     return steady
+
+
+def _of_name(word: Word) -> Word | None:
+    """The last word of "Call of Duty", "the 22nd of April"."""
+    if not word.is_name and not re.fullmatch(r"\d+(?:st|nd|rd|th)", word.lower):
+        return None
+    names = [noun for prep in word.having("prep") if prep.lower == "of" for noun in prep.having("pobj") if noun.is_name]
+    return names[0] if names and names[0].index - word.index <= 4 else None
 
 
 def _typed(word: Word, run: list[Word]) -> Span | None:
@@ -281,6 +291,8 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
     if lower & (_WEEKDAYS | MONTHS) or re.fullmatch(r"(?:19|20)\d\d", text):
         return Span(text, "when", *ends, 6)
     numbers = [w for w in run if w.tag == "CD"]
+    if "%" in text or (word.head.lemma == "old" and word.dep == "npadvmod"):
+        return None
     if word.lemma in UNITS and numbers:
         return Span(text, "how long", *ends, 5)
     if any(w.tag == "$" for w in run) or (word.lemma in ("quid", "dollar", "euro", "pound") and numbers):
@@ -294,6 +306,7 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
         return None  # an address, mostly
     if word.is_name and not (word.index == 0 and word.known):
         placed = word.dep == "pobj" and word.head.lower in ("in", "from", "at", "to", "near")
+        placed = placed and word.head.head.dep != "acomp"  # "interested in"
         return Span(text, "where" if placed else "who" if _is_somebody(word) else "what", *ends, 6)
     if word.lemma in HEADS_OF_NOTHING | KIN | TIMES | UNITS or len(text) < 3:
         return None
@@ -343,8 +356,11 @@ def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Questio
     stays = span.wh in ("what", "who") or span.wh.startswith(("how many", "how much"))
     if before is not None and before.lower in ("in", "at", "on", "for", "near") and not stays:
         inner.remove(before)
+    if span.wh == "how long" and any(w.lower == "ago" and w.index == span.last + 1 for w in inner):
+        inner = [w for w in inner if w.index != span.last + 1]
+        span = replace(span, wh="how long ago")
     rest = _joined(inner)
-    if len(rest.split()) < 2 or len(rest.split()) + 4 > LONGEST or right(rest, span.value):
+    if not inner or len(rest.split()) < 2 or len(rest.split()) + 4 > LONGEST or right(rest, span.value):
         return
     short = yours(_capital(span.value)) + "."
     ways = (("did I say", "I said"), ("did I tell you", "I told you"))
@@ -378,14 +394,19 @@ def _is_sound(around: Sequence[Word], span: Span) -> bool:
     outside = [w for w in around if not span.first <= w.index <= span.last]
     inside = [w for w in around if span.first <= w.index <= span.last]
     after = next((w for w in outside if w.index == span.last + 1), None)
+    before = next((w for w in outside if w.index == span.first - 1), None)
     verbs = [w for w in outside if w.is_finite]
     halves = any(w.dep == "conj" and w.head in inside for w in outside) or any(w.dep == "conj" for w in inside[:1])
     owned = after is not None and (after.tag == "POS" or after.lower in ("'s", "-", "and", "or", "of"))
     subject = any(w.dep in ("nsubj", "nsubjpass") for w in inside)
     followed = not subject or (after is not None and (after.tag.startswith(("VB", "MD", "RB"))))
+    owned = owned or (before is not None and (before.text == "-" or (before.lower == "of" and before.head.is_name)))
+    cut = around[-1].tag.startswith("VB") and bool(around[-1].having("cc"))  # "I cleaned" of "I cleaned and oiled it"
+    relative = around[0].tag in ("WP", "WDT", "WRB")
     second = any(w.dep == "cc" and _joins_verbs(w) and w.index < span.first for w in around)
     spoken = any(w.dep in ("nsubj", "nsubjpass", "expl") for w in around)
-    return bool(verbs) and spoken and not halves and not owned and followed and not second
+    whole = bool(verbs) and spoken and not cut and not relative
+    return whole and not halves and not owned and followed and not second
 
 
 def _about(chunks: Sequence[str], value: str, full: str) -> Iterator[Question]:
