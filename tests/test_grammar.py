@@ -301,6 +301,17 @@ TOLD = [
         "They offered me an interview on Tuesday 10 March 2026 at 9:30.",
         ["Your interview is on Tuesday 10 March 2026 at 9:30. | Tuesday 10 March 2026"],
     ),
+    ("I'm reading a book called Solaris.", ["You are reading a book called Solaris. | Solaris"]),
+    ("I'm hoping to beat my personal best time of 31:20 this year.", ["Your personal best time is 31:20. | 31:20"]),
+    ("I saw a hoopoe, which brings my total bird count to 44.", ["Your total bird count is 44. | 44"]),
+    ("I've been busy, having read 12 Tove Jansson books in May.", ["You have read 12 Tove Jansson books in May. | 12"]),
+    ("My budget is 50.", ["Your budget is 50. | 50"]),
+    ("I just finished my 3rd quilt.", ["You finished your 3rd quilt. | 3rd quilt"]),
+    (
+        "I like bands such as Clannad and The Dubliners.",
+        ["You like Clannad and The Dubliners. | Clannad and The Dubliners"],
+    ),
+    ("We went to see the Bothy Band in Sligo.", ["You saw the Bothy Band in Sligo. | Bothy Band in Sligo"]),
     # Who does what.
     (
         "My neighbour Casimir feeds our hens, and he has our garage key.",
@@ -364,6 +375,9 @@ NOT_TOLD = [
     "I heard you like tea.",
     "My favourite colour isn't green.",
     "I'm exhausted.",
+    "Lunch is twelve.",
+    "I like to read, go hiking, and sew with it.",
+    "If you ever give it a shot, let me know.",
     "I can't find my keys.",
     "I can't wait for Friday.",
     "I can't open the file.",

@@ -104,9 +104,9 @@ def state(clause: Clause) -> Iterator[Draft]:
     thing = clause.part("object")
     if thing and leans(thing) and not (verb.lemma == "play" and thing.text.startswith("the ")):
         return
+    clause = replace(clause, parts=tuple(_titled(part) for part in clause.parts))
     for part in clause.parts:
         slot = part.role if part.role in wanted else part.prep
-        part = _titled(part)
         definite = verb.lemma == "play" and part.text.startswith("the ")
         if slot not in wanted or (leans(part) and not definite) or (not is_telling(part) and not _is_habit(verb, part)):
             continue

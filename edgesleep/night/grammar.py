@@ -56,7 +56,8 @@ def _finished(draft: Draft, text: str, plain: str) -> Iterator[Fact]:
     """A draft with its wordings, where its value and its length are sound; `plain` is the text in other words too."""
     told = statement(draft.clause)
     value = draft.asked.value
-    sound = 0 < len(value.split()) <= MAX_VALUE_WORDS and len(told.split()) <= MAX_STATEMENT_WORDS
+    stands = f" {fold(value)} " in f" {fold(told)} "
+    sound = stands and 0 < len(value.split()) <= MAX_VALUE_WORDS and len(told.split()) <= MAX_STATEMENT_WORDS
     message, wording = f" {fold(text)} ", f" {fold(plain)} "
     if any(f" {fold(part.value)} " not in wording or part.text.endswith("-") for part in draft.clause.parts):
         return  # the parse has put together what does not stand together

@@ -267,6 +267,8 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return
     if part and part.role == "gerund" and part.value.split()[-1] in BARE:
         return
+    if part and part.role in ("verb", "gerund") and "," in part.value and " and " not in part.value:
+        return  # half of a list
     if part is None or (leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     start = part.text.lower()
