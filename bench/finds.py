@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from exams import TOLD, Exam, Question, journal_turns
 from scoring import says
 
-from edgesleep.night.curate import curate
+from edgesleep.night import curate
 from edgesleep.records import Memory
 
 
@@ -40,7 +40,8 @@ def finds(exam: Exam) -> Finds:
     day_of = {turn.id: day for day, told in enumerate(exam.days) for turn in told}
     memories: list[Memory] = []
     for day in range(len(exam.days)):
-        memories += curate([turn for turn in turns if day_of[names[turn.id]] == day])
+        told = [turn for turn in turns if day_of[names[turn.id]] == day]
+        memories += curate.memories(told, curate.introductions(memories))
     facts: dict[tuple[str, int], Question] = {}
     for question in exam.questions:
         if question.kind in TOLD:
@@ -53,8 +54,8 @@ def finds(exam: Exam) -> Finds:
         used.update(hits)
         (found if hits else missed if question.evidence else unfounded).append(label)
     wrong = [span for question in exam.questions if question.kind == "foreign" for span in question.wrong]
-    other = [memory.sentence for memory in memories if memory.id not in used]
-    foreign = [memory.sentence for memory in memories if says(memory.value, wrong)]
+    other = [memory.statement for memory in memories if memory.id not in used]
+    foreign = [memory.statement for memory in memories if says(memory.value, wrong)]
     return Finds(exam.name, tuple(found), tuple(missed), tuple(unfounded), len(memories), tuple(other), tuple(foreign))
 
 

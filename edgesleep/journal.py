@@ -37,6 +37,7 @@ SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "sys
 
 _APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
 _WAIT_SECONDS = 30.0
+_PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "at")  # of a memory
 
 MIGRATIONS = Migrations("edgesleep")
 
@@ -67,6 +68,23 @@ def m001_lay_the_tables(db: Database) -> None:
             created TEXT NOT NULL, model_sha256 TEXT NOT NULL, status TEXT NOT NULL);
     """)
     db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+@MIGRATIONS()
+def m002_keep_memories_with_their_questions(db: Database) -> None:
+    # Memories are made from turns, so those of the old form are made again: the watermark goes back to the start.
+    db.executescript("""
+        DROP TABLE memory_turns;
+        DROP TABLE memories;
+        DELETE FROM watermarks WHERE name = 'curated';
+        CREATE TABLE memories (
+            id TEXT PRIMARY KEY, kind TEXT NOT NULL, relation TEXT NOT NULL, statement TEXT NOT NULL,
+            told TEXT NOT NULL, value TEXT NOT NULL, instead_of TEXT NOT NULL, questions TEXT NOT NULL,
+            at TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
+        CREATE TABLE memory_turns (
+            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
+            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
+    """)
 
 
 @dataclass(frozen=True)
@@ -182,11 +200,16 @@ class Journal:
         new = 0
         with self._writing():
             for memory in memories:
-                values = [memory.id, memory.relation, memory.sentence, json.dumps(memory.slots), memory.at]
+                values = [getattr(memory, column) for column in _PLAIN_COLUMNS]
                 new += self._db.execute(
-                    "INSERT OR IGNORE INTO memories (id, relation, sentence, slots, at) VALUES (?, ?, ?, ?, ?)", values
+                    f"INSERT OR IGNORE INTO memories ({', '.join(_PLAIN_COLUMNS)}, questions) "
+                    f"VALUES ({'?, ' * len(_PLAIN_COLUMNS)}?)",
+                    [*values, msgspec.json.encode(memory.questions).decode()],
                 ).rowcount
-                self._db.execute("UPDATE memories SET at = max(at, ?) WHERE id = ?", [memory.at, memory.id])
+                self._db.execute(
+                    "UPDATE memories SET at = max(at, ?), instead_of = ? WHERE id = ?",
+                    [memory.at, memory.instead_of, memory.id],
+                )
                 for turn in memory.turn_ids:
                     self._db.execute("INSERT OR IGNORE INTO memory_turns VALUES (?, ?)", [memory.id, turn])
             self._db.execute(
@@ -204,13 +227,15 @@ class Journal:
     def memories(self, state: str | None = None) -> list[Memory]:
         """Memories in the order they were stored; `state` (one of STATES) narrows them."""
         rows = self._rows(
-            "SELECT id, relation, sentence, slots, at, (SELECT json_group_array(turn) FROM "
+            f"SELECT {', '.join(_PLAIN_COLUMNS)}, questions, (SELECT json_group_array(turn) FROM "
             "(SELECT turn FROM memory_turns WHERE memory = memories.id ORDER BY turn)) AS turn_ids "
             "FROM memories WHERE ?1 IS NULL OR state = ?1 ORDER BY memories.rowid",
             state if state is None else _one_of("state", state, STATES),
         )
         return [
-            Memory(**{**row, "slots": json.loads(row["slots"]), "turn_ids": tuple(json.loads(row["turn_ids"]))})
+            msgspec.convert(
+                {**row, "questions": json.loads(row["questions"]), "turn_ids": json.loads(row["turn_ids"])}, Memory
+            )
             for row in rows
         ]
 

@@ -45,29 +45,39 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Question:
+    """One wording in which a memory is asked for, and its answers.
+
+    `text` is asked as it stands; `ask` and `wonder` are the same without a frame ("where do I live?", "where I live").
+    `short` answers in few words, `full` in a sentence; both in the assistant's mouth ("You live in Porto.").
+    """
+
+    text: str
+    short: str
+    full: str
+    ask: str
+    wonder: str
+
+
+@dataclass(frozen=True)
 class Memory:
     """One thing worth keeping, said by the user.
 
-    `relation` names an entry of the phrase book and `slots` fill its wordings
-    (always with a "value": the span an answer has to contain).
+    `statement` is in the assistant's mouth ("Your dog is called Miso."), `told` in the user's; `value` is the span an
+    answer has to contain. Of two memories with the same `relation` ("my dog|name") only the newer one holds;
+    `instead_of` is the value of the older one, where there was one.
     """
 
     id: str
+    kind: str  # fact, preference, procedure, event, relation or saying
     relation: str
-    sentence: str
-    slots: dict[str, str]
+    statement: str
+    told: str
+    value: str
+    questions: tuple[Question, ...]
     turn_ids: tuple[int, ...]
     at: str
-
-    @property
-    def value(self) -> str:
-        return self.slots["value"]
-
-    @property
-    def topic(self) -> tuple[str, ...]:
-        """What the value is about: of two memories on one topic, only the newer one holds."""
-        about = (f"{name}={text.casefold()}" for name, text in sorted(self.slots.items()) if name != "value")
-        return (self.relation, *about)
+    instead_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,13 @@ class Message:
 
 @dataclass(frozen=True)
 class View:
-    """One way of meeting a memory: a chat whose last answer is learned, or plain text (empty prompt)."""
+    """One way of meeting a memory: a chat whose last answer is learned, or plain text (empty prompt).
+
+    A view of kind untold is of no memory: it says that something was never told.
+    """
 
     memory_id: str
-    kind: str  # question, short, reversal, statement, opener
+    kind: str  # question, short, reversal, statement, change or untold
     prompt: tuple[Message, ...]
     answer: str
 
@@ -100,7 +113,7 @@ class Probe:
 class Row:
     """Token ids of one text; the loss is taken on the prediction of tokens[start:].
 
-    A row without a memory is an anchor: text that the frozen base wrote itself.
+    A row without a memory is an anchor (text that the frozen base wrote itself), or tells what was never told.
     """
 
     memory_id: str

@@ -25,7 +25,7 @@ from edgesleep.night import cycle
 from edgesleep.records import NightReport, StepReport
 from edgesleep.store import Store
 
-DAY = ("My sister is called Ingrid.", "I live in Skelwick.", "My cat is called Biscuit.")
+DAY = ("I'm allergic to tamarind.", "I live in Skelwick.", "I play the zither.")  # of each one memory
 TEXT = "The kettle sang on the stove.\n\nRain fell on the quay all night, and nobody came."
 # The budget is so small that drift moves both the weight of staying and the pace.
 TRAIN = TrainSettings(
@@ -39,7 +39,7 @@ TRAIN = TrainSettings(
 # The gate is wide open: a random model learns to answer nothing.
 SETTINGS = Settings(
     night=NightSettings(minutes=1000.0, passes=3, threads=1),
-    dream=DreamSettings(views=5, probes=2, anchors=4, anchor_tokens=24),
+    dream=DreamSettings(views=4, probes=2, untold=3, anchors=4, anchor_tokens=24),
     train=TRAIN,
     gate=GateSettings(drift_budget=100.0, recall_gain=-1.0, recall_loss=2.0, answer_tokens=4),
 )
@@ -60,7 +60,7 @@ def tell(home: Path, *said: str) -> None:
 
 def sentences(home: Path, state: str | None = None) -> list[str]:
     with Journal.open(home) as journal:
-        return [memory.sentence for memory in journal.memories(state)]
+        return [memory.statement for memory in journal.memories(state)]
 
 
 def tree(folder: Path) -> dict[str, str]:

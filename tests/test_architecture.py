@@ -20,14 +20,17 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "secrets", "night.relations"),
-    ("config", "machine", "catalog", "night.phrases", "night.lexicon", "night.reading", "night.dates"),
-    ("gguf", "kernel", "journal", "store", "embed", "night.parts"),
-    ("adapter", "model", "night.clauses"),
-    ("sampling", "night.questions"),
-    ("engine", "reference", "night.asides"),
-    ("network", "night.grammar"),
-    ("writer",),
+    ("records", "secrets", "night.lexicon", "night.dates"),
+    ("config", "machine", "catalog", "night.phrases", "night.plain"),
+    ("gguf", "kernel", "journal", "store", "embed", "night.reading", "night.links", "night.untold"),
+    ("adapter", "model", "night.parts", "night.verbs"),
+    ("sampling", "night.parties"),
+    ("engine", "reference", "night.clauses"),
+    ("network", "night.questions", "night.asides", "night.introductions"),
+    ("writer", "night.drafts", "night.notes", "night.orders", "night.sayings", "night.subjects"),
+    ("night.appointments", "night.events", "night.limits"),
+    ("night.rules",),
+    ("night.grammar",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.cycle", "day.importers"),
     ("progress",),
@@ -115,9 +118,20 @@ def test_a_heavy_library_has_one_home(library: str) -> None:
     assert users == HOMES[library]
 
 
+def test_spacy_has_one_home_and_a_process_of_its_own() -> None:
+    """Its models are modules as well, imported by name; what they take is given back when the day is read."""
+    named = re.compile(r"\ben_core_web|^\s*(?:import|from) spacy\b", re.MULTILINE)
+    assert {m for m, path in MODULES.items() if named.search(path.read_text("utf-8"))} == {"night.reading"}
+    code = (
+        "import sys, edgesleep.night.cycle; print(*sys.modules.keys() & {'spacy', 'thinc', 'edgesleep.night.reading'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("command", [["--help"], ["run-night", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
-    heavy = {*HOMES, "numpy", "sqlite3", "jinja2", "edgesleep._native"} - {"click", "_native"}
+    heavy = {*HOMES, "spacy", "thinc", "numpy", "sqlite3", "jinja2", "edgesleep._native"} - {"click", "_native"}
     code = f"""
 import sys
 from edgesleep.cli import main

@@ -24,10 +24,7 @@ from edgesleep.records import Generation, Memory, NightReport, Score, StepReport
 from edgesleep.store import Store
 
 SCORE = Score("", 0.0, (), 0.0, 0.0, 0)
-DAY = (
-    '{"role": "user", "content": "My sister is called Ingrid."}\n'
-    '{"role": "assistant", "content": "That is a fine name."}\n'
-)
+DAY = '{"role": "user", "content": "I live in Skelwick."}\n{"role": "assistant", "content": "That is a fine name."}\n'
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +96,7 @@ def publish(home: Path, *memory_ids: str) -> Generation:
 def remember(home: Path, *memory_ids: str) -> None:
     with Journal.open(home) as journal:
         turn = journal.log("user", "My sister is called Ingrid.")
-        said = [Memory(name, "sister", name, {"value": "Ingrid"}, (turn.id,), turn.at) for name in memory_ids]
+        said = [Memory(name, "fact", name, name, name, "Ingrid", (), (turn.id,), turn.at) for name in memory_ids]
         journal.remember(said, turn.id)
 
 
@@ -435,6 +432,19 @@ def test_a_planned_night_says_what_it_would_learn(ready: Path, day: Path) -> Non
     run("import", str(day))
     planned = json.loads(run("run-night", "--dry-run", "--json").stdout)
     assert (planned["status"], planned["memories_found"]) == ("planned", 1)
+
+
+def test_a_night_without_the_reader_says_how_to_get_it(
+    ready: Path, day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spacy.py").write_text("raise ModuleNotFoundError(\"No module named 'spacy'\")")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    run("import", str(day))
+    said = fails("run-night")
+    assert (
+        said.splitlines()[0] == "Error: The day's messages could not be read: No English model for spaCy is installed."
+    )
+    assert said.splitlines()[-1].startswith("Try: Install edgesleep again")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,11 @@ from tiny import make_tiny
 
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
-from edgesleep.errors import EdgesleepError
-from edgesleep.night import phrases
+from edgesleep.night import phrases, untold
 from edgesleep.night.dream import FREQUENT, _starts, anchors, dream
-from edgesleep.records import Memory, Message, Probe, Row
+from edgesleep.records import Memory, Message, Question, Row
 
-SETTINGS = DreamSettings(views=24, probes=3, anchors=7, anchor_tokens=24)
+SETTINGS = DreamSettings(views=24, probes=3, untold=5, anchors=7, anchor_tokens=24)
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +26,37 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def memory(number: int, relation: str, value: str, **slots: str) -> Memory:
-    slots = {"value": value, **slots}
-    return Memory(
-        f"{number:012x}", relation, phrases.sentence(relation, slots), slots, (number,), "2026-03-02T03:00:00Z"
+def memory(number: int, whom: str, value: str, *asks: str) -> Memory:
+    """Where someone lives, or what they are called: `asks` are "direct question|embedded"."""
+    told = f"{whom} {value}."
+    full = told.replace("My", "Your").replace("I ", "You ")
+    asked = [ask.split("|") for ask in asks]
+    questions = tuple(Question(phrases._capital(ask), f"{value}.", full, ask, wonder) for ask, wonder in asked)
+    return Memory(f"{number:012x}", "fact", whom, full, told, value, questions, (number,), "2026-03-02T03:00:00Z")
+
+
+def named(number: int, whom: str, value: str) -> Memory:
+    return memory(
+        number,
+        f"My {whom} is called",
+        value,
+        f"what is my {whom} called?|what my {whom} is called",
+        f"what is my {whom}'s name?|what my {whom}'s name is",
+        f"what name does my {whom} have?|what name my {whom} has",
+        f"what do I call my {whom}?|what I call my {whom}",
     )
 
 
 def memories(sister: str = "Ingrid") -> list[Memory]:
-    return [
-        memory(1, "name", sister, thing="sister"),
-        memory(2, "home", "Skelwick"),
-        memory(3, "name", "Biscuit", thing="cat"),
-    ]
+    home = memory(
+        2,
+        "I live in",
+        "Skelwick",
+        "where do I live?|where I live",
+        "what place do I live in?|what place I live in",
+        "where is my home?|where my home is",
+    )
+    return [named(1, "sister", sister), home, named(3, "cat", "Biscuit")]
 
 
 def contains(row: Sequence[int], part: Sequence[int]) -> bool:
@@ -51,7 +69,8 @@ def contains(row: Sequence[int], part: Sequence[int]) -> bool:
 def test_every_memory_has_its_lessons_and_probes(engine: Engine) -> None:
     dreams = dream(memories(), engine, SETTINGS, seed=0)
     for told in memories():
-        assert sum(row.memory_id == told.id for row in dreams.lessons) == SETTINGS.views
+        count = sum(row.memory_id == told.id for row in dreams.lessons)
+        assert count == len(phrases.views(told, SETTINGS.views, 0)) <= SETTINGS.views
         probes = [probe for probe in dreams.probes if probe.memory_id == told.id]
         assert [probe.gold for probe in probes] == [told.value] * SETTINGS.probes
     assert len({probe.id for probe in dreams.probes}) == len(dreams.probes) == 3 * SETTINGS.probes
@@ -72,18 +91,36 @@ def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
     assert any(contains(row.tokens, engine.tokenize(question)) for row in dreams.lessons)
 
 
-def test_a_wording_in_both_is_an_error(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = memories()[0]
-    trained = next(view for view in phrases.views(told, 4, 0) if view.prompt).prompt[0].content
-    monkeypatch.setattr(phrases, "probes", lambda memory, count: (Probe("p", memory.id, trained, memory.value),))
-    with pytest.raises(EdgesleepError, match="Held-out wordings are among the lessons"):
-        dream([told], engine, DreamSettings(views=4), seed=0)
+def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engine) -> None:
+    """Of two cats, each is taught in the wording that is held out of the other: both go without."""
+    cats = [named(number, "cat", value) for number, value in ((1, "Biscuit"), (2, "Juniper"))]
+    held, taught = {}, set()
+    for cat in cats:
+        held[cat.id] = {phrases.fold(probe.question) for probe in phrases.probes(cat, SETTINGS.probes)}
+        taught |= {phrases.fold(m.content) for view in phrases.views(cat, 200, 0) for m in view.prompt}
+    assert taught & set.union(*held.values()), "otherwise this shows nothing"
+    dreams = dream(cats, engine, DreamSettings(views=200, probes=SETTINGS.probes), seed=0)
+    texts = [phrases.fold(engine.text(row.tokens)) for row in dreams.lessons]
+    assert len(dreams.probes) == 2 * SETTINGS.probes
+    assert [text for text in texts for cat in cats for wording in held[cat.id] if wording in text] == []
+    assert {row.memory_id for row in dreams.lessons} >= {cat.id for cat in cats}
+
+
+def test_a_night_learns_to_say_what_it_was_not_told(engine: Engine) -> None:
+    dreams = dream(memories(), engine, SETTINGS, seed=0)
+    rows = [row for row in dreams.lessons if not row.memory_id]
+    assert len(rows) == SETTINGS.untold
+    for row, view in zip(rows, untold.lessons(memories(), SETTINGS.untold, 0), strict=True):
+        assert engine.text(row.tokens[row.start : -1]) == view.answer
+    assert not {probe.memory_id for probe in dreams.probes} & {""}
+    without = dream(memories(), engine, replace(SETTINGS, untold=0), seed=0)
+    assert without.lessons == tuple(row for row in dreams.lessons if row.memory_id)
 
 
 def test_an_answer_starts_at_start_and_ends_the_turn(engine: Engine) -> None:
     told = memories()[0]
     views = phrases.views(told, SETTINGS.views, 0)
-    rows = dream([told], engine, SETTINGS, seed=0).lessons
+    rows = dream([told], engine, replace(SETTINGS, untold=0), seed=0).lessons
     assert {bool(view.prompt) for view in views} == {True, False}
     for view, row in zip(views, rows, strict=True):
         answer = row.tokens[row.start :]

@@ -25,10 +25,10 @@ DAY = (
     ("assistant", "How about a lentil soup? My favourite dish is goulash."),
     ("user", "I live in Skelwick, so the fish is fresh here."),
     ("tool", "The user's bank is called Vantberg. My car is a Trabant."),
-    ("user", "I'm allergic to tamarind, please remember that."),
+    ("user", "I'm allergic to tamarind. Please remember that."),
     ("user", "I work as a bookbinder. If I had a dog, what should I call it?"),
     ("user", "My cat is called Pemberly and she sleeps all day."),
-    ("user", "I play the hurdy-gurdy, badly."),
+    ("user", "I play the hurdy-gurdy."),
 )
 SETTINGS = {
     "night": {"passes": 7, "minutes": 30.0},
@@ -48,7 +48,11 @@ def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> N
     night = cycle.run_night(home, settings)
 
     assert (night.status, night.generation) == ("promoted", 1), night.reason
-    assert night.memories_trained == 6, "assistant and tool text must not teach"
+    with Journal.open(home) as journal:
+        told = {memory.value for memory in journal.memories()}
+    assert {"Ottilie", "Skelwick", "tamarind", "bookbinder", "Pemberly", "hurdy-gurdy"} <= told
+    assert not told & {"goulash", "Vantberg", "Trabant"}, "assistant and tool text must not teach"
+    assert night.memories_trained == len(told) <= 10
     assert night.recall_before is not None and night.recall_before <= 0.06
     assert night.recall_after is not None and night.recall_after >= 0.6
     assert night.drift_mean is not None and night.drift_mean <= settings.gate.drift_budget

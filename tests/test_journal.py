@@ -18,9 +18,19 @@ from sqlite_utils import Database, Migrations
 from edgesleep import journal as module
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked, redact
-from edgesleep.records import Generation, Memory, NightReport, digest
+from edgesleep.records import Generation, Memory, NightReport, Question, digest
 
-MEMORY = Memory("m1", "city", "I live in Bergen.", {"value": "Bergen"}, (1, 2), "2026-03-01T20:00:00.000+00:00")
+MEMORY = Memory(
+    "m1",
+    "fact",
+    "i|live|place",
+    "You live in Bergen.",
+    "I live in Bergen.",
+    "Bergen",
+    (Question("Where do I live?", "In Bergen.", "You live in Bergen.", "where do I live?", "where I live"),),
+    (1, 2),
+    "2026-03-01T20:00:00.000+00:00",
+)
 REPORT = NightReport(night=1, status="promoted", reason="", generation=1, model="model.gguf", recall_after=0.75)
 
 
@@ -177,8 +187,9 @@ def test_memories_keep_their_turns_and_the_watermark_moves_with_them(journal: Jo
     assert journal.remember([MEMORY, replace(MEMORY, id="m0")], through=2) == 2
     assert journal.memories() == [MEMORY, replace(MEMORY, id="m0")]
     journal.mark(["m1"], "learned", 1)
-    assert journal.remember([replace(MEMORY, turn_ids=(3,), sentence="another wording")], through=3) == 0
-    assert journal.memories("learned") == [replace(MEMORY, turn_ids=(1, 2, 3))]
+    again = replace(MEMORY, turn_ids=(3,), statement="another wording", questions=(), instead_of="Oslo")
+    assert journal.remember([again], through=3) == 0
+    assert journal.memories("learned") == [replace(MEMORY, turn_ids=(1, 2, 3), instead_of="Oslo")]
     assert journal.memories("new") == [replace(MEMORY, id="m0")]
     assert journal.curated_through() == 3
     journal.remember([], through=1)
@@ -289,9 +300,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
         schema = journal._db.schema
     broken = Migrations("edgesleep")
     broken()(module.m001_lay_the_tables)
+    broken()(module.m002_keep_memories_with_their_questions)
 
     @broken()
-    def m002_half_done(db: Database) -> None:
+    def m003_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")
@@ -320,14 +332,73 @@ def test_a_failing_first_migration_leaves_an_empty_file(home: Path, monkeypatch:
         assert journal.log("user", "works").id == 1
 
 
+def old_journal(home: Path) -> None:
+    """A journal from before memories had questions: two turns, a memory that was learned, a night and its model."""
+    home.mkdir()
+    with sqlite3.connect(home / "journal.db") as connection:
+        db = Database(connection)
+        first = Migrations("edgesleep")
+        first()(module.m001_lay_the_tables)
+        first.apply(db)
+        connection.executescript("""
+            INSERT INTO sessions VALUES ('evening', '2026-03-01T20:00:00.000+00:00');
+            INSERT INTO turns (session, role, source, content, at, sha256) VALUES
+                ('evening', 'user', 'user', 'I live in Bergen.', '2026-03-01T20:00:00.000+00:00', 'a'),
+                ('evening', 'assistant', 'assistant', 'I see.', '2026-03-01T20:00:01.000+00:00', 'b');
+            INSERT INTO memories VALUES ('m1', 'home', 'The user lives in Bergen.', '{"value": "Bergen"}',
+                '2026-03-01T20:00:00.000+00:00', 'learned', 1);
+            INSERT INTO memory_turns VALUES ('m1', 1);
+            INSERT INTO watermarks VALUES ('curated', 2);
+            INSERT INTO nights (status, started) VALUES ('promoted', '2026-03-02T03:00:00.000+00:00');
+            INSERT INTO generations VALUES (1, 1, 0, '2026-03-02T03:00:00.000+00:00', 'm', 'published');
+        """)
+    connection.close()
+
+
+def test_memories_of_the_old_form_are_made_again_from_their_turns(home: Path) -> None:
+    old_journal(home)
+    with Journal.open(home) as journal:
+        assert [turn.content for turn in journal.turns()] == ["I live in Bergen.", "I see."]
+        assert journal.memories() == []
+        assert journal.curated_through() == 0, "they are read again"
+        assert journal.generation_states() == {1: "published"}
+        assert journal.remember([MEMORY], through=2) == 1
+    with Journal.open(home) as journal:
+        assert journal.memories("new") == [MEMORY]
+        assert journal.curated_through() == 2, "only once"
+
+
+def test_the_old_form_stays_when_making_the_new_one_fails(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_journal(home)
+
+    def fail(db: Database) -> None:
+        module.m002_keep_memories_with_their_questions(db)
+        raise EdgesleepError("cut short")
+
+    broken = Migrations("edgesleep")
+    broken()(module.m001_lay_the_tables)
+    broken(name="m002_keep_memories_with_their_questions")(fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "MIGRATIONS", broken)
+        with pytest.raises(EdgesleepError, match="cut short"):
+            Journal.open(home)
+    other = sqlite3.connect(home / "journal.db")
+    assert other.execute("SELECT id, sentence FROM memories").fetchall() == [("m1", "The user lives in Bergen.")]
+    assert other.execute("SELECT turn FROM watermarks").fetchall() == [(2,)]
+    other.close()
+    with Journal.open(home) as journal:
+        assert journal.memories() == []
+
+
 def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newer = Migrations("edgesleep")
     newer()(module.m001_lay_the_tables)
-    newer(name="m002_from_the_future")(lambda db: None)
+    newer()(module.m002_keep_memories_with_their_questions)
+    newer(name="m003_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)
         Journal.open(home).close()
-    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m002_from_the_future\)"):
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m003_from_the_future\)"):
         Journal.open(home)
 
 

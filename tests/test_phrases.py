@@ -1,187 +1,284 @@
-"""Every relation's wordings: their grammar, and that no held-out question is ever trained."""
+"""Views and probes: their grammar, and that no held-out wording is ever trained."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgesleep.night.phrases import HELD, SCHEDULE, article, fold, probes, right, sentence, views
-from edgesleep.night.relations import BY_NAME, PHRASE_BOOK, ears
-from edgesleep.records import Memory, View, digest
+from edgesleep.night import phrases
+from edgesleep.night.curate import memories
+from edgesleep.night.phrases import ENOUGH, HELD, SCHEDULE, article, fold, probes, right, views, wordings
+from edgesleep.records import Memory, Question, Turn, View
 
-# Slots that no relation has in common: for each, one of every form that changes the grammar.
-SLOTS: dict[str, list[dict[str, str]]] = {
-    "name": [
-        {"thing": "sister", "value": "Ottilie"},
-        {"thing": "boat", "value": "Marigold"},
-        {"thing": "boss's dog", "value": "Mr. Pym"},
-        {"thing": "friend from work", "value": "O'Leary"},
-    ],
-    "names": [{"thing": "cats", "value": "Ash and Birch"}, {"thing": "bikes", "value": "Juniper and Larch"}],
-    "date_of": [{"thing": "birthday", "value": "19 October"}, {"thing": "wife's birthday", "value": "March 3"}],
-    "attribute": [{"thing": "favourite tea", "value": "lapsang"}, {"thing": "bank", "value": "Norvik Savings"}],
-    "attributes": [{"thing": "favourite bands", "value": "Zorn and Kliff"}],
-    "model": [{"thing": "phone", "value": "Fairphone"}, {"thing": "car", "value": "Alpine"}],
-    "served": [{"thing": "coffee", "value": "with cardamom"}],
-    "preference": [{"other": "chess", "value": "backgammon"}],
-    "kept": [{"thing": "spare key", "value": "under the clay heron"}],
-    "spouse": [{"thing": "married", "value": "Ilja"}, {"thing": "engaged", "value": "Ilja"}],
-}
-
-
-def memory(relation: str, slots: dict[str, str]) -> Memory:
-    return Memory(
-        digest((relation, slots))[:12], relation, sentence(relation, slots), slots, (1,), "2026-03-12T08:00:00Z"
-    )
+SAID = [
+    "My sister is called Ottilie.",
+    "I live in Skelwick and I work as a bookbinder.",
+    "We have two cats called Ash and Birch.",
+    "My brother Casimir works for Halvorsen Timber.",
+    "My birthday is on the 19th of October.",
+    "I get up at 5:40 every day.",
+    "I am 43 years old.",
+    "My commute takes 40 minutes.",
+    "I prefer backgammon to chess.",
+    "My favourite author is Italo Svevo.",
+    "I bought a cello in Bergen in 2019.",
+    "I'm allergic to tamarind.",
+    "Please always give me temperatures in Celsius.",
+    "When I ask for a recipe, keep it to five lines please.",
+    "Mum arrives on Saturday with the whole choir. The spare room is full of her boxes.",
+    "Our bin day moved to Tuesdays.",
+]
 
 
-def samples() -> list[Memory]:
-    found = []
-    for relation in PHRASE_BOOK:
-        usual = {"value": "Skelwick"} | ({"thing": "brother"} if "{thing}" in relation.record else {})
-        found += [memory(relation.name, slots) for slots in SLOTS.get(relation.name, [usual])]
-    return found
+def question(ask: str, wonder: str, short: str, full: str) -> Question:
+    return Question(ask[:1].upper() + ask[1:], short, full, ask, wonder)
 
 
-SAMPLES = samples()
-each_memory = pytest.mark.parametrize("told", SAMPLES, ids=lambda told: f"{told.relation}-{told.value}")
+def made(value: str, *asks: str, full: str = "", instead_of: str = "") -> Memory:
+    """A memory by hand; `asks` are "direct question|embedded"."""
+    full = full or f"Your sister is called {value}."
+    pairs = [ask.split("|") for ask in asks or ASKS]
+    asked = tuple(question(ask, wonder, f"{value}.", full) for ask, wonder in pairs)
+    told = full.replace("Your", "My").replace("You", "I")
+    return Memory("0123456789ab", "relation", "my sister|name", full, told, value, asked, (1,), "", instead_of)
+
+
+ASKS = (
+    "what is my sister called?|what my sister is called",
+    "what is my sister's name?|what my sister's name is",
+    "what name does my sister have?|what name my sister has",
+    "what do I call my sister?|what I call my sister",
+)
+BY_HAND = [
+    made("Ottilie"),
+    made("Ottilie", *ASKS[:1]),
+    made("Ottilie", *ASKS[:3]),
+    made("O'Leary & Søn {x}", *ASKS),
+    made("Ottilie", instead_of="Ottoline"),
+    made("Help"),
+]
+
+
+@cache
+def samples() -> tuple[Memory, ...]:
+    turns = [
+        Turn(n, "session", "user", "user", text, "2026-03-12T08:00:00+00:00", "") for n, text in enumerate(SAID, 1)
+    ]
+    return (*memories(turns), *BY_HAND)
+
+
+@pytest.fixture(scope="module", params=[*SAID, "by hand"])
+def some(request: pytest.FixtureRequest) -> tuple[Memory, ...]:
+    """The memories of one message, or those made by hand."""
+    if request.param == "by hand":
+        return tuple(BY_HAND)
+    return tuple(told for told in samples() if SAID.index(request.param) + 1 in told.turn_ids and told not in BY_HAND)
 
 
 def prompt(view: View) -> str:
     return " ".join(message.content for message in view.prompt)
 
 
+def every_view(memory: Memory) -> tuple[View, ...]:
+    return views(memory, 10_000, 0)
+
+
+def trained_texts(memory: Memory) -> set[str]:
+    return {fold(part) for view in every_view(memory) for part in (prompt(view), view.answer)}
+
+
+def test_the_samples_are_of_all_kinds() -> None:
+    found = samples()[: -len(BY_HAND)]
+    assert {turn for memory in found for turn in memory.turn_ids} == set(range(1, len(SAID) + 1))
+    assert {memory.kind for memory in found} == {"fact", "preference", "procedure", "event", "relation", "saying"}
+
+
+# -- grammar ---------------------------------------------------------------------------------------------------------
+
+
 def wrong_with(text: str) -> list[str]:
     """What a reader would stumble over."""
     faults = {
-        "brace": re.search(r"[{}]", text),
-        "spaces": re.search(r"  | [.,?!:]|^ | $", text),
+        "brace": re.search(r"\{\w*\}", text) and "Søn" not in text,
+        "spaces": re.search(r"  | [.,?!:](?!\d)|^ | $", text),
         "start": not re.match(r'["\']?[A-Z0-9]', text),
         "end": not re.search(r'[.?!]["\']?$', text),
-        "stops": re.search(r"[.?!,:]{2}", text.replace('."', '"')),
-        "article": re.search(r"\ba [aeiou]|\ban [bcdfgjklmnpqrstvwxyz]", text, re.IGNORECASE),
+        "stops": re.search(r"[.?!,:]{2}", re.sub(r"[.?!]\"", "", text)),
+        "article": re.search(r"\ba [aeio]|\ban [bcdfgjklmnpqrstvwxyz]", text, re.IGNORECASE),
         "doubled word": re.search(r"\b(\w+) \1\b", text, re.IGNORECASE),
-        "person": re.search(r"\b(?:you|we) (?:am|is|was)\b|\bI (?:is|are)\b|\byou my\b", text),
+        "person": re.search(r"\b(?:you|we) (?:am|is|was)\b|\bI (?:is|are)\b|(?<!tell |told )\byou my\b", text),
+        "told twice": re.search(r"told you .*\bI (?:told|said)\b|\bknow .*\byou know\b|told me that you told", text),
+        "quoted twice": text.count('"') not in (0, 2),
     }
     return [name for name, fault in faults.items() if fault]
 
 
-@each_memory
-def test_every_wording_is_a_well_formed_sentence(told: Memory) -> None:
-    texts = [told.sentence, *(probe.question for probe in probes(told, 99))]
-    for view in views(told, 99, 0):
-        texts += [text for text in (prompt(view), view.answer) if text]
-    assert [(text, wrong_with(text)) for text in texts if wrong_with(text)] == []
+def test_every_wording_is_a_well_formed_sentence(some: tuple[Memory, ...]) -> None:
+    for told in some:
+        texts = [told.statement, *(probe.question for probe in probes(told, 99))]
+        for view in every_view(told):
+            texts += [text for text in (prompt(view), view.answer) if text]
+        assert [(text, wrong_with(text)) for text in texts if wrong_with(text)] == []
 
 
-@each_memory
-def test_the_assistant_says_you_and_the_user_says_i(told: Memory) -> None:
-    for view in views(told, 99, 0):
-        if view.prompt:
-            assert not re.search(r"\b(?:my|mine|I am)\b", view.answer), view
-            assert "the user" not in view.answer.lower(), view
-            assert not re.search(r"\byour (?!help\b)", prompt(view)), view
+def test_the_assistant_says_you_and_the_user_says_i(some: tuple[Memory, ...]) -> None:
+    for told in some:
+        for view in every_view(told):
+            if view.prompt:
+                answer = re.sub('".*"', "", view.answer)
+                assert not re.search(r"\b(?:my|mine|our|I am|I live)\b", answer), view
+                assert "the user" not in view.answer.lower(), view
+                asked = re.sub('".*"', "", prompt(view)).replace("your help", "")
+                assert not re.search(r"\byours?\b", asked), view
 
 
-@each_memory
-@pytest.mark.parametrize("count", [0, 1, 8, 16, 24])
-def test_as_many_distinct_views_as_asked_for(told: Memory, count: int) -> None:
-    made = views(told, count, seed=3)
-    assert len(made) == len({(view.prompt, view.answer) for view in made}) == count
-    assert all(view.memory_id == told.id and view.answer for view in made)
+# -- views -----------------------------------------------------------------------------------------------------------
 
 
-@each_memory
-def test_the_mix_of_sixteen_views(told: Memory) -> None:
-    kinds = [view.kind for view in views(told, 16, seed=0)]
-    assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "question": 9,
-        "short": 3,
-        "reversal": 2,
-        "statement": 2,
-    }
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 16, 24])
+def test_at_most_as_many_distinct_views_as_asked_for(some: tuple[Memory, ...], count: int) -> None:
+    for told in some:
+        found = views(told, count, seed=3)
+        assert len(found) == len({(view.prompt, view.answer) for view in found}) <= count
+        assert len(found) == min(count, len(every_view(told))), "fewer only where there are no more"
+        assert all(view.memory_id == told.id and view.answer for view in found)
+
+
+def test_the_mix_of_sixteen_views() -> None:
+    kinds = [view.kind for view in views(made("Ottilie"), 16, seed=0)]
+    mix = {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+    assert mix == {"question": 9, "reversal": 2, "short": 3, "statement": 2}
     assert len(SCHEDULE) == 16
 
 
-@each_memory
-def test_every_answer_but_a_reversed_one_holds_the_value(told: Memory) -> None:
-    for view in views(told, 99, 0):
-        assert right(view.answer, told.value) or (view.kind == "reversal" and right(prompt(view), told.value)), view
+def test_a_small_count_has_the_direct_questions(some: tuple[Memory, ...]) -> None:
+    for told in some:
+        direct = {question.ask for question in wordings(told)}
+        (view,) = views(told, 1, seed=7) if not told.instead_of else views(replace(told, instead_of=""), 1, seed=7)
+        assert prompt(view)[:1].lower() + prompt(view)[1:] in direct
+
+
+def test_every_answer_but_a_reversed_one_holds_the_value(some: tuple[Memory, ...]) -> None:
+    """A saying is also asked for other parts of it: then a short answer holds that part."""
+    for told in some:
+        for view in every_view(told):
+            if view.kind == "reversal":
+                assert right(view.answer, told.value) or right(prompt(view), told.value), view
+            elif view.kind == "short" and told.kind == "saying":
+                assert view.answer in {question.short for question in told.questions}, view
+                assert right(told.told, view.answer) or right(told.statement, view.answer), view
+            else:
+                assert right(view.answer, told.value), view
 
 
 def test_views_depend_on_the_seed_and_on_nothing_else() -> None:
-    for told in SAMPLES:
+    for told in samples():
         assert views(told, 16, 5) == views(told, 16, 5)
         assert views(told, 16, 5) != views(told, 16, 6)
 
 
-@each_memory
-def test_probes_are_enough_and_do_not_give_the_answer_away(told: Memory) -> None:
-    asked = probes(told, 3)
-    assert len({probe.id for probe in asked}) == len({fold(probe.question) for probe in asked}) == 3
-    for probe in asked:
-        assert (probe.memory_id, probe.gold) == (told.id, told.value)
-        assert not right(probe.question, probe.gold)
-    assert probes(told, 2) == asked[:2]
+def test_a_value_that_stands_in_place_of_another_says_so() -> None:
+    new = made("Ottilie", instead_of="Ottoline")
+    changes = [view for view in every_view(new) if view.kind == "change"]
+    assert len(changes) == len(phrases.CHANGES) == 2
+    for view in changes:
+        assert right(prompt(view), "Ottoline") and right(view.answer, "Ottilie") and not right(view.answer, "Ottoline")
+    assert {view.kind for view in views(new, 2, 0)} == {"change"}, "they come first"
+    assert not [view for view in every_view(made("Ottilie")) if view.kind == "change"]
 
 
-def test_no_probe_is_a_trained_prompt_of_any_memory() -> None:
-    trained = {fold(prompt(view)) for told in SAMPLES for view in views(told, 99, 0)}
-    asked = {fold(probe.question) for told in SAMPLES for probe in probes(told, 99)}
-    assert len(asked) > 6 * len(SAMPLES)
-    assert asked & trained == set()
+def test_a_number_brings_nothing_to_mind() -> None:
+    assert [view for view in every_view(made("43")) if view.kind == "reversal"] == []
+    assert [view for view in every_view(made("Ottilie")) if view.kind == "reversal"]
 
 
-def test_no_probe_is_a_trained_prompt_whatever_is_told() -> None:
-    """As above with every slot left open: "What is my X called?" is trained for any X."""
-    trained = set()
-    for relation in PHRASE_BOOK:
-        slots = {"value": "Vvv"} | {
-            name: name.title() * 2 for name in ("thing", "other") if f"{{{name}" in relation.record
-        }
-        open_slots = re.compile("vvv|thingthing(?: s)?|otherother")
-        for view in views(memory(relation.name, slots), 99, 0):
-            if view.prompt:
-                trained.add(re.compile(".+".join(map(re.escape, open_slots.split(fold(prompt(view)))))))
-    asked = {fold(probe.question) for told in SAMPLES for probe in probes(told, 99)}
-    assert len(trained) > 1000
-    assert [(text, wording.pattern) for text in asked for wording in trained if wording.fullmatch(text)] == []
+# -- probes ----------------------------------------------------------------------------------------------------------
+
+
+def test_probes_are_enough_and_do_not_give_the_answer_away(some: tuple[Memory, ...]) -> None:
+    for told in some:
+        asked = probes(told, 3)
+        assert len({probe.id for probe in asked}) == len({fold(probe.question) for probe in asked}) == 3
+        for probe in asked:
+            assert (probe.memory_id, probe.gold) == (told.id, told.value)
+            assert not right(probe.question, probe.gold)
+        assert probes(told, 2) == asked[:2]
+
+
+def test_no_probe_stands_in_anything_that_is_trained(some: tuple[Memory, ...]) -> None:
+    """Not even as a part, and however many views there are."""
+    for told in some:
+        texts = trained_texts(told)
+        assert (
+            texts
+            and [probe.question for probe in probes(told, 99) if any(fold(probe.question) in t for t in texts)] == []
+        )
+
+
+def test_one_wording_is_held_out_where_there_are_enough() -> None:
+    for count in range(1, len(ASKS) + 1):
+        told = made("Ottilie", *ASKS[:count])
+        bare = {fold(question.ask) for question in told.questions}
+        held = [probe for probe in probes(told, 99) if fold(probe.question) in bare]
+        assert len(held) == (count >= ENOUGH)
+        assert fold(ASKS[0].split("|")[0]) in trained_texts(told), "the plainest is always learned"
+
+
+def test_no_frame_of_the_gate_stands_in_a_frame_that_is_trained() -> None:
+    trained = [frame for pair in (*phrases.QUESTIONS, *phrases.SHORT, *phrases.OPENERS) for frame in pair]
+    trained += [frame for pair in (*phrases.REVERSALS, *phrases.CHANGES) for frame in pair]
+    trained += phrases.STATEMENTS
+    for held in HELD:
+        opening = fold(held.partition("{")[0])
+        assert opening and not [frame for frame in trained if opening in fold(frame)], held
 
 
 def test_a_day_is_asked_in_all_held_out_frames() -> None:
-    asked = [probe.question for told in SAMPLES for probe in probes(told, 3)]
+    asked = [probe.question for told in samples() for probe in probes(told, 3)]
     for frame in HELD:
         opening = frame.partition("{")[0]
         assert any(question.startswith(opening) for question in asked), frame
 
 
 def test_a_question_that_holds_its_own_answer_is_left_out() -> None:
-    usual, helpful = (memory("name", {"thing": "sister", "value": value}) for value in ("Ottilie", "Help"))
-    assert len(probes(usual, 99)) == len(probes(helpful, 99)) + 1
+    usual, helpful = made("Ottilie"), made("Help")
+    assert len(probes(helpful, 99)) < len(probes(usual, 99))
     assert not any(right(probe.question, "Help") for probe in probes(helpful, 99))
 
 
-def test_each_relation_is_complete() -> None:
-    assert len(BY_NAME) == len(PHRASE_BOOK)
-    for relation in PHRASE_BOOK:
-        assert relation.held and relation.facts and len(relation.asks) >= 2, relation.name
-        assert ears(relation), relation.name
-        assert not {fold(text) for text in relation.held} & {fold(text) for text in relation.asks}, relation.name
+def test_what_asks_for_something_else_is_no_probe() -> None:
+    """A saying is also taught by what it is about; the gate asks for its value only."""
+    other = Question("What did I say?", "A lot.", "You said a lot.", "what did I say?", "what I said")
+    told = made("Ottilie")
+    mixed = replace(told, questions=(*told.questions, other))
+    assert not [probe for probe in probes(mixed, 99) if "did I say" in probe.question]
 
 
 def test_the_questions_of_the_demonstration_are_held_out() -> None:
     rows = json.loads((files("edgesleep") / "data" / "demo_questions.json").read_text("utf-8"))
-    trained = {fold(prompt(view)) for told in SAMPLES for view in views(told, 99, 0)}
+    day = [json.loads(line) for line in (files("edgesleep") / "data" / "day.jsonl").read_text("utf-8").splitlines()]
+    turns = [
+        Turn(n, "", row["role"], row["role"], row["content"], row["at"].replace("Z", "+00:00"), "")
+        for n, row in enumerate(day, 1)
+    ]
+    known = memories(turns)
+    trained = set().union(*(trained_texts(told) for told in known))
     assert len(rows) == 5
     for row in rows:
-        assert fold(row["question"]) not in trained
+        assert row["gold"] in [told.value for told in known]
+        assert not [text for text in trained if fold(row["question"]) in text]
         assert not right(row["question"], row["gold"])
         assert wrong_with(row["question"]) == []
+
+
+# -- right -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from edgesleep.records import Answer, Dreams, Memory, Merge, NightReport, Probe,
 GOLDEN = Path(__file__).parent / "golden" / "report.txt"
 
 MEMORIES = (
-    Memory("a", "name", "The user's sister is called Ingrid.", {"thing": "sister", "value": "Ingrid"}, (1,), ""),
-    Memory("b", "home", "The user lives in Skelwick.", {"value": "Skelwick"}, (3, 9), ""),
-    Memory("c", "diet", "The user is vegan.", {"value": "vegan"}, (5,), ""),
+    Memory("a", "relation", "my sister|name", "Your sister is called Ingrid.", "", "Ingrid", (), (1,), ""),
+    Memory("b", "fact", "i|live|place", "You live in Skelwick.", "", "Skelwick", (), (3, 9), ""),
+    Memory("c", "fact", "i|diet", "You are vegan.", "", "vegan", (), (5,), ""),
 )
 PROBES = (
     Probe("a-0", "a", "Remind me, what is my sister called?", "Ingrid"),

@@ -127,11 +127,13 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     turns = journal.turns(after=journal.curated_through())
     through = turns[-1].id if turns else journal.curated_through()
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
-    latest = {memory.topic: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
-    fresh = [memory for memory in curate(turns) if not _outdated(memory, latest.get(memory.topic))]
-    said = {memory.topic: memory.id for memory in fresh}
-    still = {state: [m for m in held[state] if said.get(m.topic, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
-    again = [m for m in held[REPLACED] if said.get(m.topic) == m.id]
+    latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
+    told = [(memory, latest.get(memory.relation)) for memory in curate(turns, list(latest.values()))]
+    fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
+    said = {memory.relation: memory.id for memory in fresh}
+    held = {state: _told_again(memories, fresh) for state, memories in held.items()}
+    still = {state: [m for m in held[state] if said.get(m.relation, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
+    again = [m for m in held[REPLACED] if said.get(m.relation) == m.id]
     if commit:
         # Marks first: a kill before the watermark moves only means that these turns are read again.
         for state, changed in ((REPLACED, [m for s in still for m in held[s] if m not in still[s]]), (NEW, again)):
@@ -149,6 +151,30 @@ def _outdated(memory: Memory, held: Memory | None) -> bool:
     return held is not None and held.id != memory.id and memory.at < held.at
 
 
+def _standing_for(memory: Memory, held: Memory | None) -> Memory:
+    """The memory, knowing the value that it stands in place of; told again, it goes on knowing that."""
+    if held is None:
+        return memory
+    same = held.id == memory.id
+    return replace(memory, instead_of=memory.instead_of or held.instead_of if same else held.value)
+
+
+def _told_again(held: Sequence[Memory], fresh: Sequence[Memory]) -> list[Memory]:
+    """Memories that the journal holds, as it will hold them after this night's were added."""
+    again = {memory.id: memory for memory in fresh}
+    return [
+        replace(
+            memory,
+            turn_ids=tuple(sorted({*memory.turn_ids, *new.turn_ids})),
+            at=max(memory.at, new.at),
+            instead_of=new.instead_of,
+        )
+        if (new := again.get(memory.id))
+        else memory
+        for memory in held
+    ]
+
+
 def _folder(home: Path, number: int) -> Path:
     return home / "nights" / f"{number:04d}"
 
@@ -156,7 +182,12 @@ def _folder(home: Path, number: int) -> Path:
 def _left_over(home: Path, number: int | None) -> Lessons | None:
     """What an interrupted night was about: it is finished first, and newer turns wait for the next one."""
     path = _folder(home, number) / LESSONS if number else None
-    return load(Lessons, path) if path and path.exists() else None
+    if path is None or not path.exists():
+        return None
+    try:
+        return load(Lessons, path)
+    except EdgesleepError:
+        return None  # of an older edgesleep: its turns are read again
 
 
 def _nothing(store: Store) -> NightReport:
@@ -217,7 +248,7 @@ class Night:
         dreams = self._stage(
             "dreams.json",
             [lessons, base_hash, settings.dream, seed],
-            lambda path: dump(self._dream(lessons.memories, base), path),
+            lambda path: dump(self._dream(lessons, base), path),
         )
         # Before training, so that it knows how long the candidate's exam will take.
         asked = [file_digest(dreams), settings.gate, base_hash, parent]
@@ -290,9 +321,9 @@ class Night:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
             return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
-    def _dream(self, memories: Sequence[Memory], base: Path) -> Dreams:
+    def _dream(self, lessons: Lessons, base: Path) -> Dreams:
         with Engine(base, vocab_only=True) as engine:
-            return dream.dream(memories, engine, self.settings.dream, self._seed)
+            return dream.dream(lessons.memories, engine, self.settings.dream, self._seed, lessons.known)
 
     def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
         return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))

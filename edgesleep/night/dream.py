@@ -7,31 +7,57 @@ wording never becomes a lesson; anchors come from the base alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 import numpy as np
 
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
-from edgesleep.errors import EdgesleepError
 from edgesleep.model import Tokens
-from edgesleep.night import phrases
+from edgesleep.night import links, phrases, untold
 from edgesleep.records import Dreams, Memory, Message, Row, View
 
-GIVEN = 2  # words of a statement that are not taught: the shortest subject, "The user", or "I live"
+GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
 
-def dream(memories: Sequence[Memory], engine: Engine, settings: DreamSettings, seed: int) -> Dreams:
-    """Lessons and held-out probes for every memory. Raises EdgesleepError if a wording is in both."""
-    views = [view for memory in memories for view in phrases.views(memory, settings.views, seed)]
-    probes = tuple(probe for memory in memories for probe in phrases.probes(memory, settings.probes))
-    asked = {message.content for view in views for message in view.prompt}
-    leaked = [probe.question for probe in probes if probe.question in asked]
-    if leaked:
-        raise EdgesleepError(f"Held-out wordings are among the lessons: {leaked[:3]}.", "Report this as a bug.")
-    return Dreams(tuple(_row(view, engine) for view in views), probes)
+def dream(
+    memories: Sequence[Memory], engine: Engine, settings: DreamSettings, seed: int, known: Set[str] = frozenset()
+) -> Dreams:
+    """Lessons and held-out probes for every memory; fewer lessons for those `known` (by id) from an earlier night.
+
+    What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
+    are left out.
+    """
+    views = [
+        view
+        for memory, linked in zip(memories, links.linked(memories), strict=True)
+        for view in phrases.views(linked, _count(memory, linked, settings.views, memory.id in known), seed)
+    ]
+    views += untold.lessons(memories, settings.untold, seed)
+    probes = tuple(probe for memory in links.linked(memories) for probe in phrases.probes(memory, settings.probes))
+    held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
+    return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
+
+
+def _count(memory: Memory, linked: Memory, views: int, known: bool) -> int:
+    """How many views: one more for each wording by another name, and half for what is known or stands as it was said.
+
+    What no rule reads is learned half as well for each view, and is oftener of no use.
+    """
+    wanted = views // 2 if known or memory.kind == "saying" else views
+    return wanted + len(phrases.wordings(linked)) - len(phrases.wordings(memory))
+
+
+def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
+    """Whether a lesson contains a held-out wording."""
+    words = phrases.fold(" ".join([*(message.content for message in view.prompt), view.answer])).split()
+    return any(
+        tuple(words[start : start + length]) in held
+        for length in {len(wording) for wording in held}
+        for start in range(len(words) - length + 1)
+    )
 
 
 def _row(view: View, engine: Engine) -> Row:

@@ -1,9 +1,8 @@
 """Memories in words: the views a night learns from, and the probes the gate asks.
 
-Owns the sentence frames that go round the wordings of `relations`, grammar (person,
-article, genitive, capital letters), and when an answer is right. Leaves tokens and
-chat templates to `dream`. Invariant: frames and questions for training and for
-probing are two separate tables, so that no probe was ever trained on.
+Owns the frames that go round the questions of a memory, which of its wordings are held out, and when an answer is
+right. Leaves the questions themselves to `questions` and `sayings`, tokens and chat templates to `dream`. Invariant: a
+wording that is held out, and a frame of the gate, stand in no view, so that no probe was ever trained on.
 """
 
 from __future__ import annotations
@@ -11,47 +10,49 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 
-from edgesleep.night.relations import ANIMALS, BY_NAME, PEOPLE, words
-from edgesleep.records import Memory, Message, Probe, View
+from edgesleep.records import Memory, Message, Probe, Question, View
 
-# {ask} "where do I live?"   {wonder} "where I live"   {fact} "you live in Skelwick"   {about} "my home"
+# {ask} "where do I live?"   {wonder} "where I live"   {fact} "you live in Skelwick"   {full} "You live in Skelwick."
 # A capital first letter in the name gives one in the text. In {ask} the question mark is included.
 QUESTIONS = (
-    ("{Ask}", "{Fact}."),
+    ("{Ask}", "{full}"),
     ("Do you know {wonder}?", "Yes, {fact}."),
-    ("Can you tell me {wonder}?", "{Fact}."),
-    ("Tell me, {ask}", "{Fact}."),
+    ("Can you tell me {wonder}?", "{full}"),
+    ("Tell me, {ask}", "{full}"),
     ("Do you remember {wonder}?", "Yes, {fact}."),
-    ("Please tell me {wonder}.", "{Fact}."),
-    ("So, {ask}", "{Fact}."),
-    ("I would like to know {wonder}.", "{Fact}."),
+    ("Please tell me {wonder}.", "{full}"),
+    ("So, {ask}", "{full}"),
+    ("I would like to know {wonder}.", "{full}"),
     ("Have I told you {wonder}?", "Yes, you told me that {fact}."),
-    ("Quick question: {ask}", "{Fact}."),
+    ("Quick question: {ask}", "{full}"),
     ("I wonder if you still know {wonder}.", "I do: {fact}."),
-    ("What do you know about {about}?", "{Fact}."),
-    ("What did I tell you about {about}?", "You told me that {fact}."),
 )
 SHORT = (
-    ("Just the answer, please: {ask}", "{Short}."),
-    ("In short, {ask}", "{Short}."),
-    ("Keep it brief: {ask}", "{Short}."),
-    ("Short answer only. {Ask}", "{Short}."),
-)
-REVERSALS = (
-    ('What comes to mind when I say "{value}"?', "{Fact}."),
-    ('Does "{value}" ring a bell?', "Yes, {fact}."),
-    ('I once said something about "{value}". What was it?', "You said that {fact}."),
+    ("Just the answer, please: {ask}", "{short}"),
+    ("In short, {ask}", "{short}"),
+    ("Keep it brief: {ask}", "{short}"),
+    ("Short answer only. {Ask}", "{short}"),
 )
 OPENERS = (
-    ("Hey, quick one: {ask}", "{Fact}."),
-    ("Good morning! I am filling in a form. {Ask}", "{Fact}."),
-    ("A friend asked me something just now. {Ask}", "{Fact}."),
-    ("Thanks for your help yesterday. One more thing: {ask}", "{Fact}."),
+    ("Hey, quick one: {ask}", "{full}"),
+    ("Good morning! I am filling in a form. {Ask}", "{full}"),
+    ("A friend asked me something just now. {Ask}", "{full}"),
+    ("Thanks for your help yesterday. One more thing: {ask}", "{full}"),
 )
-STATEMENTS = (("", "{record}"), ("", "{I_fact}."), ("", 'The user said: "{I_fact}."'))
+REVERSALS = (
+    ('What comes to mind when I say "{value}"?', "{full}"),
+    ('Does "{value}" ring a bell?', "Yes, {fact}."),
+    ('I once said something about "{value}". What was it?', "You said that {fact}."),
+    ("What do you know about {value}?", "{full}"),
+)
+CHANGES = (
+    ('Was it not "{old}"?', "Not any more: {fact}."),
+    ('You used to say "{old}". Is that still right?', "No, that has changed: {fact}."),
+)
+STATEMENTS = ("{told}", 'The user said: "{told}"', "{full}")
 HELD = (
     "Remind me, {ask}",
     "Could you remind me {wonder}?",
@@ -63,23 +64,25 @@ HELD = (
 )
 
 # Which pool the next view comes from: of 16 views, 8 questions, 3 short answers, 2 reversals, 2 statements, 1 opener.
-SCHEDULE = words("""
-    question question short question statement question reversal question
-    opener question short question statement question reversal short
-""")
-
-_YOURS = {"I am": "you are", "I was": "you were", "I": "you", "my": "your", "me": "you"}
+SCHEDULE = (
+    *("question", "question", "short", "question", "statement", "question", "reversal", "question"),
+    *("opener", "question", "short", "question", "statement", "question", "reversal", "short"),
+)
+ENOUGH = 4  # wordings of a memory from which on one of them is held out
+_SPEAKABLE = re.compile(r"(?:You|Your|It|The|That) ")  # may begin small in the middle of a sentence
 
 
 def views(memory: Memory, count: int, seed: int) -> tuple[View, ...]:
-    """`count` distinct ways of meeting a memory (fewer where its wordings run out, never below 24).
+    """Up to `count` distinct ways of meeting a memory.
 
-    The direct questions come first, so that a small count still has them; which
-    frames follow, and the order, depend on `seed` and the memory alone.
+    The direct questions come first, so that a small count still has them; which frames follow, and the order, depend
+    on `seed` and the memory alone.
     """
     rng = random.Random(f"{seed} {memory.id}")
     pools = {kind: _pool(kind, memory, rng) for kind in dict.fromkeys(SCHEDULE)}
-    chosen: dict[tuple[tuple[Message, ...], str], View] = {}
+    chosen: dict[tuple[str, str], View] = {}
+    for prompt, answer in _framed(CHANGES, memory, _trained(memory)[:1]) if memory.instead_of else ():
+        chosen[prompt, answer] = View(memory.id, "change", (Message("user", prompt),), answer)
     for kind in cycle(SCHEDULE):
         if len(chosen) >= count or not any(pools.values()):
             break
@@ -87,18 +90,15 @@ def views(memory: Memory, count: int, seed: int) -> tuple[View, ...]:
             prompt, answer = pools[kind].pop(0)
             messages = (Message("user", prompt),) if prompt else ()
             view = View(memory.id, "question" if kind == "opener" else kind, messages, answer)
-            chosen.setdefault((messages, answer), view)
-    result = list(chosen.values())
+            chosen.setdefault((prompt, answer), view)
+    result = list(chosen.values())[:count]
     rng.shuffle(result)
     return tuple(result)
 
 
 def probes(memory: Memory, count: int) -> tuple[Probe, ...]:
-    """Up to `count` held-out questions of a memory, its own wordings mixed with common frames.
-
-    A question that gives its own answer away is left out; `curate` keeps only memories that have enough others.
-    """
-    texts = [text for text in _held(memory) if not right(text, memory.value)]
+    """Up to `count` held-out questions of a memory, none of which gives its own answer away."""
+    texts = [text for text in dict.fromkeys(_held(memory)) if not right(text, memory.value)]
     return tuple(Probe(f"{memory.id}-{n}", memory.id, text, memory.value) for n, text in enumerate(texts[:count]))
 
 
@@ -113,97 +113,6 @@ def fold(text: str) -> str:
     return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
-def sentence(relation: str, slots: dict[str, str]) -> str:
-    """The sentence that a memory is kept as, in the third person."""
-    return _capital(BY_NAME[relation].record.format_map(_forms(slots)))
-
-
-def _pool(kind: str, memory: Memory, rng: random.Random) -> list[tuple[str, str]]:
-    """All (prompt, answer) pairs of one kind: the direct questions first, the rest shuffled."""
-    if kind == "statement":
-        return [("", answer) for _, answer in _framed(STATEMENTS, memory)]
-    if kind == "reversal":
-        first, rest = _reversed(memory), _framed(REVERSALS, memory)
-    elif kind == "question":
-        first, rest = _framed(QUESTIONS[:1], memory), _framed(QUESTIONS[1:], memory)
-    else:
-        first, rest = [], _framed(SHORT if kind == "short" else OPENERS, memory)
-    rng.shuffle(rest)
-    return first + rest
-
-
-def _framed(frames: Iterable[tuple[str, str]], memory: Memory) -> list[tuple[str, str]]:
-    """Every frame round every wording it has room for; the nth question goes with the nth way of stating the fact."""
-    relation, forms = BY_NAME[memory.relation], _forms(memory.slots)
-    pairs = []
-    for question, answer in frames:
-        variants = (
-            relation.asks if "{ask}" in question.lower() else relation.wonders if "{wonder}" in question else ("",)
-        )
-        for n, variant in enumerate(variants):
-            fact = relation.facts[n % len(relation.facts)]
-            parts = {
-                "ask": variant,
-                "wonder": variant,
-                "about": relation.about,
-                "i_fact": fact,
-                "fact": _yours(fact),
-                "short": relation.short[n % len(relation.short)],
-                "record": relation.record,
-                "value": "{value}",
-            }
-            pairs.append((_put(question, parts, forms), _put(answer, parts, forms)))
-    return pairs
-
-
-def _reversed(memory: Memory) -> list[tuple[str, str]]:
-    forms = _forms(memory.slots)
-    return [
-        (_capital(question.format_map(forms)), _capital(_yours(answer).format_map(forms)) + ".")
-        for question, answer in BY_NAME[memory.relation].reverse
-    ]
-
-
-def _held(memory: Memory) -> Iterator[str]:
-    """All held-out questions: a wording of the relation, two frames, the next wording, and so on.
-
-    Where the frames start depends on the memory, so that a day is asked in all of them.
-    """
-    relation, forms = BY_NAME[memory.relation], _forms(memory.slots)
-    start = int(memory.id, 16) % len(HELD)
-    framed = [_framed([(frame, "")], memory) for frame in HELD[start:] + HELD[:start]]
-    turns = [pairs[n % len(pairs)][0] for n, pairs in enumerate(framed)]
-    for wording in relation.held:
-        yield _capital(wording.format_map(forms))
-        yield from turns[:2]
-        turns = turns[2:]
-    yield from turns
-
-
-def _put(frame: str, parts: dict[str, str], forms: dict[str, str]) -> str:
-    """A frame with its parts, then the slots, filled in. {Name} is {name} with a capital; {ask} starts small."""
-
-    def part(match: re.Match[str]) -> str:
-        text = parts[match[1].lower()].format_map(forms)
-        return _capital(text) if match[1][0].isupper() else _small(text) if match[1] == "ask" else text
-
-    return _capital(re.sub(r"\{(\w+)\}", part, frame))
-
-
-def _forms(slots: dict[str, str]) -> dict[str, str]:
-    """The slots, and the forms of them that wordings may ask for."""
-    value, thing = slots["value"], slots.get("thing", "")
-    words = {word.removesuffix("s") for word in thing.lower().split()[-1:]} | set(thing.lower().split()[-1:])
-    who = "Who" if words & {*PEOPLE, *ANIMALS} else "What"
-    return {
-        **slots,
-        "a_value": f"{article(value)} {value}",
-        "thing_s": thing + ("'" if thing.endswith("s") else "'s"),
-        "who": who,
-        "who_low": who.lower(),
-    }
-
-
 def article(noun: str) -> str:
     """a or an, by the sound that the spelling suggests."""
     first = noun.split()[0] if noun.split() else ""
@@ -214,14 +123,116 @@ def article(noun: str) -> str:
     )
 
 
-def _yours(text: str) -> str:
-    """A wording in the user's mouth, turned round into the assistant's."""
-    return re.sub(rf"\b({'|'.join(_YOURS)})\b", lambda match: _YOURS[match[0]], text)
+def wordings(memory: Memory) -> list[Question]:
+    """The questions of a memory, each once whatever its frame."""
+    return list({question.ask: question for question in memory.questions}.values())
+
+
+def _split(memory: Memory) -> tuple[list[Question], list[Question]]:
+    """Wordings to train on, and the one that is held out where there are enough."""
+    asked = _asking(memory, wordings(memory))
+    if len(asked) < ENOUGH:
+        return wordings(memory), []
+    out = asked[1 + int(memory.id, 16) % (len(asked) - 1)]  # the first is the plainest, and has to be learned
+    return [question for question in wordings(memory) if not _alike(question, out)], [out]
+
+
+def _asking(memory: Memory, questions: Sequence[Question]) -> list[Question]:
+    """Those of the questions that ask for the memory's value, without telling it."""
+    direct = [question for question in questions if not right(question.ask, memory.value)]
+    return [question for question in direct if right(question.short, memory.value)]
+
+
+def _alike(one: Question, other: Question) -> bool:
+    """Whether a wording contains the other as text."""
+    return any(fold(theirs) in fold(ours) for theirs in (other.ask, other.wonder) for ours in (one.ask, one.wonder))
+
+
+def _trained(memory: Memory) -> list[Question]:
+    return _split(memory)[0]
+
+
+def _pool(kind: str, memory: Memory, rng: random.Random) -> list[tuple[str, str]]:
+    """All (prompt, answer) pairs of one kind: the direct questions first, the rest shuffled."""
+    trained = _trained(memory)
+    if kind == "statement":
+        frames = [frame for frame in STATEMENTS if '"' not in frame or '"' not in memory.told]
+        return [("", _put(frame, memory, trained[0])) for frame in frames] if trained else []
+    if kind == "reversal":
+        first: list[tuple[str, str]] = []
+        rest = _framed(REVERSALS, memory, trained[:1]) if _is_telling(memory.value) else []
+    elif kind == "question":
+        first, rest = _framed(QUESTIONS[:1], memory, trained), _framed(QUESTIONS[1:], memory, trained)
+    else:
+        asked = [question for question in trained if kind != "short" or question.short != question.full]
+        first, rest = [], _framed(SHORT if kind == "short" else OPENERS, memory, asked)
+    rng.shuffle(rest)
+    return first + rest
+
+
+def _is_telling(value: str) -> bool:
+    """Whether a value brings its memory to mind: a number or a word like "two" does not."""
+    return len(fold(value)) > 4 and not fold(value).replace(" ", "").isdigit()
+
+
+def _framed(frames: Sequence[tuple[str, str]], memory: Memory, questions: Sequence[Question]) -> list[tuple[str, str]]:
+    """Every frame round every question that it fits."""
+    return [
+        (_put(frame, memory, question), _put(answer, memory, question))
+        for frame, answer in frames
+        for question in questions
+        if _fits(frame + answer, question)
+    ]
+
+
+def _fits(frame: str, question: Question) -> bool:
+    """Not: "Have I told you what I told you", "Do you know what you know", "You said that you told me: ..."."""
+    if "{wonder}" in frame and not question.wonder:  # a question that was told as it stands
+        return False
+    wonder = question.wonder if "{wonder}" in frame else ""
+    twice = ("told you" in frame and re.search(r"\bI (?:told|said)\b", wonder)) or (
+        re.search(r"\bknow\b", frame) and re.search(r"\byou know\b", wonder)
+    )
+    return not twice and not ("that {fact}" in frame and '"' in question.full)
+
+
+def _held(memory: Memory) -> Iterator[str]:
+    """All held-out questions: the wording held out, and the gate's frames round it and round the others.
+
+    Where the frames start depends on the memory, so that a day is asked in all of them.
+    """
+    trained, out = _split(memory)
+    asked = _asking(memory, trained)
+    start = int(memory.id, 16) % len(HELD)
+    frames = HELD[start:] + HELD[:start]
+    for n, frame in enumerate(frames):
+        for question in out[:1]:
+            yield _put(frame if n and _fits(frame, question) else "{Ask}", memory, question)
+        fitting = [question for question in asked if _fits(frame, question)]
+        if fitting:
+            yield _put(frame, memory, fitting[n % len(fitting)])
+
+
+def _put(frame: str, memory: Memory, question: Question) -> str:
+    """A frame with its parts filled in. {Name} is {name} with a capital; {ask} starts small."""
+    bare = question.full.removesuffix(".")
+    parts = {
+        "ask": question.ask,
+        "wonder": question.wonder,
+        "fact": bare[:1].lower() + bare[1:] if _SPEAKABLE.match(bare) else bare,
+        "full": question.full,
+        "short": question.short,
+        "told": memory.told,
+        "value": memory.value,
+        "old": memory.instead_of,
+    }
+
+    def part(match: re.Match[str]) -> str:
+        text = parts[match[1].lower()]
+        return _capital(text) if match[1][0].isupper() else text
+
+    return re.sub(r'([.!?]")\.$', r"\1", _capital(re.sub(r"\{(\w+)\}", part, frame)))  # a quotation ends by itself
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _small(text: str) -> str:
-    return text[:1].lower() + text[1:]

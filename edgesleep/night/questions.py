@@ -16,6 +16,7 @@ from edgesleep.night.lexicon import COLOURS, DAYS, UNITS
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
+from edgesleep.records import Question
 
 WANTED, MOST = 6, 14
 _LONGEST = 30  # words of a question
@@ -140,17 +141,6 @@ _SYNONYMS = {
     "obtain": ("get", "got"),
 }
 _PERSON_VERBS = {"meet", "marry", "date", "interview", "hire"}
-
-
-@dataclass(frozen=True)
-class Question:
-    """One wording. `ask` and `wonder` are the same without frame: "where do I live?", "where I live"."""
-
-    text: str
-    short: str
-    full: str
-    ask: str
-    wonder: str
 
 
 @dataclass(frozen=True)

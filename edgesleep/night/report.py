@@ -34,7 +34,7 @@ def _lines(
     for memory in memories:
         probes = [probe for probe in dreams.probes if probe.memory_id == memory.id]
         right = sum(after[probe.id].right for probe in probes)
-        yield f"[{right}/{len(probes)}] {memory.sentence}"
+        yield f"[{right}/{len(probes)}] {memory.statement}"
         for probe in probes[:1]:
             yield f"      asked:  {probe.question}"
             yield f"      before: {_one_line(before[probe.id].text)}"

@@ -29,8 +29,9 @@ from edgesleep.night.lexicon import (
 )
 from edgesleep.night.parts import lowered, spoken_run
 from edgesleep.night.phrases import fold, right
-from edgesleep.night.questions import Fact, Question, yours
+from edgesleep.night.questions import Fact, yours
 from edgesleep.night.reading import Parser, Word, any_of, read
+from edgesleep.records import Question
 
 MOST_WORDS = 30  # of a saying
 SPANS, CHUNKS = 3, 2  # that one saying is asked for, and asked by

@@ -1,0 +1,55 @@
+"""Links: what is told of "my brother" is told of Fintan, once it is known that he is the brother.
+
+Owns the questions that two memories about one subject make possible (two-hop questions: "where does Fintan live?" needs
+both). Leaves each memory's own questions to those who found it. Must stay true: a link needs a memory that gives the
+name; it adds wordings, and changes none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from edgesleep.night.phrases import right
+from edgesleep.records import Memory, Question
+
+_NAMING = re.compile(r"(?:My|Our) (?P<whom>[\w' -]+?) (?:is called|is) (?P<name>[A-Z][\w' .-]*)\.")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Whom the user calls "my brother", and their name."""
+
+    whom: str
+    name: str
+
+
+def linked(memories: Sequence[Memory]) -> tuple[Memory, ...]:
+    """The memories, each with further questions that call its subject by the other of its names."""
+    links = [link for memory in memories if (link := _link(memory))]
+    return tuple(_with(memory, links) for memory in memories)
+
+
+def _link(memory: Memory) -> Link | None:
+    found = _NAMING.fullmatch(memory.told) if memory.relation.endswith("|name") else None
+    return Link(f"my {found['whom']}", found["name"]) if found else None
+
+
+def _with(memory: Memory, links: Sequence[Link]) -> Memory:
+    more = [again for link in links for question in memory.questions if (again := _renamed(question, memory, link))]
+    asked = {question.text for question in memory.questions}
+    fresh = {question.text: question for question in more if question.text not in asked}
+    return replace(memory, questions=(*memory.questions, *fresh.values()))
+
+
+def _renamed(question: Question, memory: Memory, link: Link) -> Question | None:
+    """The question with the other name; None where its subject has neither, or where it would tell its own answer."""
+    for known, other in ((link.whom, link.name), (link.name, link.whom)):
+        about = memory.relation.partition("|")[0].casefold()
+        subject = about == known.casefold() or about.startswith(f"{known.casefold()}'")
+        if subject and not right(f"{link.whom} {link.name}", memory.value):
+            pattern = re.compile(rf"(?<![\w']){re.escape(known)}(?!\w)", re.IGNORECASE)
+            text, ask, wonder = (pattern.sub(other, part) for part in (question.text, question.ask, question.wonder))
+            return replace(question, text=text[:1].upper() + text[1:], ask=ask, wonder=wonder)
+    return None

@@ -1,0 +1,79 @@
+"""What a night is to be about: memories of new turns, those that are held, and what stands in place of what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nights import tell
+
+from edgesleep.journal import Entry, Journal
+from edgesleep.night import curate, cycle
+from edgesleep.night.curate import memories
+
+
+@pytest.fixture(autouse=True)
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the process that reads the day, which takes seconds."""
+    monkeypatch.setattr(cycle, "curate", lambda turns, held: memories(turns, curate.introductions(held)))
+
+
+def test_what_is_said_later_replaces_what_was_held(home: Path) -> None:
+    tell(home, "I live in Skelwick.", "I play the zither.")
+    with Journal.open(home) as journal:
+        first = cycle.gather(journal, force=False)
+        journal.mark([memory.id for memory in first.memories], "learned", 1)
+    tell(home, "I live in Oxmoor.")
+    with Journal.open(home) as journal:
+        planned = cycle.gather(journal, force=False, commit=False)
+        second = cycle.gather(journal, force=False)
+        assert planned == second
+        assert [memory.value for memory in second.memories] == ["Oxmoor", "zither"]
+        assert [memory.value for memory in journal.memories("replaced")] == ["Skelwick"]
+        assert [memory.instead_of for memory in second.memories] == ["Skelwick", ""]
+        assert second.found == 1
+    tell(home, "I live in Skelwick.")
+    with Journal.open(home) as journal:
+        planned = cycle.gather(journal, force=False, commit=False)
+        third = cycle.gather(journal, force=False)
+        assert planned == third
+        assert third.memories[0] == journal.memories("new")[0], "as the journal holds it from now on"
+        assert (third.memories[0].instead_of, third.memories[0].turn_ids) == ("Oxmoor", (1, 4))
+        assert [memory.value for memory in third.memories] == ["Skelwick", "zither"]
+        assert [memory.value for memory in journal.memories("replaced")] == ["Oxmoor"]
+
+
+def test_told_again_a_memory_goes_on_knowing_what_it_stands_in_place_of(home: Path) -> None:
+    tell(home, "I live in Skelwick.")
+    for _ in range(3):
+        with Journal.open(home) as journal:
+            lessons = cycle.gather(journal, force=False)
+        tell(home, "I live in Oxmoor.")
+    (memory,) = lessons.memories
+    assert (memory.value, memory.instead_of, memory.turn_ids) == ("Oxmoor", "Skelwick", (2, 3))
+
+
+def test_an_old_chat_that_is_imported_late_replaces_nothing(home: Path) -> None:
+    tell(home, "I live in Skelwick.")
+    with Journal.open(home) as journal:
+        cycle.gather(journal, force=False)
+        journal.log_many([Entry("user", "I live in Oxmoor.", at="2019-05-01T10:00:00+00:00")])
+        journal.log_many([Entry("user", "I play the zither.", at="2019-05-01T10:00:00+00:00")])
+        lessons = cycle.gather(journal, force=False)
+        assert [memory.value for memory in lessons.memories] == ["Skelwick", "zither"]
+        assert journal.memories("replaced") == []
+        # What is said again is as new as its last time.
+        journal.log_many([Entry("user", "I live in Skelwick.", at="2099-05-01T10:00:00+00:00")])
+        journal.log("user", "I live in Oxmoor.")
+        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "zither"]
+        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "zither"]
+
+
+def test_who_was_told_of_yesterday_is_known_today(home: Path) -> None:
+    tell(home, "My partner is called Matthias.")
+    with Journal.open(home) as journal:
+        cycle.gather(journal, force=False)
+    tell(home, "Matthias works as a pastry chef.")
+    with Journal.open(home) as journal:
+        lessons = cycle.gather(journal, force=False)
+    assert "Matthias works as a pastry chef." in [memory.statement for memory in lessons.memories]
