@@ -272,7 +272,7 @@ def tofu(data: Path) -> list[Exam]:
             for n, qa in enumerate(record["qa"]):
                 fact = f"{record['id']}.{n}"
                 at = (start + timedelta(minutes=len(told))).isoformat()
-                told.append(Said(fact, at, "user", "user", f"{qa['q']} {qa['a'][0]}"))
+                told.append(Said(fact, at, "user", "user", f"Please remember this: {qa['q']} {qa['a'][0]}"))
                 choices = (qa["paraphrase_a"], *qa["distractors"])
                 accepted = (qa["a"][0],)
                 questions.append(Question(fact, fact, day, qa["paraphrase_q"], "new", accepted, (), (fact,), choices))
