@@ -27,7 +27,7 @@ LAYERS = (
     ("sampling", "night.parties"),
     ("engine", "reference", "night.clauses"),
     ("network", "night.questions", "night.asides", "night.introductions"),
-    ("writer", "night.drafts", "night.notes", "night.orders", "night.sayings", "night.subjects"),
+    ("writer", "night.consequences", "night.drafts", "night.notes", "night.orders", "night.sayings", "night.subjects"),
     ("night.appointments", "night.events", "night.limits"),
     ("night.rules",),
     ("night.grammar",),

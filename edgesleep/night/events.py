@@ -13,6 +13,7 @@ from dataclasses import replace
 from edgesleep.night.clauses import Clause
 from edgesleep.night.drafts import Draft, draft, is_telling, is_weekly, leans, made, only, totalled
 from edgesleep.night.lexicon import (
+    BUSINESSES,
     COMING,
     HEADS_OF_NOTHING,
     LIFE,
@@ -114,6 +115,7 @@ def state(clause: Clause) -> Iterator[Draft]:
             part.role == "object"
             and verb.lemma in ("take", "use", "run", "watch", "get", "support", "start")
             and not part.is_name
+            and not (verb.lemma == "run" and part.noun in BUSINESSES)
         ):
             continue
         told = only(clause, part)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from edgesleep.night.appointments import appointments
 from edgesleep.night.asides import made_and_named, nicknames, restated, took
 from edgesleep.night.clauses import clauses
+from edgesleep.night.consequences import consequences
 from edgesleep.night.drafts import Draft
 from edgesleep.night.events import lasting
 from edgesleep.night.introductions import introductions
@@ -49,7 +50,8 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
                 found.setdefault(fact.statement + fact.value, fact)
     for fact in orders(text, nlp):
         found.setdefault(fact.statement + fact.value, fact)
-    return tuple(found.values())
+    told = tuple(found.values())
+    return (*told, *consequences(text, told))
 
 
 def _finished(draft: Draft, text: str, plain: str) -> Iterator[Fact]:

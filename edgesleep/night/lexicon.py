@@ -341,3 +341,9 @@ GOODS = {*words("""
     lens camera car bike phone laptop guitar watch tv drone printer mower truck motorcycle bicycle keyboard piano
     console tablet speaker tent skateboard amp monitor oven van scooter violin telescope
 """)}  # fmt: skip
+
+# Who runs one of these does it for a living.
+BUSINESSES = {*words("""
+    bakery café cafe restaurant pub bar shop bookshop bookstore hotel hostel guesthouse garage farm dairy salon brewery
+    winery nursery kindergarten gallery pharmacy butchery launderette campsite workshop practice clinic
+""")}  # fmt: skip

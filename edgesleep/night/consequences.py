@@ -1,0 +1,271 @@
+"""Consequences: what a message says as well, by the meaning of its words.
+
+Owns the further facts that follow from found ones: whose dentist it is that the dentist's appointment is with, whose
+teacher has the class, what somebody does for a living who drives buses. Leaves what is said outright to `grammar` and
+other words for the same to `synonyms`. Must stay true: what is merely likely does not follow; the value is a span of
+the message, and a fact said outright is not told twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from edgesleep.night.lexicon import BUSINESSES, DAYS, KIN, MONTHS, NUMBERS, any_word, words
+from edgesleep.night.phrases import fold
+from edgesleep.night.questions import Fact, framed, yours
+
+Pairs = list[tuple[str, str]]
+
+_TITLED = r"(?:Dr|Mr|Mrs|Ms|Miss|Prof|Professor)\b\.? [A-Z][\w'-]+(?: [A-Z][\w'-]+)?"
+# Whose appointment names the one who is seen, and what one sees them about.
+_SEEN = {
+    "dentist": "my teeth",
+    "doctor": "",
+    "gp": "",
+    "vet": "",
+    "physio": "",
+    "optician": "my eyes",
+    "hairdresser": "my hair",
+    "barber": "my hair",
+    "therapist": "",
+    "lawyer": "",
+    "solicitor": "",
+    "accountant": "",
+    "midwife": "",
+}
+_WITH = re.compile(
+    rf"\b(?:[Mm]y|I have an?|I've got an?|I've an?|I have my|I've got my|I've) (?P<who>{any_word(_SEEN)})(?:'?s'?)?"
+    rf"(?: appointment| check-?up| slot| visit)\b(?P<when>(?: (?:on|at|for|this|next|tomorrow)\b[^.;!?]{{0,40}}?)?)"
+    rf" with (?P<name>{_TITLED})"
+)
+_THEIRS = re.compile(
+    r"\b(?:[Ss]?[Hh]e|They|they|[Mm]y (?!dentist|vet|doctor)[a-z]+|[A-Z][a-z]+)(?:'s| has| have|'ve)?"
+    r"(?: had| got| booked)? (?:an?|the|his|her|their) [\w ]{0,20}(?:appointment|slot|check-?up|booking)"
+)
+_CLASS = re.compile(rf"(?P<who>[A-Z][\w' -]*?) (?:is|am) in (?P<name>{_TITLED})'s? (?:class|form)(?: at [^.]+)?\.")
+_AGED = re.compile(rf"(?:My|Our) (?:{NUMBERS}|\d{{1,2}})[- ]years?[- ]old is called (?P<name>[A-Z][\w'-]+)\.")
+_PRONOUN = re.compile(r"\b(?:(?P<he>he|him|his|himself)|(?P<she>she|her|hers|herself))\b", re.IGNORECASE)
+_VEHICLES = (
+    "trains|buses|taxis|lorries|trams|ambulances|cabs|coaches|minicabs|hearses"
+    "|an? (?:train|bus|taxi|lorry|tram|ambulance|cab|minicab|hearse)"
+)
+_SUBJECTS = any_word(words("""
+    maths math mathematics physics chemistry biology history geography english french german spanish italian latin
+    music art drama science economics law philosophy psychology literature linguistics engineering statistics
+    algebra geology sociology nursing
+"""))  # fmt: skip
+_TRADE = re.compile(
+    rf"(?P<who>I|(?:My|Our) [\w' -]+?|[A-Z]\w+) (?P<does>(?:drives?) (?P<vehicle>{_VEHICLES})"
+    rf"|(?:teach|teaches) (?:[a-z]+ school |primary |secondary )?(?:{_SUBJECTS})"
+    rf"|(?:run|runs) (?:an?|the|our|my) (?:[\w'-]+ ){{0,2}}(?:{any_word(BUSINESSES)})"
+    r"|[a-z]+ [\w' -]+? for a living)(?: (?:in|at|for|near) [^.]+)?\.",
+    re.IGNORECASE,
+)
+_PAST_WORK = re.compile(
+    r"I (?:worked|did (?:nights|days|shifts|night shifts|earlies|lates))\b[^.]* (?:at|for) "
+    r"(?P<where>(?:the )?[A-Z0-9][\w&'.-]*(?: [A-Z0-9][\w&'.-]*)*)(?= |\.)"
+)
+_LEFT = re.compile(
+    rf"\bfor (?:about |over |nearly |almost )?(?:{NUMBERS}|\d+|a|many|several|a few) (?:years?|months?|decades?)\b"
+    r"|\bbefore (?:I|we|moving|joining|starting|retiring|changing|switching|this job|my (?:current|present))\b"
+    r"|\b(?:until|till) \d{4}\b|\bused to\b",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    r"\bI (?P<was>was|used to work|used to be|worked) (?P<at>at|for|with) (?P<where>(?:the )?[A-Z][\w&'.-]*"
+    r"(?: [A-Z][\w&'.-]*)*)(?P<span> for [\w ]+? (?:years?|months?))? before "
+    r"(?:this\b(?! (?:morning|meeting))|that job|joining|I joined|moving (?:over )?to|I moved (?:over )?to|I started"
+    r"|starting|retiring|I retired|my (?:current|present)|I changed|I switched|switching|changing)"
+)
+_OURS = re.compile(
+    r"\b(?:an?|any) (?:[a-z]+ )?(?P<home>house|flat|apartment|cottage|bungalow|studio) in "
+    r"(?P<where>[A-Z][\w'-]+(?:[ -](?:[A-Z][\w'-]+|in|on|upon|under|le|la|de|am|sur))*)\b[^.!]{0,80}?[.?!,;:]? "
+    r"(?P<who>[Ww]e|I)(?:'ve| have)?(?: only| just)? (?:bought|got|rented|moved into) (?:ours|mine)\b"
+)
+_MINE = re.compile(r"(?:My|Our) (?:[\w-]+ )*(?P<home>house|flat|apartment|cottage|bungalow|studio) is in [^.]+\.")
+_ELSEWHERE = re.compile(
+    r"\b(?:holiday|second|summer|rents? out|renting out|let out|tenants?|airbnb|old|sell\w*)\b", re.I
+)
+_MEALS = re.compile(r"\b(?:recipes?|cooking|cook|meals?|dinners?|lunch(?:es)?|menus?)\b", re.IGNORECASE)
+_FOR_MANY = re.compile(rf"\bmake it for (?P<many>{NUMBERS}|\d+)\b", re.IGNORECASE)
+_NO_NAMES = {*DAYS, *MONTHS, "i"}
+
+
+def consequences(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """The facts that follow from those `found` in a message, without those that were told outright."""
+    told = {fact.relation for fact in found}
+    for rule in _RULES:
+        for fact in rule(text, found):
+            if fact.relation not in told and fold(fact.value) in fold(text):
+                told.add(fact.relation)
+                yield fact
+
+
+def _made(told: str, value: str, relation: str, kind: str, pairs: Pairs, short: str = "") -> Iterator[Fact]:
+    """The fact, where enough of the questions are sound."""
+    full = yours(told)
+    wordings = framed(pairs, value, short or f"{value[:1].upper()}{value[1:]}.", full)
+    if wordings:
+        yield Fact(full, told, value, relation.lower(), kind, wordings)
+
+
+def _called(whom: str, name: str, more: Pairs, relation: str = "") -> Iterator[Fact]:
+    """That somebody is called so; `whom` is "my dentist"."""
+    told = f"{whom[:1].upper()}{whom[1:]} is called {name}."
+    pairs = [
+        (f"who is {whom}?", f"who {whom} is"),
+        (f"what is {whom} called?", f"what {whom} is called"),
+        (f"what is {whom}'s name?", f"what {whom}'s name is"),
+        *more,
+    ]
+    return _made(told, name, relation or f"{whom}|name", "relation", pairs)
+
+
+def _professional(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "A slot with Dr Hale" at the dentist: the dentist is Dr Hale."""
+    if _THEIRS.search(text):
+        return
+    booked = re.compile(r"my (\w+) appointment\|is\|company")
+    met = [(match[1], fact.value) for fact in found if (match := booked.fullmatch(fact.relation))]
+    met += [(match["who"].lower(), match["name"]) for match in _WITH.finditer(text)]
+    for who, name in met:
+        if who in _SEEN and re.fullmatch(_TITLED, name):
+            whom, about = "my GP" if who == "gp" else f"my {who}", _SEEN[who]
+            more = [(f"who do I see about {about}?", f"who I see about {about}")] if about else []
+            yield from _called(whom, name, more)
+
+
+def _teacher(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "He's in Mrs Holt's class": his teacher is Mrs Holt."""
+    for fact in found:
+        match = _CLASS.fullmatch(fact.statement_first)
+        if match and not fact.relation.startswith("who|"):
+            who = match["who"] if not match["who"].startswith(("My ", "Our ")) else "m" + match["who"][1:]
+            who = re.sub(r"^mur ", "our ", who)
+            whose = "my" if who == "I" else f"{who}'s"
+            teaches = f"who teaches {'me' if who == 'I' else who}"
+            yield from _called(f"{whose} teacher", match["name"], [(f"{teaches}?", teaches)])
+
+
+def _child(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "Ivo, my six year old, ... because he ...": a son."""
+    for fact in found:
+        match = _AGED.fullmatch(fact.statement_first)
+        kin = _sex(text, match["name"]) if match else ""
+        if match and kin:
+            small = {"son": "boy", "daughter": "girl"}[kin]
+            more = [(f"what is my {small} called?", f"what my {small} is called")]
+            yield from _called(f"my {kin}", match["name"], more, f"my {kin}|{match['name']}|name")
+
+
+def _sex(text: str, name: str) -> str:
+    """Son or daughter, by the pronoun next to the name, where nobody else is named between the two."""
+    start = re.search(rf"\b{re.escape(name)}\b", text)
+    pronoun = _PRONOUN.search(text, start.end()) if start else None
+    if start is None or pronoun is None:
+        return ""
+    between = text[start.end() : pronoun.start()]
+    others = [word for word in re.findall(r"[\w'-]+", between) if word[:1].isupper() and word.lower() not in _NO_NAMES]
+    if KIN & {*fold(between).split()} or [word for word in others if word != name and not _opens(word, between)]:
+        return ""
+    several = {bool(match["he"]) for match in _PRONOUN.finditer(between + pronoun[0])}
+    return ("son" if pronoun["he"] else "daughter") if len(several) == 1 else ""
+
+
+def _opens(word: str, text: str) -> bool:
+    """Whether a word has its capital from the sentence that it opens, and is an everyday one."""
+    return bool(re.search(rf"[.!?] {re.escape(word)}\b", text)) and len(word) <= 4
+
+
+def _trade(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "My brother drives trains" is what he does for a living."""
+    jobs = {fact.relation.partition("|")[0] for fact in found if fact.relation.endswith("|job")}
+    for fact in found:
+        match = _TRADE.fullmatch(fact.statement_first)
+        owner = fact.relation.partition("|")[0]
+        value = fact.value.partition(" in ")[0]
+        if not match or owner in jobs | {"who", "said", "you"} or fold(value) not in fold(match["does"]):
+            continue
+        jobs.add(owner)
+        who = match["who"]
+        who = who if who == "I" or not who.startswith(("My ", "Our ")) else who[0].lower() + who[1:]
+        yield from _made(fact.statement_first, value, f"{owner}|living", "fact", _job_pairs(who), fact.statement)
+
+
+def _job_pairs(who: str) -> Pairs:
+    own = who == "I"
+    do, does, whose = ("do", "do", "my") if own else ("does", "does", f"{who}'s")
+    return [
+        (f"what {do} {who} do for a living?", f"what {who} {does} for a living"),
+        (f"what is {whose} job?", f"what {whose} job is"),
+        (f"what kind of work {do} {who} do?", f"what kind of work {who} {does}"),
+        (f"how {do} {who} earn a living?", f"how {who} {'earn' if own else 'earns'} a living"),
+    ]
+
+
+def _past_work(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "I did nights for four years at Larkhill": a place of work before this one."""
+    places = [
+        (fact.statement_first, match["where"])
+        for fact in found
+        if (match := _PAST_WORK.match(fact.statement_first)) and fact.value == match["where"] and _LEFT.search(text)
+    ]
+    places += [
+        (f"I {match['was']} {match['at']} {match['where']} before.", match["where"]) for match in _BEFORE.finditer(text)
+    ]
+    for told, where in places[:1]:
+        pairs = [
+            ("where did I work before?", "where I worked before"),
+            ("where did I use to work?", "where I used to work"),
+            ("what was my former place of work?", "what my former place of work was"),
+            ("where did I have a job before?", "where I had a job before"),
+        ]
+        yield from _made(told, where, "i|worked|before", "fact", pairs)
+
+
+def _home(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "A house in Ghent, we bought ours", "my flat in Ghent": home is there."""
+    if _ELSEWHERE.search(text) or any(fact.relation == "i|live|place" for fact in found):
+        return
+    homes = [
+        (fact.statement_first, match["home"], fact.value)
+        for fact in found
+        if (match := _MINE.fullmatch(fact.statement_first)) and fact.relation.endswith("|is|place")
+    ]
+    for match in _OURS.finditer(text):
+        own = "My" if match["who"] == "I" else "Our"
+        homes.append((f"{own} {match['home']} is in {match['where']}.", match["home"], match["where"]))
+    for told, home, where in homes[:1]:
+        own = told.split()[0].lower()
+        pairs = [
+            (f"where is {own} {home}?", f"where {own} {home} is"),
+            ("where do I live?", "where I live"),
+            (f"what place is {own} {home} in?", f"what place {own} {home} is in"),
+            (f"where is {own} home?", f"where {own} home is"),
+        ]
+        yield from _made(told, where, f"i|home|{home}", "fact", pairs, f"In {where}.")
+
+
+def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "Recipes always for six": for how many people, how many portions."""
+    for fact in found:
+        match = _FOR_MANY.search(fact.statement_first)
+        meal = _MEALS.search(fact.statement_first)
+        if fact.kind == "procedure" and match and meal:
+            what = meal[0].lower() if meal[0].lower() in ("recipe", "recipes", "meals", "dinners") else "recipes"
+            what = "recipes" if what == "recipe" else what
+            pairs = [
+                (f"how many people should {what} be for?", f"how many people {what} should be for"),
+                (f"how many portions do I want {what} to make?", f"how many portions I want {what} to make"),
+                (f"how many people should {what} feed?", f"how many people {what} should feed"),
+                (f"how many servings should {what} have?", f"how many servings {what} should have"),
+            ]
+            relation = f"{fact.relation.split('|make')[0]}|portions"
+            yield from _made(fact.statement_first, match["many"], relation, "procedure", pairs)
+            return
+
+
+_RULES: tuple[Callable[[str, Sequence[Fact]], Iterator[Fact]], ...] = (
+    _professional, _teacher, _child, _trade, _past_work, _home, _portions,
+)  # fmt: skip
