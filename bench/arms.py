@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from exams import TOLD, Exam, Question, Said
 from retrieve import Lexical, Retriever, Semantic, sentence_model
-from scoring import abstains, likeliest, says
+from scoring import abstains, fold, likeliest, says
 
 from edgesleep.config import Settings
 from edgesleep.embed import Embedder
 from edgesleep.engine import Engine
 from edgesleep.journal import Entry, Journal
 from edgesleep.night import cycle
-from edgesleep.records import Message, NightReport
+from edgesleep.records import Dreams, Message, NightReport, load
 from edgesleep.store import Store
 
 ARMS = ("nothing", "whole", "evidence", "bm25", "embedding", "night")
@@ -55,6 +55,7 @@ class Reply:
     right: bool
     wrong: bool
     style: str = "plain"
+    trained: bool = False  # in this very wording
 
 
 def marked(question: Question, night: int, text: str) -> Reply:
@@ -204,7 +205,22 @@ def nights_of(
                 journal.log_many(Entry(turn.role, turn.text, turn.source, exam.name, turn.at) for turn in day)
             report = cycle.run_night(home, settings, watch)
             model = Store.open(home).model_path()
-            yield Slept(night, report, model, without_context(model, exam, night, asking))
+            replies = without_context(model, exam, night, asking)
+            yield Slept(night, report, model, without_trained(replies, exam, lessons_of(home, base)))
+
+
+def lessons_of(home: Path, base: Path) -> list[str]:
+    """All that a home's nights have trained on, as text, its words apart by one space."""
+    with Engine(base, vocab_only=True) as engine:
+        dreams = [load(Dreams, path) for path in sorted((home / "nights").glob("*/dreams.json"))]
+        return [f" {' '.join(fold(engine.text(row.tokens)))} " for one in dreams for row in one.lessons]
+
+
+def without_trained(replies: Sequence[Reply], exam: Exam, lessons: Sequence[str]) -> list[Reply]:
+    """The replies, marked where a night met the very wording: it is a natural one to meet, but proves little."""
+    texts = {question.id: f" {' '.join(fold(question.text))} " for question in exam.questions}
+    trained = {name for name, text in texts.items() if any(text in lesson for lesson in lessons)}
+    return [replace(reply, trained=reply.question in trained) for reply in replies]
 
 
 def without_context(model: Path, exam: Exam, night: int, asking: Asking) -> list[Reply]:

@@ -7,8 +7,8 @@ DIR (or EDGESLEEP_DATA) is where the development data lies; the hand-written day
 --nights days of an exam every arm is asked all that was told so far. Prints one line for each exam, arm and seed, the
 recall of every day after every night where there are several, and with the set `ability` what the last served file
 lost. Recall, and whatever is made of it, is of plain questions; the column `oblique` is of those that take inference
-(exams.py says why). --curate-only asks no model: it counts which facts today's curation finds. --only narrows the exams
-by name.
+(exams.py says why); `met` counts wordings that a night trained on, which are left out of both. --curate-only asks no
+model: it counts which facts today's curation finds. --only narrows the exams by name.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def write(path: Path | None, paper: Paper, **parts: Any) -> None:
 # -- showing -----------------------------------------------------------------------------------------------------------
 
 HEADER = (
-    f"{'exam':22}{'arm':11}{'seed':>5}{'asked':>7}{'recall':>8}{'oblique':>9}{'new':>7}{'stale':>7}"
+    f"{'exam':22}{'arm':11}{'seed':>5}{'asked':>7}{'met':>5}{'recall':>8}{'oblique':>9}{'new':>7}{'stale':>7}"
     f"{'abstain':>9}{'foreign':>9}{'back':>7}{'seconds':>9}"
 )
 
@@ -248,7 +248,9 @@ def line(exam: str, arm: str, seed: int | None, found: Summary, seconds: float) 
     recalled = (found.recall, found.oblique, found.corrected, found.stale)
     shares = (*recalled, found.abstained, found.foreign, found.transfer)
     columns = "".join(number(value, width) for value, width in zip(shares, (8, 9, 7, 7, 9, 9, 7), strict=True))
-    return f"{exam:22}{arm:11}{'-' if seed is None else seed:>5}{found.asked:>7}{columns}{seconds:>9.0f}"
+    return (
+        f"{exam:22}{arm:11}{'-' if seed is None else seed:>5}{found.asked:>7}{found.trained:>5}{columns}{seconds:>9.0f}"
+    )
 
 
 def number(value: float | None, width: int) -> str:

@@ -18,13 +18,15 @@ from exams import TOLD
 class Summary:
     """Shares after the last night, except for `matrix` and `transfer`.
 
-    `recall` is of all that the user said, asked plainly, and `oblique` of the same, asked obliquely; `corrected` and
-    `stale` are the new and the old value among the plain questions about corrected facts; `foreign` is how often a
+    `recall` is of all that the user said, asked plainly, and `oblique` of the same, asked obliquely, both without the
+    `trained` wordings; `corrected` and `stale` are the new and the old value among the plain questions about corrected
+    facts; `foreign` is how often a
     value came that only others said. `matrix` holds recall after night i (rows) of what was told on day j (columns),
     None for later days.
     """
 
     asked: int
+    trained: int
     recall: float | None
     oblique: float | None
     corrected: float | None
@@ -42,6 +44,7 @@ def summary(replies: Sequence[Reply]) -> Summary:
     corrections = [reply for reply in final if recalls(reply) and reply.kind == "correction"]
     return Summary(
         asked=len(final),
+        trained=sum(reply.trained for reply in final),
         recall=share(reply.right for reply in final if recalls(reply)),
         oblique=share(reply.right for reply in final if recalls(reply, "oblique")),
         corrected=share(reply.right for reply in corrections),
@@ -63,8 +66,8 @@ def pooled(runs: Iterable[Sequence[Reply]]) -> Summary:
 
 
 def recalls(reply: Reply, style: str = "plain") -> bool:
-    """Whether a reply counts for recall: what the user said was asked, in that style."""
-    return reply.kind in TOLD and reply.style == style
+    """Whether a reply counts for recall: what the user said was asked, in that style and a wording never trained on."""
+    return reply.kind in TOLD and reply.style == style and not reply.trained
 
 
 def recall_matrix(replies: Sequence[Reply]) -> tuple[tuple[float | None, ...], ...]:

@@ -9,27 +9,35 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import ability
 import numpy as np
 import pytest
-from arms import Asking, Reply, choice_losses, fitted, in_context, marked, nights_of, prompt, without_context
-from exams import SETS, STYLES, TOLD, Exam, Question, Said, evidence, hand, journal_turns
+from arms import (
+    Asking,
+    Reply,
+    choice_losses,
+    fitted,
+    in_context,
+    marked,
+    nights_of,
+    prompt,
+    without_context,
+    without_trained,
+)
+from exams import SETS, STYLES, TOLD, Exam, Question, Said, evidence, hand
 from finds import finds
 from hypothesis import given
 from hypothesis import strategies as st
 from nights import SETTINGS
-from results import pooled, summary
+from results import pooled, recalls, summary
 from retrieve import Lexical, Missing, Semantic, sentence_model
 from scoring import abstains, fold, likeliest, says
 from tiny import make_tiny
 
 from edgesleep.engine import Engine
-from edgesleep.night.curate import curate
 from edgesleep.night.lexicon import words
-from edgesleep.night.phrases import probes, views
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("EDGESLEEP_DATA") or ROOT.parent / "shared" / "data")
@@ -201,28 +209,14 @@ def test_a_question_neither_gives_its_answer_away_nor_was_asked_before() -> None
         assert not any(asked == text[at : at + len(asked)] for text in texts for at in range(len(text))), question.text
 
 
-@cache
-def trained_wordings() -> frozenset[tuple[str, ...]]:
-    turns, _ = journal_turns(HAND, 2)
-    memories = curate(turns)
-    assert all(probes(memory, 1) for memory in memories)
-    trained = [view for memory in memories for view in views(memory, 500, 0)]
-    return frozenset(fold(message.content) for view in trained for message in view.prompt)
-
-
-def told_in(style: str) -> list[str]:
-    return [question.text for question in HAND.questions if question.style == style and question.kind in TOLD]
-
-
-@pytest.mark.xfail(reason="two are what the night asks as well", strict=False)
-def test_an_oblique_question_is_never_trained_on() -> None:
-    assert [text for text in told_in("oblique") if fold(text) in trained_wordings()] == []
-
-
-def test_a_plain_question_is_hardly_ever_trained_on() -> None:
-    """The most natural wording of a fact is the one that a night begins with, so that some are the same."""
-    same = [text for text in told_in("plain") if fold(text) in trained_wordings()]
-    assert len(same) <= 0.1 * len(told_in("plain")), same
+def test_a_wording_that_was_trained_on_counts_for_nothing() -> None:
+    asked = [question for question in HAND.questions if question.kind in TOLD][:2]
+    replies = [marked(question, 0, question.accepted[0]) for question in asked]
+    met = f" tell me {' '.join(fold(asked[0].text))} you do "
+    after = without_trained(replies, HAND, [met])
+    assert [reply.trained for reply in after] == [True, False]
+    assert [recalls(reply, reply.style) for reply in after] == [False, True]
+    assert (summary(replies).trained, summary(after).trained) == (0, 1)
 
 
 def test_what_others_said_is_not_what_the_user_said() -> None:
@@ -484,7 +478,8 @@ def test_nights_are_slept_in_one_home_and_the_served_file_is_asked(tiny: Path) -
     for slept in nights_of(tiny, "tiny", exam, SETTINGS, ASKING):
         assert slept.model.read_bytes() != before and slept.model.stat().st_size == len(before)
         seen.append((slept.report.status, slept.report.memories_found, [reply.question for reply in slept.replies]))
-        assert slept.replies == without_context(slept.model, exam, slept.night, ASKING)
+        bare = [replace(reply, trained=False) for reply in slept.replies]
+        assert bare == without_context(slept.model, exam, slept.night, ASKING)
     assert seen == [("promoted", 3, ["s", "h", "c"]), ("promoted", 1, ["s", "m", "c"])]
     assert not slept.model.exists() and tiny.read_bytes() == before
 
