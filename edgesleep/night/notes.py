@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edgesleep.night.lexicon import words
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.questions import Fact
 from edgesleep.night.reading import printable
@@ -25,7 +24,9 @@ _ASKED_TO = re.compile(
     re.IGNORECASE,
 )
 _OWN = re.compile(r"\b(?:I|I'm|I've|my|me|mine|we|us|our|the user|the user's)\b", re.IGNORECASE)
-_NAME = re.compile(r"\"[^\"]{2,60}\"|(?:[A-Z][\w'’-]+(?: (?:of|the|and|de|von|in) (?=[A-Z]))? ?){1,6}|\d[\d,.]*\d|\d")
+_NAME = re.compile(
+    r"\"[^\"]{2,60}\"|(?:[A-Z][\w'’-]+(?: (?:of|the|and|de|von|van|der|in) (?=[A-Z]))? ?){1,6}|\d[\d,.]*\d|\d"
+)
 _QUESTION = re.compile(r"([^.?!\n]{8,300}\?)\s+(\S.*)", re.DOTALL)
 
 
@@ -40,32 +41,43 @@ def notes(text: str) -> tuple[Fact, ...]:
     if not value or _OWN.search(statement) or not 3 <= len(body.split()) <= MOST_WORDS:
         return ()
     statement = statement if statement.endswith((".", "!", "?", '"')) else f"{statement}."
+    statement = statement[:1].upper() + statement[1:]
     asked = tuple(_questions(question, statement, value))
+    if not asked:
+        return ()
     return (Fact(statement, statement, value, f"note|{fold(question or statement)}", "fact", asked),)
 
 
 def _value(statement: str, question: str) -> str:
-    """The span that an answer has to hold: the longest name or number that the question does not tell."""
-    found = [span.strip(' "') for span in _NAME.findall(statement[:1].lower() + statement[1:])]
-    untold = [span for span in found if fold(span) and not right(question, span)]
-    if not untold and not question:
-        return ""
-    last = " ".join(statement.rstrip(".").split()[-3:])
-    return max(untold, key=len) if untold else last
+    """The span that an answer has to hold: the longest name or number that neither question nor subject tells."""
+    asked = question or _subject(statement)
+    found = [match[0].strip(' "') for match in _NAME.finditer(statement)]
+    untold = [span for span in found if right(statement, span) and not right(asked, span)]
+    if untold:
+        return max(reversed(untold), key=lambda span: len(span.split()))
+    return " ".join(re.findall(r"\w[\w'’-]*", statement)[-3:]) if question else ""
 
 
 def _questions(question: str, statement: str, value: str) -> Iterator[Question]:
+    """The note's own question as it stands; of a note without one, what it is about."""
     if question:
         small = question if question.startswith("I ") else question[:1].lower() + question[1:]
         yield Question(question, statement, statement, small, "")
         return
-    names = dict.fromkeys(span.strip(' "') for span in _NAME.findall(statement) if len(span) > 3)
-    for name in [name for name in names if name.split()[0].lower() not in _WORDS and not right(name, value)][:2]:
-        for ask, wonder in (
-            (f"what did I ask you to remember about {name}?", f"what I asked you to remember about {name}"),
-            (f"what did I tell you about {name}?", f"what I told you about {name}"),
-        ):
+    subject = _subject(statement)
+    for verb, told in (("ask you to remember", "asked you to remember"), ("tell you", "told you")):
+        if subject and not right(subject, value):
+            ask, wonder = f"what did I {verb} about {subject}?", f"what I {told} about {subject}"
             yield Question(ask[:1].upper() + ask[1:], statement, statement, ask, wonder)
 
 
-_WORDS = {*words("what who when where which how why can could did does do is are was were has have in on of the")}
+def _subject(statement: str) -> str:
+    """The words before the verb of a plain statement, its article in small letters."""
+    before, verb, _ = _VERB.split(statement, maxsplit=1) if _VERB.search(statement) else ("", "", "")
+    article = re.match(r"(?:The|A|An|Our|This) ", before)
+    return (before[:1].lower() + before[1:] if article else before).strip() if verb else ""
+
+
+_VERB = re.compile(
+    r"(?<=\w) (is|are|was|were|has|had|leaves?|costs?|starts?|ends?|opens?|closes?|lives?|works?|wrote|runs?) "
+)

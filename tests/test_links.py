@@ -1,0 +1,53 @@
+"""Two memories about one subject: each is asked for by the other's name, and nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from curated import told
+
+from edgesleep.night.links import linked
+from edgesleep.night.phrases import fold, right
+from edgesleep.records import Question
+
+
+def asked(*messages: str) -> dict[str, set[str]]:
+    """The questions that links add, by statement."""
+    memories = told(*messages)
+    return {
+        after.statement: {q.text for q in after.questions} - {q.text for q in before.questions}
+        for before, after in zip(memories, linked(memories), strict=True)
+    }
+
+
+def test_what_is_told_of_the_brother_is_asked_by_his_name() -> None:
+    added = asked("My brother is called Casimir.", "My brother lives in Maribor.")
+    assert "Where does Casimir live?" in added["Your brother lives in Maribor."]
+
+
+def test_what_is_told_by_the_name_is_asked_of_the_sister() -> None:
+    naming, *_ = told("My sister is called Ottilie.")
+    question = Question("How old is Ottilie?", "Nine.", "Ottilie is nine.", "how old is Ottilie?", "how old Ottilie is")
+    age = replace(
+        naming, id="f" * 12, relation="ottilie|age", told="Ottilie is nine.", value="nine", questions=(question,)
+    )
+    _, again = linked([naming, age])
+    assert [(q.text, q.wonder) for q in again.questions[1:]] == [("How old is my sister?", "how old my sister is")]
+
+
+def test_a_name_is_not_asked_for_by_itself() -> None:
+    for memory in linked(told("My brother is called Casimir.", "My brother lives in Maribor.")):
+        assert not any(right(question.ask, memory.value) for question in memory.questions)
+
+
+def test_without_a_name_or_about_someone_else_nothing_is_added() -> None:
+    assert not any(asked("My brother lives in Maribor.", "I drive a Lada Niva.").values())
+    added = asked("My dentist is called Dr Pellworm.", "My boat is called Marigold.")
+    assert not any("dentist" in fold(text) for text in added["Your boat is called Marigold."])
+
+
+def test_the_answers_and_all_else_stay() -> None:
+    before = told("My brother is called Casimir.", "My brother lives in Maribor.")
+    for one, other in zip(before, linked(before), strict=True):
+        assert other.questions[: len(one.questions)] == one.questions
+        assert (one.id, one.statement, one.value) == (other.id, other.statement, other.value)
