@@ -47,7 +47,7 @@ class NightSettings:
 class DreamSettings:
     views: int = setting(16, "wordings trained per memory", least=1)
     probes: int = setting(3, "wordings per memory held out for the gate", least=1)
-    untold: int = setting(48, "questions about things never told, to be answered by saying so", least=0)
+    untold: int = setting(96, "questions about things never told, to be answered by saying so", least=0)
     anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on", least=2)
     anchor_tokens: int = setting(64, "length of such a text", "tokens", least=8)
 
