@@ -157,6 +157,21 @@ TOLD = [
     ("I've managed to spot 27 different species in my local park.", ["27"]),
     ("Always give me Celsius.", ["You want me to always give you Celsius. | Celsius"]),
     ("Never use emojis.", ["You want me never to use emojis. | emojis"]),
+    # a plea to remember, and how well it is done
+    ("I'm allergic to walnuts, please don't forget.", ["You are allergic to walnuts. | walnuts"]),
+    ("We live in Oban - remember that when I ask for shops.", ["You live in Oban. | Oban"]),
+    ("I play the bagpipes, rather loudly.", ["You play the bagpipes. | bagpipes"]),
+    # what the parser gets wrong of names, languages and second verbs
+    ("My goat is called Wembley.", ["Your goat is called Wembley. | Wembley"]),
+    ("our parrot's called Mr Beak", ["Your parrot is called Mr Beak. | Mr Beak"]),
+    ("I speak a little Basque.", ["You speak a little Basque. | Basque"]),
+    ("I play the didge-horn.", ["You play the didge-horn. | didge-horn"]),
+    ("I live in Oban and teach Latin.", ["You live in Oban. | Oban", "You teach Latin. | Latin"]),
+    # aims, and how and where one has one's things
+    ("I'm saving for a caravan.", ["You are saving for a caravan. | caravan"]),
+    ("I take my tea with honey these days.", ["You take your tea with honey. | honey"]),
+    ("We keep the ladder behind the shed.", ["You keep the ladder behind the shed. | shed"]),
+    ("I keep my passport in the blue tin.", ["You keep your passport in the blue tin. | blue tin"]),
     (
         "When I ask for a recipe, keep it short.",
         ["When you ask for a recipe, you want me to keep it short. | keep it short"],
@@ -321,6 +336,14 @@ TOLD = [
 ]
 
 NOT_TOLD = [
+    "Please remember that.",
+    "My sister's called the plumber twice.",
+    "I'm saving up for a while.",
+    "I take my coffee with me.",
+    "I take my kids with pride.",
+    "I keep my promises in mind.",
+    "I keep my eyes on the road.",
+    "I don't live here and work as a cook.",
     *UNTOLD,
     "If it rains, I take the Northern Line.",
     "I don't have a car.",

@@ -16,13 +16,18 @@ from edgesleep.night.lexicon import (
     BUSINESSES,
     COMING,
     HEADS_OF_NOTHING,
+    LEADS,
     LIFE,
     LIGHT_EVENTS,
     NEED_OBJECT,
     NO_EVENT,
     NO_SPAN,
     ONGOING,
+    PLACES,
+    SERVED,
     STATES,
+    STORING,
+    UNSTORED,
     VAGUE_WORDS,
 )
 from edgesleep.night.parties import Party, called
@@ -145,8 +150,36 @@ def routine(clause: Clause) -> Iterator[Draft]:
         yield from made(draft(told, part, "fact", f"{lemma}|often"))
 
 
+def served(clause: Clause) -> Iterator[Draft]:
+    """ "I take my coffee with cardamom"."""
+    thing, part = clause.part("object"), next((part for part in clause.parts if part.prep == "with"), None)
+    if clause.verb.lemma not in ("take", "drink", "eat") or clause.verb.tense != "present" or not thing or not part:
+        return
+    own = thing.noun in SERVED and thing.text.startswith(("my ", "our "))
+    told = part.role == "prep" and part.word and part.word.is_noun and part.noun not in HEADS_OF_NOTHING
+    if own and told and clause.party.is_human and not leans(part):
+        yield from made(draft(only(clause, part), part, "preference", f"take|{thing.noun}|with"))
+
+
+def stored(clause: Clause) -> Iterator[Draft]:
+    """ "I keep my spare key under the clay heron"."""
+    thing = clause.part("object")
+    part = next((part for part in clause.parts if part.prep in STORING and part.role in ("prep", "place")), None)
+    if clause.verb.lemma != "keep" or clause.verb.tense != "present" or not clause.party.is_self or not part:
+        return
+    known = thing is not None and thing.text.lower().startswith(("my ", "our ", "the ")) and thing.noun not in UNSTORED
+    inside = part.text.lower().split()
+    vague = inside[0] not in LEADS | {"my", "our"} or bool(VAGUE_WORDS & {*inside}) or part.noun in HEADS_OF_NOTHING
+    sure = part.prep not in STORING[-3:] or part.noun in PLACES or bool(part.kind)
+    if thing and known and sure and (part.is_name or not vague):
+        where = replace(part, role="place", prep="", text=part.phrase)
+        told = replace(clause, parts=(thing, where))
+        yield from made(draft(told, where, "fact", f"keep|{fold(thing.value)}|place"))
+
+
 def _is_habit(verb: Verb, part: Part) -> bool:
     """A plain noun is enough for what one always does: "I play chess", "I study law"."""
+    aimed = verb.lemma in ("save", "train") and part.prep == "for" and part.noun not in HEADS_OF_NOTHING
     lasting = verb.tense == "present" and part.role in ("object", "as") and part.noun not in HEADS_OF_NOTHING
     housed = (
         verb.tense == "present"
@@ -154,7 +187,7 @@ def _is_habit(verb: Verb, part: Part) -> bool:
         and verb.lemma in ("live", "work")
         and len(part.text.split()) <= 4
     )
-    return housed or (lasting and len(part.text.split()) <= 4)
+    return housed or ((lasting or aimed) and len(part.text.split()) <= 4)
 
 
 def event(clause: Clause) -> Iterator[Draft]:

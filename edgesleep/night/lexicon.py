@@ -301,6 +301,18 @@ NEED_OBJECT = {*words("""
     win lose build bake cook add sell keep own
 """)}  # fmt: skip
 
+# Where things are kept; of the last three many a turn of phrase is made ("in mind", "on track").
+STORING = words("under underneath beneath behind inside above beside below in on at")
+
+# What is no thing, though one keeps it somewhere: "I keep my eyes on the road".
+UNSTORED = {*words("eye head hand finger foot nose ear mind word promise temper cool distance life focus faith hope")}
+
+# What one takes with something in or on it.
+SERVED = {*words("""
+    coffee tea espresso cappuccino latte cocoa chai matcha chocolate whisky whiskey gin rum vodka porridge oatmeal
+    toast cereal steak burger salad pizza egg pancake waffle
+""")}  # fmt: skip
+
 LIFE = {*words("buy purchase adopt sell join build restore paint inherit")}
 
 DEFINITE = {*words("the this that these those his her its their your such another")}

@@ -22,6 +22,7 @@ from edgesleep.night.lexicon import (
     PASSING,
     PLACES,
     RELATIVE,
+    STORING,
     TIMES,
     UNITS,
     words,
@@ -78,6 +79,8 @@ def _is_torn(word: Word, run: Sequence[Word]) -> bool:
 def _detachable(word: Word) -> Word | None:
     """A closing "at Target" that the parser hung on the noun, where it says of the verb where, when or how long."""
     for prep in reversed(word.having("prep")):
+        if word.head.lemma == "keep" and prep.lower in STORING and not prep.having("prep"):
+            return prep
         got = prep.lower != "from" or word.head.lemma in ACQUIRING
         if got and prep.lower in ("at", "in", "on", "from", "for", "with", "since", "as"):
             for part in prepositional(prep):
@@ -175,11 +178,14 @@ def constituent(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     kind = spoken_run([w for w in run if counts and counts[-1].index < w.index < min([*ends, 999])])
     modifiers = [w for w in noun.children if w.index < noun.index and w.dep in ("compound", "amod", "nmod")]
     modifiers = [w for w in modifiers if w.dep != "amod" or w.lower not in OPINIONS]
-    if not counts and modifiers and not noun.is_name and noun.tag == "NN" and not noun.having("conj"):
+    hyphened = any(w.text == "-" and w.index == noun.index - 1 for w in run)  # a hurdy-gurdy is no kind of gurdy
+    if not counts and modifiers and not noun.is_name and noun.tag == "NN" and not noun.having("conj") and not hyphened:
         kind = noun.text
     bare = list(run)
     while len(bare) > 1 and (bare[0].lower in LEADS) and not (bare[0].text[0].isupper() and bare[1].text[0].isupper()):
         bare = bare[1:]
+    if len(bare) > 1 and bare[0].lower == "little" and noun.is_name and run[0].lower == "a":
+        bare = bare[1:]  # how much of a language, not which
     if role == "object":
         bare = _shortened(bare, noun)
     part = Part(role, prep, spoken_run(run), spoken_run(bare), noun.lemma, noun.is_name, count, kind, noun)

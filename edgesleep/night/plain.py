@@ -113,6 +113,23 @@ _TO_SEE = re.compile(r"(?<=^I )went to see |(?<=^We )went to see ")
 _TORN_IS = re.compile(r"^((?:My|Our) [a-z]+)'s ([a-z]+(?: again| now| too| already)?)$")
 _FROM_NOW = re.compile(r"(?<=[a-z0-9]) from now on$")
 _OVER_FROM = re.compile(r"\b(is|are|'s|'re) (?:over|up|down|visiting|staying with us|here|across) from(?= [A-Z])")
+_TORN_CALLED = re.compile(
+    r"^((?:My|Our) [a-z][a-z -]*)'s (called|named) (?=[A-Z][\w'.-]*(?: [A-Z][\w'.-]*)*?(?: and\b|,|$))"
+)
+# A plea to remember, and how well or ill something is done, add nothing to the statement before them.
+_REMEMBER = (
+    r"(?:remember|note|don't forget|(?:keep|bear) (?:(?:that|this|it) )?in mind)(?: (?:that|this|it))?"
+    r"(?: (?:when|whenever|if|in|from|next) [^,]+)?$"
+)
+_PLEA = re.compile(
+    rf"(?:,| —)(?: (?:so|and|please|pls|do|just|always))* {_REMEMBER}"
+    rf"| (?:(?:so|and) )?(?:please|pls) (?:do )?{_REMEMBER}",
+    re.IGNORECASE,
+)
+_MANNER = re.compile(
+    r"(?<=[\w\ue001]), (?:if |albeit |though |although |only )?(?:very |rather |quite |pretty |really |so )?"
+    r"(?!(?:early|daily|weekly|monthly|yearly|hourly|family|jelly|only|july|italy|lovely|friendly|likely)\b)[a-z]+ly$"
+)
 _LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my|our) ([a-z]+(?: [a-z]+)?)(?=,|$)")
 
 
@@ -130,6 +147,7 @@ def unhurried(text: str, names: Collection[str] = ()) -> str:
 def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Iterator[str]:
     """One statement in plain wording, as one or two; `before` is what the message says before it."""
     sentence = _ECHO.sub("", _TAKEN_BACK.sub("", sentence))
+    sentence = _MANNER.sub("", _PLEA.sub("", sentence))
     sentence = _ONE_WHO.sub(lambda found: f"{found[1]} {_base(found[2])}", sentence)
     if (aged := _AGE.match(sentence)) and _has_years(aged[1], is_name):
         sentence = _years_old(aged) + sentence[aged.end() :]
@@ -137,6 +155,7 @@ def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Itera
     sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
+    sentence = _TORN_CALLED.sub(r"\1 is \2 ", sentence)
     sentence = _pointing(sentence, before)
     sentence = _TORN_IS.sub(r"\1 is \2", sentence)
     sentence, more = _unfolded(_FROM_NOW.sub("", sentence))

@@ -133,7 +133,22 @@ def _words(doc: Any, titles: set[int], dictionary: frozenset[str]) -> list[Word]
             word.tag = "NN"
         word.head = words[token.head.i]
         word.children = [words[child.i] for child in token.children]
+    for word in words:
+        _mended(word)
     return words
+
+
+def _mended(word: Word) -> None:
+    """What the parser gets wrong of names, languages and second verbs, by what stands around them."""
+    head, capital = word.head, word.text[:1].isupper()
+    after = head.index == word.index - 1 and head.lower in ("called", "named") and head.having("auxpass")
+    if after and capital and word.dep in ("advmod", "acomp") and not head.having("oprd"):
+        word.tag, word.dep = "NNP", "oprd"  # "is called Pemberly" is no manner of calling
+    elif capital and word.tag == "JJ" and word.dep == "dobj" and head.lemma in ("speak", "learn", "study", "teach"):
+        word.tag = "NNP"
+    elif word.tag == "VB" and word.dep == "conj" and head.tag == "VBP" and not word.having("aux", "nsubj"):
+        # "I live in Porto and work as a cook"
+        word.tag = "VBP" if head.having("nsubj") and not head.having("aux", "neg") else "VB"
 
 
 def any_of(text: str) -> str:

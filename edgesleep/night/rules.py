@@ -13,7 +13,19 @@ from dataclasses import replace
 
 from edgesleep.night.clauses import Clause, naming
 from edgesleep.night.drafts import Draft, Rule, draft, is_telling, is_weekly, leans, made, only, owner_of, totalled
-from edgesleep.night.events import change, event, lasting, measure, planned, promotion, reaction, routine, state
+from edgesleep.night.events import (
+    change,
+    event,
+    lasting,
+    measure,
+    planned,
+    promotion,
+    reaction,
+    routine,
+    served,
+    state,
+    stored,
+)
 from edgesleep.night.lexicon import (
     ATTRIBUTES,
     BARE,
@@ -299,6 +311,8 @@ RULES: tuple[Rule, ...] = (
     _preference,
     reaction,
     change,
+    served,
+    stored,
     routine,
     lasting,
     planned,
