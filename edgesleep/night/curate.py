@@ -83,6 +83,7 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
     from edgesleep.night.parties import Cast
     from edgesleep.night.reading import MAX_CHARS
     from edgesleep.night.sayings import World, sayings
+    from edgesleep.night.synonyms import widened
 
     parser, cast, world = _parser(), Cast(), World()
     for introduction in known:
@@ -95,7 +96,7 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
         if not found:
             found = facts(text, parser, cast)
             found += sayings(text, parser, found, world)
-        for fact in found:
+        for fact in map(widened, found):
             memory = Memory(
                 digest((fact.relation, fold(fact.value)))[:12],
                 fact.kind,
