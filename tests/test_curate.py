@@ -174,15 +174,6 @@ NOT_TOLD = [
     "i work for myself",
     "my dog is hungry",
 ]
-JUNK = {
-    "I think my neighbour is called Ben.",
-    "I no longer live in Skelwick.",
-    "My sister isn't called Ottilie.",
-    "My sister is not called Ottilie.",
-    "His sister is called Ottilie.",
-    "I'm a mess today.",
-    "My problem is Excel.",
-}
 
 
 def opened(values: object, key: object, still: set[str], reason: str) -> object:
@@ -220,7 +211,7 @@ def test_all_kinds_are_heard() -> None:
     assert kinds == {"fact", "preference", "procedure", "event", "relation", "saying"}
 
 
-@pytest.mark.parametrize("text", [opened(text, text, JUNK, "kept, and should not be") for text in NOT_TOLD])
+@pytest.mark.parametrize("text", NOT_TOLD)
 def test_other_text_is_not(text: str) -> None:
     assert found(text) == ()
 
@@ -382,14 +373,8 @@ def test_the_plain_text_gives_no_fact_of_the_demonstration_away() -> None:
     assert [value for value in DEMONSTRATION if right(plain_text(), value)] == []
 
 
-@pytest.mark.xfail(reason="sayings are kept of prose", strict=False)
 def test_the_plain_text_tells_nothing() -> None:
     assert memories([turn(text) for text in plain_text().split("\n\n")]) == ()
-
-
-def test_of_the_plain_text_no_fact_is_kept() -> None:
-    kept = memories([turn(text) for text in plain_text().split("\n\n")])
-    assert {memory.kind for memory in kept} <= {"saying"}
 
 
 def plain_text() -> str:

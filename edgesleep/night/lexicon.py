@@ -209,11 +209,12 @@ PERFORMERS = {*words("""
     composer footballer character president
 """)}  # fmt: skip
 
-FLEETING = {
+# What somebody thinks, asks or feels for the time being.
+OF_THOUGHT = {
     *words("point problem question guess idea opinion answer issue mistake turn request concern feeling heart hope")
 }
 
-FLEETING |= {
+FLEETING = OF_THOUGHT | {
     *words("day week weekend mood head appointment exam meeting flight train interview deadline shift impression")
 }
 

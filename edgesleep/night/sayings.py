@@ -21,10 +21,12 @@ from edgesleep.night.lexicon import (
     LEADS,
     MONTHS,
     NO_EVENT,
+    OF_THOUGHT,
     OPINIONS,
     TIMES,
     UNITS,
     VAGUE_WORDS,
+    any_word,
     words,
 )
 from edgesleep.night.parts import lowered, spoken_run
@@ -40,7 +42,8 @@ WANTED, LONGEST = 4, 16  # wordings of a saying; words of a question
 
 _OWN = {"i", "me", "my", "mine", "we", "us", "our", "ours", "myself"}
 _ADDRESS = {*words("you your yourself let")}
-_POINTING = {*words("he she him her they them it that this those these one ones")}
+_POINTING = {*words("he she him his her they them their it its that this those these one ones")}
+_THINKING = {*words("think believe guess suppose reckon assume imagine doubt")}
 _LEANING = {"he", "she", "it", "they", "that", "this", "his", "her", "their", "those", "these", "there"}
 _WEEKDAYS = DAYS | {day + "s" for day in DAYS}
 _MANY = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|quarter|half"
@@ -49,6 +52,9 @@ _CLOCK = re.compile(
     rf"|midnight|(?:{_MANY}) o'clock)",
     re.IGNORECASE,
 )
+_DATE = re.compile(
+    rf"\b(?:{any_word(DAYS)}) \d{{1,2}} (?:{any_word(MONTHS)}) \d{{4}}\b", re.IGNORECASE
+)  # whole, as `dates` writes it
 # A wish, a plea, a thought or a courtesy: true while the message is written, and of no use the day after.
 _PASSING = re.compile(
     r"^(?:please )?"
@@ -100,8 +106,8 @@ class World:
 
 
 def _is_kin(word: Word) -> bool:
-    """ "Mum arrives on Saturday": as a name, without an article."""
-    return word.lemma in KIN and not word.having("det", "poss")
+    """ "Mum arrives on Saturday": as a name, without an article; "a group of parents" are anyone's."""
+    return word.lemma in KIN and not word.having("det", "poss") and word.tag != "NNS"
 
 
 def _is_household(word: Word) -> bool:
@@ -160,7 +166,7 @@ def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
     if not 0 < sum(map(len, group)) <= MOST_WORDS or not _is_whole(group[0]):
         return False
     addressed = any(word.lower in _ADDRESS for sentence in group for word in sentence)
-    if addressed or _points_back(group[0]):
+    if addressed or _points_back(group[0]) or any(_is_hollow(sentence) for sentence in group):
         return False
     for sentence in group:
         if any(world.holds(word) for word in sentence):
@@ -173,12 +179,38 @@ def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
 
 def _points_back(sentence: Sequence[Word]) -> bool:
     """Whether a sentence speaks of something that only an earlier one names."""
+    if any(_is_unnamed(word, sentence) for word in sentence):
+        return True
     for word in sentence:
         if word.is_noun and (word.is_name or word.having("det", "poss", "amod", "compound") or word.lemma in KIN):
             return any(w.lower in ("then", "there") and w.dep == "advmod" and not w.children for w in sentence[-2:-1])
         if word.lower in _POINTING and not word.having("relcl"):
             return True
     return False
+
+
+def _is_unnamed(word: Word, sentence: Sequence[Word]) -> bool:
+    """ "Our records show that it left": no thing before it; "the same problem": as what?"""
+    if word.lower == "same":
+        return word.dep == "amod" and not any(w.lower in ("as", "that") and w.index > word.index for w in sentence)
+    subject = word.lower == "it" and word.dep in ("nsubj", "nsubjpass") and word.head.dep == "ccomp"
+    return subject and not any(w.tag in ("NN", "NNP") and w.lemma not in KIN and w.index < word.index for w in sentence)
+
+
+def _is_hollow(sentence: Sequence[Word]) -> bool:
+    """Whether a sentence says what is only thought, what something is not, or nothing in particular."""
+    root = next((word for word in sentence if word.dep == "ROOT"), sentence[0])
+    subject = next(iter(root.having("nsubj", "nsubjpass")), None)
+    what = next(iter(root.having("attr")), None)
+    ours = subject is not None and subject.lower in ("i", "we")
+    thought = ours and root.lemma in _THINKING and bool(root.having("ccomp"))
+    naming = (what is not None and (what.is_name or bool(what.having("det", "poss")))) or (
+        root.lemma in ("call", "name") and bool(root.having("auxpass"))
+    )
+    over = any(w.lower in ("longer", "anymore") and w.head is root for w in sentence)
+    mood = ours and what is not None and what.lemma in HEADS_OF_NOTHING
+    matter = root.lemma == "be" and subject is not None and subject.lemma in OF_THOUGHT
+    return thought or mood or matter or over or (naming and bool(root.having("neg")))
 
 
 def _is_whole(sentence: Sequence[Word]) -> bool:
@@ -224,11 +256,12 @@ def _trimmed(sentence: Sequence[Word], spans: Sequence[Span]) -> str:
 def _spans(sentence: Sequence[Word]) -> Iterator[Span]:
     taken: set[int] = set()
     text = "".join(w.text + w.space for w in sentence)
-    for match in _CLOCK.finditer(text):
-        inside = _words_at(sentence, match.start(), match.end())
-        if inside and not taken & {w.index for w in inside}:
-            taken |= {w.index for w in inside}
-            yield Span(spoken_run(inside), "what time", inside[0].index, inside[-1].index, 6)
+    for pattern, wh in ((_DATE, "when"), (_CLOCK, "what time")):
+        for match in pattern.finditer(text):
+            inside = _words_at(sentence, match.start(), match.end())
+            if inside and not taken & {w.index for w in inside}:
+                taken |= {w.index for w in inside}
+                yield Span(spoken_run(inside), wh, inside[0].index, inside[-1].index, 6)
     for word in sentence:
         run = _run(word)
         if run and not taken & {w.index for w in run} and (span := _typed(word, run)):
