@@ -174,7 +174,7 @@ TOLD = [
     ("I keep my passport in the blue tin.", ["You keep your passport in the blue tin. | blue tin"]),
     (
         "When I ask for a recipe, keep it short.",
-        ["When you ask for a recipe, you want me to keep it short. | keep it short"],
+        ["When you ask for a recipe, you want me to keep it short. | short"],
     ),
     (
         "From now on, no tables when you answer me. My screen is tiny.",
@@ -524,6 +524,14 @@ def test_things_that_may_both_hold_do_not_contradict(one: str, other: str) -> No
 def test_a_subject_is_asked_for_by_what_it_does() -> None:
     asked = {question.text for fact in found("My neighbour Casimir has our garage key.") for question in fact.questions}
     assert {"Who has our garage key?", "Who is Casimir?"} <= asked
+
+
+def test_an_order_is_kept_once_and_asked_for_in_part_and_whole() -> None:
+    (fact,) = found("Whenever I ask for a route, keep it to nine turns.")
+    assert fact.value == "nine turns"
+    asked = {question.ask: question.short for question in fact.questions}
+    assert asked["what should you keep it to whenever I ask for a route?"] == "Nine turns."
+    assert asked["what should you do whenever I ask for a route?"] == "Keep it to nine turns."
 
 
 def test_who_was_introduced_in_one_message_is_known_in_the_next() -> None:

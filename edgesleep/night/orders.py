@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgesleep.night.lexicon import NUMBERS, VAGUE_WORDS
 from edgesleep.night.phrases import fold
-from edgesleep.night.questions import Fact, framed
+from edgesleep.night.questions import MOST, Fact, framed
 from edgesleep.night.reading import Parser, any_of, statements
 
 MOST_WORDS = 24  # of an order
@@ -186,20 +186,29 @@ def _cut(text: str) -> str:
 def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
     """The order itself, and what can be asked for in it: "what should you always give me as well?"."""
     message, full = f" {fold(text)} ", turned(order.told)
-    found = 0
+    parts: list[Fact] = []
     for gap, wh in _gaps(order, nlp):
         wordings = framed(_with_gap(order, gap, wh), gap, _capital(turned(gap)) + ".", full)
-        if wordings and f" {fold(gap)} " in message and found < 2:
-            found += 1
+        if wordings and f" {fold(gap)} " in message and len(parts) < 2:
             key = f"you|{order.marker}|{fold(order.when)}|{fold(_without(order.body, gap))}"
-            yield Fact(full, order.told, gap, key, "procedure", wordings)
+            parts.append(Fact(full, order.told, gap, key, "procedure", wordings))
+    if len(parts) == 1 and order.when:
+        yield _asked_whole(parts[0], order)
+        return
+    yield from parts
     value = next((said for said in (order.body, order.rest) if f" {fold(said)} " in message), "")
-    if not value or (found and not order.when):
+    if not value or (parts and not order.when):
         return  # what "should you always do?" is more than this one thing
     key = f"you|{fold(order.when)}" if order.when else f"you|{order.marker}|{fold(order.body)}"
     wordings = framed(_whole(order), value, _capital(turned(order.body)) + ".", full)
     if wordings:
         yield Fact(full, order.told, value, key, "procedure", wordings)
+
+
+def _asked_whole(fact: Fact, order: Order) -> Fact:
+    """A fact that is asked for its gap, and for the whole order, which the gap is a part of."""
+    whole = framed(_whole(order), fact.value, _capital(turned(order.body)) + ".", fact.statement)
+    return replace(fact, questions=fact.questions[: MOST // 2] + whole[: MOST // 2])
 
 
 def _gaps(order: Order, nlp: Parser) -> Iterator[tuple[str, str]]:
