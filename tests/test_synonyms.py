@@ -53,6 +53,9 @@ WIDER = [
     ("My neighbour Casimir has our spare key.", ["who keeps our spare key?"]),
     ("I've been made head nurse.", ["what is my new role?"]),
     ("My optician appointment is on Monday at ten.", ["when do I see the optician?"]),
+    ("I speak French and Danish.", ["which languages do I speak?"]),
+    ("Please always give me miles as well.", ["which unit should you always give me as well?"]),
+    ("I have two hives at the farm.", ["how many beehives do I keep?"]),
     ("My sister is 31 years old.", ["what age is my sister?"]),
 ]
 
@@ -76,6 +79,8 @@ NARROW = [
     ("My brother can't have salmon.", "allergic"),
     ("I'm allergic to dust.", "food"),
     ("I have two dogs.", "beehives"),
+    ("I like painting, skiing and chess.", "sport"),
+    ("I'm allergic to reptiles.", "can't I have"),
 ]
 
 
@@ -105,7 +110,7 @@ def test_a_wider_fact_keeps_its_own_wordings(fact: Fact) -> None:
 
 
 def test_orders_and_prose_keep_their_words() -> None:
-    for fact in found("Always give me Celsius. From now on never use emojis."):
+    for fact in found("Always keep it short. From now on never use emojis."):
         assert widened(fact) == fact
 
 

@@ -43,6 +43,11 @@ _DATED = re.compile(
     rf"(?:on )?(?:the )?(?:(?P<day>(?:{_DAY})s?)\b.*|(?P<month>{_MONTH})|(?P<year>(?:19|20)\d\d))", re.I
 )
 _LASTING = re.compile(r"(?:(?:about|over|almost|nearly|around) )?\w+ (?P<unit>year|month|week|day|hour|minute)s?")
+_SPEED = re.compile(
+    r"[\w. ]+ (?:mph|kph|km/h|knots|(?:met(?:re|er)s?|miles?|kilomet(?:re|er)s?|km|feet|m) (?:an?|per) "
+    r"(?:second|hour|minute))"
+)
+_WARMTH = re.compile(r"[\w. -]+ (?:degrees|°C|°F)(?: (?:Celsius|Fahrenheit|C|F))?")
 _NO_TOWN = re.compile(
     r"\b(?:county|island|islands|coast|valley|north|south|east|west|the|street|road|house|flat|countryside|village"
     r"|farm|country|\w+shire|yorkshire|cornwall|devon|kent|sussex|texas|california|florida|alabama|ohio|bavaria)\b",
@@ -57,12 +62,13 @@ _ENDS = (
 def widened(fact: Fact) -> Fact:
     """The fact with up to six more wordings, after its first two."""
     own = list({question.ask: (question.ask, question.wonder) for question in fact.questions}.values())
-    if fact.kind in ("procedure",) or not own:
+    if not own:
         return fact
     kinds = _kinds(fact.value) | {"person" if _is_person(own) else "thing"}
     turned = list(_turned(own[:4], kinds)) if fact.kind != "saying" else []
     kind = list(_of_kind([own[0], *turned, *own[1:3]], fact.value)) if fact.kind != "saying" else []
-    same = list(_in_other_words([*own[:2], *turned[:2], *kind[:1]]))
+    plain = [pair for pair in own[:2] if " was it that " not in pair[0]]
+    same = list(_in_other_words([*plain, *turned[:2], *kind[:1]])) if fact.kind != "procedure" else []
     rounds = chain.from_iterable(zip_longest(kind, turned, same))
     fresh = [pair for pair in dict.fromkeys(rounds) if pair and _is_sound(pair, fact.value, own)]
     model = fact.questions[0]
@@ -91,21 +97,36 @@ def _kinds(value: str) -> set[str]:
 def _is_one_of(value: str, known: Sequence[str]) -> bool:
     """Whether a value, or what it ends in, stands in a list; of a car, its make does."""
     words = fold(value).removeprefix("the ").removeprefix("my ").split()
-    heads = [" ".join(words), " ".join(words[-2:]), words[-1]] if words else []
+    heads = [" ".join(words), " ".join(words[-2:]), words[-1]] if words and " and " not in value else []
     heads += [re.sub(r"(?<=o)es$|s$", "", head) for head in heads] + [re.sub(r"ies$", "y", head) for head in heads]
     return any(head in known for head in [*heads, *(words if known is CARS else ())])
 
 
+def _kinds_named(value: str) -> Iterator[tuple[str, str]]:
+    """The kinds of a value with the wordings that fit them; of a list all must be of one kind, which is plural."""
+    members = re.split(r",? and |, ", value)
+    for kind, known, context in KINDS:
+        if all(_is_one_of(member, known) for member in members):
+            several = re.sub(r"y$", "ie", kind) + "s" if len(members) > 1 else kind
+            if len(members) == 1 or kind not in ("seafood", "kind of dog"):
+                yield several, context
+    if _SPEED.fullmatch(value):
+        yield "speed", r"\b(?:at|above|over|below|under)\?$"
+    if _WARMTH.fullmatch(value):
+        yield "temperature", r"\b(?:at|above|over|below|under|to)\?$"
+
+
 def _of_kind(pairs: Sequence[Pair], value: str) -> Iterator[Pair]:
     """ "What am I learning?" is "which instrument am I learning?", "when ..." is "which month ..."."""
-    fitting = [(kind, context) for kind, known, context in KINDS if _is_one_of(value, known)]
+    fitting = list(_kinds_named(value))
     for ask, wonder in pairs:
         if re.search(r"\bdid I (?:tell you|say)\b|\bit was that\b|\bwas it that\b", ask):
             continue
         kinds = [kind for kind, context in fitting if re.search(context, ask)][: 2 if ask == pairs[0][0] else 1]
-        if re.match(r"what (?:do|does|did|have|has|am|is|are|can't|should) ", ask):
+        if re.match(r"what (?:do|does|did|have|has|am|is|are|can't|don't|should) ", ask):
             for kind in kinds:
-                yield ask.replace("what", f"which {kind}", 1), wonder.replace("what", f"which {kind}", 1)
+                which = f"{'what' if kind in ('speed', 'temperature') else 'which'} {kind}"
+                yield ask.replace("what", which, 1), wonder.replace("what", which, 1)
         for before, after in _measures(value):
             if ask.startswith(f"{before} ") and wonder.startswith(f"{before} "):
                 yield after + ask.removeprefix(before), after + wonder.removeprefix(before)
@@ -182,7 +203,7 @@ def _same() -> Iterator[tuple[re.Pattern[str], str]]:
     for word, others in THINGS_SAME.items():
         pattern = re.compile(rf"{_OWN}{word}(?![\w-]){_ENDS}")
         yield from ((pattern, rf"\g<own> {other}") for other in others)
-    yield re.compile(r"\b(?P<own>how many) hives\b"), r"\g<own> beehives"
+    yield re.compile(r"\b(?P<own>how many) hives\b(?! of)"), r"\g<own> beehives"
     for names, kind in ((DOGS, "dog"), (CATS, "cat")):
         known = any_word(names)
         yield re.compile(rf"\b(?:my|our) (?:[a-z-]+ )?(?:{known})(?: (?:puppy|dog|pup|kitten))?{_ENDS}"), f"my {kind}"

@@ -71,6 +71,10 @@ _MEDICINES = _table("""
     loratadine levothyroxine ramipril lisinopril atorvastatin antibiotic antihistamine erythromycin doxycycline
     methotrexate gabapentin propranolol bisoprolol cortisone sulfa_drug lithium amlodipine
 """)
+_UNITS = _table("""
+    knot celsius centigrade fahrenheit kelvin metre meter kilometre kilometer mile yard foot inch centimetre centimeter
+    gram gramme kilo kilogram ounce pound stone litre liter millilitre pint gallon joule calorie kilojoule
+""")
 CARS = _table("""
     skoda škoda dacia lada toyota nissan renault vauxhall opel hyundai kia subaru mazda audi volkswagen vw lexus tesla
     jeep chevrolet chrysler fiat citroën citroen porsche jaguar_xf mini_cooper ford_fiesta ford_focus ford_escort
@@ -104,6 +108,7 @@ KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("fruit", _FRUIT, _EATING),
     ("vegetable", _VEGETABLES, _EATING),
     ("food", _FOOD, _EATING),
+    ("unit", _UNITS, r"\b(?:give|use|quote|convert|add|put|write|show|list|prefer|include)\b"),
     ("car", CARS, r"\b(?:bought|buy\w*|g[eo]t|getting|deposit|drive|own|have|sell\w*|sold|order\w*|leas\w+)\b"),
     ("kind of dog", DOGS, r"\b(?:have|get|getting|got|adopt\w*|bought|buy\w*)\b"),
     ("country", _COUNTRIES, r"\b(?:live|grew|grow|from|raised|moved?|born)\b"),
@@ -172,7 +177,7 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("what <be> <p> allergic to", (
         "what {do} {p} react badly to?|what {p} react{s} badly to",
-        "what can't {p} have because of an allergy?|what {p} can't have because of an allergy",
+        "what can't {p} have because of an allergy?|what {p} can't have because of an allergy [food]",
         "which medicine should {p} not take?|which medicine {p} should not take [medicine]",
     )),
     ("what <do> <p> react badly to", (
@@ -275,6 +280,18 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("(?P<w>when|where) did <p> (?:buy|purchase) (?P<t>.+)", (
         "{w} did {p} get {t}?|{w} {p} got {t}",
+    )),
+    ("how much do they want for (?P<t>.+)", (
+        "how much will {t} cost?|how much {t} will cost",
+        "what is the price of {t}?|what the price of {t} is",
+    )),
+    ("how many hives <do> <p> have(?P<t>.*)", (
+        "how many beehives {do} {p} keep{t}?|how many beehives {p} keep{s}{t}",
+        "how many hives of bees {do} {p} have{t}?|how many hives of bees {p} {has}{t}",
+    )),
+    ("what should you (?:always )?do (?P<t>when(?:ever)? I .+)", (
+        "how should you answer {t}?|how you should answer {t}",
+        "how do I want you to answer {t}?|how I want you to answer {t}",
     )),
     ("how long does (?P<t>my|our) commute take", (
         "how long does it take me to get to work?|how long it takes me to get to work",
