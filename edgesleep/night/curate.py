@@ -2,8 +2,9 @@
 
 Owns the step from turns to memories: which turns are read, when two memories are one, and which of two that contradict
 each other holds. Leaves reading sentences to `grammar` and `sayings`, dates to `dates`. Must stay true: only turns that
-`teach` are read; a memory has wordings enough to be learned and asked; the newest wins. Never raises on text. The
-parser takes memory that a night needs for training, so it lives and dies in a process of its own.
+`teach` are read; a memory has wordings enough to be learned and asked; the newest wins; no wording has two answers, as
+far as all can be listed. Never raises on text. The parser takes memory that a night needs for training, so it lives and
+dies in a process of its own.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 import msgspec
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.phrases import fold, probes
-from edgesleep.records import Memory, Turn, digest
+from edgesleep.night.phrases import fold, probes, right
+from edgesleep.records import Memory, Question, Turn, digest
 
 HELD_OUT = 3  # wordings that a memory must have for the gate
+LISTED = 6  # memories that one answer may list
 
 
 def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:
@@ -50,7 +52,9 @@ def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, 
             f"The day's messages could not be read: {said[-1].rstrip('.')}.",
             "Install edgesleep again with its dependencies; nothing was changed.",
         )
-    return msgspec.json.decode(child.stdout, type=tuple[Memory, ...])
+    found = msgspec.json.decode(child.stdout, type=tuple[Memory, ...])
+    renewed = {memory.relation for memory in found}
+    return _distinct(found, [memory for memory in held if memory.relation not in renewed])
 
 
 def _encodable(text: str) -> str:
@@ -73,7 +77,40 @@ def memories(turns: Sequence[Turn], known: Sequence[str] = ()) -> tuple[Memory, 
         elif before:
             memory = replace(memory, instead_of=before.value)
         kept[memory.relation] = memory
-    return tuple(kept.values())
+    return _distinct(tuple(kept.values()))
+
+
+def _distinct(found: Sequence[Memory], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:
+    """The found memories without wordings to which another memory is the answer as well, for that taught two answers.
+
+    A memory that would be left with too few of them is asked for by all, and answered with all that holds: "What pet do
+    I have?" "You have a dog. You have a cat."
+    """
+    asked: dict[str, dict[str, tuple[Memory, Question]]] = {}
+    for memory in (*held, *found):
+        for question in memory.questions:
+            asked.setdefault(fold(question.ask), {}).setdefault(memory.id, (memory, question))
+
+    def others(question: Question) -> list[Memory]:
+        shared = asked[fold(question.ask)].values()
+        return [other for other, _ in shared if not right(question.full, other.value)]
+
+    def told_of_all(question: Question) -> Question:
+        shared = [same for _, same in asked[fold(question.ask)].values()]
+        if not others(question) or len(shared) > LISTED:
+            return question
+        short, full = (
+            " ".join(dict.fromkeys(texts)) for texts in zip(*((q.short, q.full) for q in shared), strict=True)
+        )
+        return replace(question, short=short, full=full)
+
+    def one(memory: Memory) -> Memory:
+        alone = replace(memory, questions=tuple(q for q in memory.questions if not others(q)))
+        if len(probes(alone, HELD_OUT)) == HELD_OUT:
+            return alone
+        return replace(memory, questions=tuple(map(told_of_all, memory.questions)))
+
+    return tuple(map(one, found))
 
 
 def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
