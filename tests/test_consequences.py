@@ -65,6 +65,9 @@ DOES_NOT = [
     ("My daughter Tove is in the class.", "teacher|name"),
     ("My son Emil is in Mr Brand's team.", "teacher|name"),
     ("Ivo, my seven year old, and Tom say he is tired.", "my son|ivo|name"),
+    ("My seven year old Rex chewed his bone.", "my son|rex|name"),
+    ("I have a doctor appointment for my son with Dr Bell.", "my doctor|name"),
+    ("I was at Ikea before I moved to Leeds.", "|before"),
     ("Ivo, my seven year old, is up early.", "my son|ivo|name"),
     ("Ivo, my seven year old, told my sister that she snores.", "my daughter|ivo|name"),
     ("My sister drives a red car.", "|living"),
@@ -93,6 +96,12 @@ def test_a_consequence_is_sound(text: str) -> None:
         assert right(text, fact.value), fact
         for question in fact.questions:
             assert (not right(question.text, fact.value) and right(question.full, fact.value)) or "|is" in fact.relation
+
+
+def test_an_order_is_answered_as_it_was_given() -> None:
+    assert asked("When I ask for recipes, always make it for six.")["how many people should recipes be for?"] == (
+        "When you ask for recipes, you want me to make it for six."
+    )
 
 
 def test_two_sons_do_not_contradict_each_other() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from edgesleep.night.lexicon import BUSINESSES, DAYS, KIN, MONTHS, NUMBERS, any_word, words
+from edgesleep.night.lexicon import BEASTS, BUSINESSES, DAYS, KIN, MONTHS, NUMBERS, any_word, words
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, framed, yours
 
@@ -42,6 +42,7 @@ _WITH = re.compile(
 _THEIRS = re.compile(
     r"\b(?:[Ss]?[Hh]e|They|they|[Mm]y (?!dentist|vet|doctor)[a-z]+|[A-Z][a-z]+)(?:'s| has| have|'ve)?"
     r"(?: had| got| booked)? (?:an?|the|his|her|their) [\w ]{0,20}(?:appointment|slot|check-?up|booking)"
+    r"|\b(?:appointment|slot|check-?up|booking) for (?:my|our|the [a-z]|him|her|them)\b"
 )
 _CLASS = re.compile(rf"(?P<who>[A-Z][\w' -]*?) (?:is|am) in (?P<name>{_TITLED})'s? (?:class|form)(?: at [^.]+)?\.")
 _AGED = re.compile(rf"(?:My|Our) (?:{NUMBERS}|\d{{1,2}})[- ]years?[- ]old is called (?P<name>[A-Z][\w'-]+)\.")
@@ -75,8 +76,8 @@ _LEFT = re.compile(
 _BEFORE = re.compile(
     r"\bI (?P<was>was|used to work|used to be|worked) (?P<at>at|for|with) (?P<where>(?:the )?[A-Z][\w&'.-]*"
     r"(?: [A-Z][\w&'.-]*)*)(?P<span> for [\w ]+? (?:years?|months?))? before "
-    r"(?:this\b(?! (?:morning|meeting))|that job|joining|I joined|moving (?:over )?to|I moved (?:over )?to|I started"
-    r"|starting|retiring|I retired|my (?:current|present)|I changed|I switched|switching|changing)"
+    r"(?:this\b(?! (?:morning|meeting))|that job|joining|I joined"
+    r"|retiring|I retired|my (?:current|present)|I changed|I switched|switching|changing)"
 )
 _OURS = re.compile(
     r"\b(?:an?|any) (?:[a-z]+ )?(?P<home>house|flat|apartment|cottage|bungalow|studio) in "
@@ -89,6 +90,7 @@ _ELSEWHERE = re.compile(
 )
 _MEALS = re.compile(r"\b(?:recipes?|cooking|cook|meals?|dinners?|lunch(?:es)?|menus?)\b", re.IGNORECASE)
 _FOR_MANY = re.compile(rf"\bmake it for (?P<many>{NUMBERS}|\d+)\b", re.IGNORECASE)
+_PAWS = {*words("bone bones paw paws tail fur kennel leash lead litter barks barked whiskers hooves saddle stable")}
 _NO_NAMES = {*DAYS, *MONTHS, "i"}
 
 
@@ -102,9 +104,11 @@ def consequences(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
                 yield fact
 
 
-def _made(told: str, value: str, relation: str, kind: str, pairs: Pairs, short: str = "") -> Iterator[Fact]:
+def _made(
+    told: str, value: str, relation: str, kind: str, pairs: Pairs, short: str = "", full: str = ""
+) -> Iterator[Fact]:
     """The fact, where enough of the questions are sound."""
-    full = yours(told)
+    full = full or yours(told)
     wordings = framed(pairs, value, short or f"{value[:1].upper()}{value[1:]}.", full)
     if wordings:
         yield Fact(full, told, value, relation.lower(), kind, wordings)
@@ -163,7 +167,7 @@ def _sex(text: str, name: str) -> str:
     """Son or daughter, by the pronoun next to the name, where nobody else is named between the two."""
     start = re.search(rf"\b{re.escape(name)}\b", text)
     pronoun = _PRONOUN.search(text, start.end()) if start else None
-    if start is None or pronoun is None:
+    if start is None or pronoun is None or (BEASTS | _PAWS) & {*fold(text).split()}:
         return ""
     between = text[start.end() : pronoun.start()]
     others = [word for word in re.findall(r"[\w'-]+", between) if word[:1].isupper() and word.lower() not in _NO_NAMES]
@@ -262,7 +266,7 @@ def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
                 (f"how many servings should {what} have?", f"how many servings {what} should have"),
             ]
             relation = f"{fact.relation.split('|make')[0]}|portions"
-            yield from _made(fact.statement_first, match["many"], relation, "procedure", pairs)
+            yield from _made(fact.statement_first, match["many"], relation, "procedure", pairs, full=fact.statement)
             return
 
 
