@@ -2,8 +2,9 @@
 
 Owns words typed in a hurry, days and months in small letters, the missing "on" of "arrives Saturday", contrasts that
 are taken back ("not on Thursday"), pleas and manners at the end ("please remember"), ages without their unit, and
-"ours", "one" and "it's 40" where the sentence before names the thing. Leaves cutting a message into sentences to `reading`. Must stay true: no rewrite adds a thing that the
-message does not say, and text that needs none comes back as it was.
+"ours", "one" and "it's 40" where the sentence before names the thing. Leaves cutting a message into sentences to
+`reading`. Must stay true: no rewrite adds a thing that the message does not say, and text that needs none comes back
+as it was.
 """
 
 from __future__ import annotations
