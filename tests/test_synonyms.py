@@ -56,6 +56,9 @@ WIDER = [
     ("I speak French and Danish.", ["which languages do I speak?"]),
     ("Please always give me miles as well.", ["which unit should you always give me as well?"]),
     ("I have two hives at the farm.", ["how many beehives do I keep?"]),
+    ("My Skoda is blue.", ["what colour is my car?"]),
+    ("My kids are called Ada and Bo.", ["what are my children's names?"]),
+    ("My aunt arrives on 3 May at noon.", ["when is my aunt coming?", "what time is my aunt coming?"]),
     ("My sister is 31 years old.", ["what age is my sister?"]),
 ]
 
@@ -79,6 +82,7 @@ NARROW = [
     ("My brother can't have salmon.", "allergic"),
     ("I'm allergic to dust.", "food"),
     ("I have two dogs.", "beehives"),
+    ("My parents can't stand olives.", "does my parents"),
     ("I like painting, skiing and chess.", "sport"),
     ("I'm allergic to reptiles.", "can't I have"),
 ]
@@ -106,6 +110,8 @@ def test_a_wider_fact_keeps_its_own_wordings(fact: Fact) -> None:
         assert re.match(r"(?:on |at |for )?(?:what|who|where|when|which|how)\b", question.wonder), question
         assert re.fullmatch(r"[^?|{}\[\]]+\?", question.ask) and not re.search(r"[?|{}\[\]]|  ", question.wonder)
         assert not re.search(r"\b(\w+) \1\b|\b(?:I|we) (?:is|does|has)\b|\byours?\b", question.ask), question
+        verbs = re.findall(r"\b(?:is|are|am)\b", question.ask)
+        assert [verb for verb in verbs if verb not in question.wonder.split()] == [], question
         assert not any(question.text.startswith(frame.partition("{")[0]) for frame in HELD if frame[0] != "{")
 
 

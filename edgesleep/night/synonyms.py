@@ -152,7 +152,7 @@ def _turned(pairs: Sequence[Pair], kinds: set[str]) -> Iterator[Pair]:
     for ask, _ in pairs:
         for pattern, templates in _TURNS:
             found = pattern.fullmatch(ask)
-            if found:
+            if found and not _is_unsure(found.groupdict()):
                 forms = _forms(found.groupdict())
                 have = kinds | {"self" if forms["p"] == "I" else "other"}
                 for template in templates:
@@ -179,6 +179,12 @@ def _forms(slots: dict[str, str | None]) -> dict[str, str]:
     return forms | {name: text for name, text in slots.items() if text is not None and name not in forms}
 
 
+def _is_unsure(slots: dict[str, str | None]) -> bool:
+    """Whether one cannot tell from a wording if those it is about are several."""
+    told = slots.get("do") or slots.get("be") or "p" not in slots
+    return not told and bool(re.search(r"(?:(?<!s)s|children|people|men)$", slots["p"] or ""))
+
+
 def _is_person(own: Sequence[Pair]) -> bool:
     """Whether a fact's wordings ask what somebody is called."""
     found = re.fullmatch(r"what is (?:.* )?([a-z-]+) called\?", own[0][0])
@@ -193,7 +199,8 @@ def _in_other_words(pairs: Sequence[Pair]) -> Iterator[Pair]:
     for ask, wonder in pairs:
         for pattern, other in _SAME:
             if pattern.search(ask) and pattern.search(wonder):
-                yield pattern.sub(other, ask), pattern.sub(other, wonder)
+                put, told = pattern.sub(other, ask), pattern.sub(other, wonder)
+                yield put.replace("children' ", "children's "), told.replace("children' ", "children's ")
 
 
 def _same() -> Iterator[tuple[re.Pattern[str], str]]:
@@ -208,7 +215,8 @@ def _same() -> Iterator[tuple[re.Pattern[str], str]]:
         known = any_word(names)
         yield re.compile(rf"\b(?:my|our) (?:[a-z-]+ )?(?:{known})(?: (?:puppy|dog|pup|kitten))?{_ENDS}"), f"my {kind}"
     makes = "|".join(sorted({name.split()[0].capitalize() for name in CARS if " " not in name} | {"VW"}))
-    yield re.compile(rf"\b(?:my|our) (?:[a-z]+ |\d+ )?(?:{makes})(?: [A-Z0-9][\w-]*)*(?: [a-z]+)?{_ENDS}"), "my car"
+    body = "(?: (?:estate|saloon|hatchback|convertible|van))?"
+    yield re.compile(rf"\b(?:my|our) (?:[a-z]+ |\d+ )?(?:{makes})(?: [A-Z0-9][\w-]*)*{body}{_ENDS}"), "my car"
 
 
 _SAME = tuple(_same())

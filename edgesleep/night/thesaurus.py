@@ -190,7 +190,7 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "which medicine should {p} not take?|which medicine {p} should not take [medicine]",
         "which medicine must {p} not be given?|which medicine {p} must not be given [medicine]",
     )),
-    ("what <be> <p> called", (
+    ("what is <p> called", (
         "who is {p}?|who {p} is [person]",
         "what is the name of {p}?|what the name of {p} is [other]",
     )),
@@ -268,7 +268,12 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "who do I see at the {t}?|who I see at the {t}",
         "who is my slot at the {t} with?|who my slot at the {t} is with",
     )),
-    ("(?P<t>when|what time) <do> <p> arrive(?: at (?:noon|midnight|half|quarter|\\w+ past|\\w+ to|\\d).*| on .+)?", (
+    ("(?P<t>when) <do> <p> arrive(?: at (?:noon|midnight|half|quarter|\\w+ past|\\w+ to|\\d).*)?", (
+        "{t} {be} {p} coming?|{t} {p} {be} coming",
+        "{t} {do} {p} arrive?|{t} {p} arrive{s}",
+        "{t} {be} {p} due to arrive?|{t} {p} {be} due to arrive",
+    )),
+    ("(?P<t>what time) <do> <p> arrive(?: on .+)?", (
         "{t} {be} {p} coming?|{t} {p} {be} coming",
         "{t} {do} {p} arrive?|{t} {p} arrive{s}",
         "{t} {be} {p} due to arrive?|{t} {p} {be} due to arrive",
