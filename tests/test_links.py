@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from curated import told
 
-from edgesleep.night.links import linked
-from edgesleep.night.phrases import fold, right
-from edgesleep.records import Question
+from edgesleep.night.links import ASKED, linked, told_apart
+from edgesleep.night.phrases import fold, probes, right
+from edgesleep.records import Memory, Question
 
 
 def asked(*messages: str) -> dict[str, set[str]]:
@@ -51,3 +51,27 @@ def test_the_answers_and_all_else_stay() -> None:
     for one, other in zip(before, linked(before), strict=True):
         assert other.questions[: len(one.questions)] == one.questions
         assert (one.id, one.statement, one.value) == (other.id, other.statement, other.value)
+
+
+# -- what several memories are the answer to -------------------------------------------------------------------------
+
+
+def answers(memories: tuple[Memory, ...], ask: str) -> set[str]:
+    return {question.full for memory in memories for question in memory.questions if question.ask == ask}
+
+
+def test_a_wording_that_does_not_tell_two_memories_apart_asks_for_neither() -> None:
+    alone = told("My aunt kept her accordion in Tralee.")
+    both = told_apart(told("My aunt kept her accordion in Tralee.", "My aunt tuned her accordion in Sligo."))
+    ask = "what do you know about my aunt?"
+    assert answers(alone, ask) and not answers(both, ask)
+    assert {"Tralee", "Sligo"} <= {memory.value for memory in both}
+    assert all(len(probes(memory, ASKED)) == ASKED for memory in both)
+
+
+def test_what_only_such_wordings_ask_for_is_answered_with_all_that_holds() -> None:
+    pets = told("I have a tortoise.", "I have a cat.")
+    ask = "what pet do I have?"
+    assert answers(told_apart(pets), ask) == {"You have a tortoise. You have a cat."}
+    assert answers(pets, ask) == {"You have a tortoise.", "You have a cat."}, "each memory keeps its own answer"
+    assert answers(told_apart(told("I have a cat.", "I have a cat.")), ask) == {"You have a cat."}

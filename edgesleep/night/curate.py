@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.phrases import fold, probes, right
-from edgesleep.records import Memory, Question, Turn, digest
+from edgesleep.night.phrases import fold, probes
+from edgesleep.records import Memory, Turn, digest
 
+SLOWEST = 600.0  # seconds for the first hundred messages, whose reading takes a few
 HELD_OUT = 3  # wordings that a memory must have for the gate
-LISTED = 6  # memories that one answer may list
 
 
 def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:
@@ -43,6 +43,7 @@ def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, 
         [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
         input=msgspec.json.encode((spoken, introductions(held))),
         capture_output=True,
+        timeout=SLOWEST * (1 + len(spoken) / 100),
         start_new_session=True,  # so that Ctrl-C reaches the night alone, which stops between stages
         check=False,
     )
@@ -52,9 +53,7 @@ def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, 
             f"The day's messages could not be read: {said[-1].rstrip('.')}.",
             "Install edgesleep again with its dependencies; nothing was changed.",
         )
-    found = msgspec.json.decode(child.stdout, type=tuple[Memory, ...])
-    renewed = {memory.relation for memory in found}
-    return _distinct(found, [memory for memory in held if memory.relation not in renewed])
+    return msgspec.json.decode(child.stdout, type=tuple[Memory, ...])
 
 
 def _encodable(text: str) -> str:
@@ -77,40 +76,7 @@ def memories(turns: Sequence[Turn], known: Sequence[str] = ()) -> tuple[Memory, 
         elif before:
             memory = replace(memory, instead_of=before.value)
         kept[memory.relation] = memory
-    return _distinct(tuple(kept.values()))
-
-
-def _distinct(found: Sequence[Memory], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:
-    """The found memories without wordings to which another memory is the answer as well, for that taught two answers.
-
-    A memory that would be left with too few of them is asked for by all, and answered with all that holds: "What pet do
-    I have?" "You have a dog. You have a cat."
-    """
-    asked: dict[str, dict[str, tuple[Memory, Question]]] = {}
-    for memory in (*held, *found):
-        for question in memory.questions:
-            asked.setdefault(fold(question.ask), {}).setdefault(memory.id, (memory, question))
-
-    def others(question: Question) -> list[Memory]:
-        shared = asked[fold(question.ask)].values()
-        return [other for other, _ in shared if not right(question.full, other.value)]
-
-    def told_of_all(question: Question) -> Question:
-        shared = [same for _, same in asked[fold(question.ask)].values()]
-        if not others(question) or len(shared) > LISTED:
-            return question
-        short, full = (
-            " ".join(dict.fromkeys(texts)) for texts in zip(*((q.short, q.full) for q in shared), strict=True)
-        )
-        return replace(question, short=short, full=full)
-
-    def one(memory: Memory) -> Memory:
-        alone = replace(memory, questions=tuple(q for q in memory.questions if not others(q)))
-        if len(probes(alone, HELD_OUT)) == HELD_OUT:
-            return alone
-        return replace(memory, questions=tuple(map(told_of_all, memory.questions)))
-
-    return tuple(map(one, found))
+    return tuple(kept.values())
 
 
 def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
@@ -118,7 +84,7 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
     from edgesleep.night.grammar import facts
     from edgesleep.night.notes import notes
     from edgesleep.night.parties import Cast
-    from edgesleep.night.reading import MAX_CHARS
+    from edgesleep.night.reading import own_words
     from edgesleep.night.sayings import World, sayings
     from edgesleep.night.synonyms import widened
 
@@ -128,7 +94,7 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
     for turn in turns:
         if not turn.teaches:
             continue
-        text = absolute(turn.content[:MAX_CHARS], datetime.fromisoformat(turn.at))
+        text = absolute(own_words(turn.content), datetime.fromisoformat(turn.at.replace("Z", "+00:00")))
         found = notes(text)
         if not found:
             found = facts(text, parser, cast)

@@ -30,13 +30,15 @@ def dream(
     What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
     are left out.
     """
+    memories = links.told_apart(memories)
+    linked_all = links.linked(memories)
     views = [
         view
-        for memory, linked in zip(memories, links.linked(memories), strict=True)
+        for memory, linked in zip(memories, linked_all, strict=True)
         for view in phrases.views(linked, _count(memory, linked, settings.views, memory.id in known), seed)
     ]
     views += untold.lessons(memories, settings.untold, seed)
-    probes = tuple(probe for memory in links.linked(memories) for probe in phrases.probes(memory, settings.probes))
+    probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
     return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
 

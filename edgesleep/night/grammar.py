@@ -24,7 +24,7 @@ from edgesleep.night.parties import Cast
 from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, questions, statement, yours
-from edgesleep.night.reading import Parser, Word, read
+from edgesleep.night.reading import Parser, Word, read, statements
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
 
@@ -41,9 +41,10 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
     found: dict[str, Fact] = {}
     before: Sequence[Word] = ()
     spoken = list(read(text, nlp, cast.names))
+    own = " ".join(statements(text))
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
-        drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, text)]
+        drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, own)]
         before = sentence
         for draft in drafts:
             for fact in _finished(draft, text, plain):
@@ -51,7 +52,7 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
     for fact in orders(text, nlp):
         found.setdefault(fact.statement + fact.value, fact)
     told = tuple(found.values())
-    return (*told, *consequences(text, told))
+    return (*told, *consequences(own, told))
 
 
 def _finished(draft: Draft, text: str, plain: str) -> Iterator[Fact]:

@@ -1,8 +1,8 @@
 """Links: what is told of "my brother" is told of Fintan, once it is known that he is the brother.
 
 Owns the questions that two memories about one subject make possible (two-hop questions: "where does Fintan live?" needs
-both). Leaves each memory's own questions to those who found it. Must stay true: a link needs a memory that gives the
-name; it adds wordings, and changes none.
+both), and those to which several memories are the answer. Leaves each memory's own questions to those who found it.
+Must stay true: what is made here of two memories is for one night and never stored, so that one can go alone.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgesleep.night.phrases import right
+from edgesleep.night.phrases import fold, probes, right
 from edgesleep.records import Memory, Question
 
 _NAMING = re.compile(r"(?:My|Our) (?P<whom>[\w' -]+?) (?:is called|is) (?P<name>[A-Z][\w' .-]*)\.")
+
+LISTED = 6  # memories that one answer may list
+ASKED = 3  # held-out questions that a memory has to have left
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,39 @@ def linked(memories: Sequence[Memory]) -> tuple[Memory, ...]:
     """The memories, each with further questions that call its subject by the other of its names."""
     links = [link for memory in memories if (link := _link(memory))]
     return tuple(_with(memory, links) for memory in memories)
+
+
+def told_apart(memories: Sequence[Memory]) -> tuple[Memory, ...]:
+    """The memories without wordings to which another one of them is the answer as well, for that taught two answers.
+
+    A memory that would be left with too few of them is asked for by all, and answered with all that holds: "What pet do
+    I have?" "You have a dog. You have a cat."
+    """
+    asked: dict[str, dict[str, tuple[Memory, Question]]] = {}
+    for memory in memories:
+        for question in memory.questions:
+            asked.setdefault(fold(question.ask), {}).setdefault(memory.id, (memory, question))
+
+    def others(question: Question) -> list[Memory]:
+        shared = asked[fold(question.ask)].values()
+        return [other for other, _ in shared if not right(question.full, other.value)]
+
+    def told_of_all(question: Question) -> Question:
+        shared = [same for _, same in asked[fold(question.ask)].values()]
+        if not others(question) or len(shared) > LISTED:
+            return question
+        short, full = (
+            " ".join(dict.fromkeys(texts)) for texts in zip(*((q.short, q.full) for q in shared), strict=True)
+        )
+        return replace(question, short=short, full=full)
+
+    def one(memory: Memory) -> Memory:
+        alone = replace(memory, questions=tuple(q for q in memory.questions if not others(q)))
+        if len(probes(alone, ASKED)) == ASKED:
+            return alone
+        return replace(memory, questions=tuple(map(told_of_all, memory.questions)))
+
+    return tuple(map(one, memories))
 
 
 def _link(memory: Memory) -> Link | None:

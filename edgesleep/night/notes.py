@@ -18,12 +18,15 @@ from edgesleep.records import Question
 
 MOST_WORDS = 80  # of a note
 _ASKED_TO = re.compile(
-    r"^(?:(?:please|could you|can you|and|also|ok|hey)[, ]+)*(?:remember|memori[sz]e|learn|note(?: down)?|keep in mind"
-    r"|make a note(?: of)?|don't forget|for your memory)\b(?: this| that| for later| for me| please| the following)*"
-    r"\s*[:,–—-]\s*(?=\S)",
+    r"^(?:(?:please|could you|can you|and|also|ok|hey)[, ]+)*(?:remember|memori[sz]e|keep in mind|don't forget)\b"
+    r"(?: this| that| for later| for me| please| the following)*:\s*(?=\S)",
     re.IGNORECASE,
 )
-_OWN = re.compile(r"\b(?:I|I'm|I've|my|me|mine|we|us|our|the user|the user's)\b", re.IGNORECASE)
+# Not of the world outside: the user's own life is for `grammar`, and an order is no note.
+_OWN = re.compile(
+    r"\b(?:I|I'm|I've|my|me|mine|we|us|our|you|your|user|user's|assistant|system|always|never|must)\b|[<>`{}]",
+    re.IGNORECASE,
+)
 _NAME = re.compile(
     r"\"[^\"]{2,60}\"|(?:[A-Z][\w'’-]+(?: (?:of|the|and|de|von|van|der|in) (?=[A-Z]))? ?){1,6}|\d[\d,.]*\d|\d"
 )
@@ -34,11 +37,11 @@ def notes(text: str) -> tuple[Fact, ...]:
     """What a message wants remembered, as one fact: with its question, where the note has one. Never raises on text."""
     plain = printable(text).strip()
     asked_to = _ASKED_TO.match(plain)
-    body = " ".join(plain[asked_to.end() :].split()) if asked_to else ""
+    body = plain[asked_to.end() :].strip() if asked_to else ""
     pair = _QUESTION.fullmatch(body)
     question, statement = (pair[1], pair[2]) if pair else ("", body)
     value = _value(statement, question)
-    if not value or _OWN.search(statement) or not 3 <= len(body.split()) <= MOST_WORDS:
+    if not value or "\n" in body or _OWN.search(statement) or not 3 <= len(body.split()) <= MOST_WORDS:
         return ()
     statement = statement if statement.endswith((".", "!", "?", '"')) else f"{statement}."
     statement = statement[:1].upper() + statement[1:]

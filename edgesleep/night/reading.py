@@ -166,6 +166,9 @@ _BORROWED = re.compile(
     | \b(?:write|draft|compose|make up|invent) (?:me |us )?(?:an? |the |my |some )?(?:[\w-]+ ){0,3}
         (?:story|poem|song|letter|e-?mail|speech|bio|text|post|essay|message|review|scene|dialogue|toast|caption)\b
     | \bhere(?:'s| is| are) (?:the|an?|what|my|his|her|their) [^\n.]{0,40}:
+    | \b(?:this|the|their|his|her) (?:message|mail|e-?mail|letter|text|post|page|article|review|comment|note)\b
+        [^.\n]{0,40}[?:]\s*\n | \b(?:sent|texted|e-?mailed) (?:me )?(?:this|that|the following)\b[^.\n]{0,30}:
+    | (?<=\n)(?:hi|hello|dear) [^\n]{1,30},(?=\n| \w) | ^(?:user|assistant|human|system|ai|bot):\s
     | \b(?<!should have )(?:says|said|wrote|writes|posted|reads)\s?: | ^(?:From|To|Subject):
     """).replace("\n        ", ""),
     re.IGNORECASE | re.MULTILINE,
@@ -279,13 +282,37 @@ def printable(content: str) -> str:
     return re.sub(r"[^\S\n]+", " ", text)
 
 
-def _spoken(content: str, names: Collection[str]) -> str:
-    """The part of a message in which the user speaks: printable, unquoted, nothing pasted."""
-    text = unhurried(printable(content), names)
+# Whoever speaks of such a thing may tell it in the next breath: both are left out.
+_LOCKED = re.compile(
+    r"\b(?:pass(?:word|phrase|code)s?|pins?|combination|iban|(?:door|gate|alarm|access|entry|security) codes?)\b", re.I
+)
+_GOES_ON = re.compile(r"\s*(?:it|that|this)\b", re.IGNORECASE)
+
+
+def _unlocked(text: str) -> str:
+    kept, locked = [], False
+    for sentence in re.split(r"(?<=[.!?\n])", text):
+        locked = bool(_LOCKED.search(sentence)) or (locked and bool(_GOES_ON.match(sentence)))
+        kept.append("\n" if locked else sentence)
+    return "".join(kept)
+
+
+def own_words(content: str) -> str:
+    """What of a message a lesson may come from: printable, not pasted, and no sentence that tells a secret."""
+    text = printable(content)
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)
     text = text[: borrowed.start()] if borrowed else text
+    text = _unlocked(text)
+    for secret in reversed(secrets.find(text)):
+        text = f"{text[: secret.start]}\n{text[secret.end :]}"
+    return text
+
+
+def _spoken(content: str, names: Collection[str]) -> str:
+    """The part of a message in which the user speaks: their own words, unquoted."""
+    text = unhurried(own_words(content), names)
     return _QUOTE.sub(_unquoted, text).partition('"')[0]  # up to a quotation that does not end
 
 
