@@ -24,7 +24,7 @@ from edgesleep.night.parties import Cast
 from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, questions, statement, yours
-from edgesleep.night.reading import Parser, Word, read, statements
+from edgesleep.night.reading import Parser, Word, read, spoken_text
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
 
@@ -41,7 +41,7 @@ def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
     found: dict[str, Fact] = {}
     before: Sequence[Word] = ()
     spoken = list(read(text, nlp, cast.names))
-    own = " ".join(statements(text))
+    own = spoken_text(text)
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
         drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, own)]

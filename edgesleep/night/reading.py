@@ -265,10 +265,14 @@ def sentences(text: str, names: Collection[str] = (), dictionary: Collection[str
         before = whole if asked else before
 
 
+def spoken_text(text: str) -> str:
+    """The user's own words in a message, questions too, without what they quote."""
+    return _spoken(text, ()).replace(_OPEN, '"').replace(_CLOSE, '"')
+
+
 def statements(text: str) -> Iterator[str]:
     """The sentences of a message in which the user speaks, whole, but for questions."""
-    spoken = _spoken(text, ()).replace(_OPEN, '"').replace(_CLOSE, '"')
-    start = 0
+    spoken, start = spoken_text(text), 0
     for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
         whole, start = spoken[start:end].strip(), end
         if whole and not whole.rstrip(" )'").endswith("?") and not secrets.find(whole):
