@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgesleep.night.clauses import Clause, naming
-from edgesleep.night.lexicon import BEASTS, KIN, NATION, NUMBERS, TIMES, words
+from edgesleep.night.lexicon import BEASTS, KIN, NATION, NUMBERS, TIMES, capital, words
 from edgesleep.night.parties import Cast, Party, name_run, owned_by
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.reading import Word
@@ -55,10 +55,10 @@ def _myself(sentence: Sequence[Word]) -> Iterator[Clause]:
         return
     names = spoken[2:]
     plain = all(word.text.isalpha() and not word.text.isupper() for word in names)
-    capital = all(word.is_name and not NATION.fullmatch(word.text) for word in names)
-    if plain and (capital or (len(names) == 1 and not names[0].known)):
+    is_capital = all(word.is_name and not NATION.fullmatch(word.text) for word in names)
+    if plain and (is_capital or (len(names) == 1 and not names[0].known)):
         name = " ".join(word.text for word in names)
-        yield naming(Party("I", "i"), name[:1].upper() + name[1:])
+        yield naming(Party("I", "i"), capital(name))
 
 
 def _short_name(sentence: Sequence[Word], before: Sequence[Word]) -> Iterator[Clause]:
@@ -68,7 +68,7 @@ def _short_name(sentence: Sequence[Word], before: Sequence[Word]) -> Iterator[Cl
         return
     said = [word for word in root.having("dobj", "oprd", "ccomp") if not word.children]
     if any(who.lower in _EVERYONE for who in root.having("nsubj")) and said and (said[0].is_name or not said[0].known):
-        yield naming(Party("I", "i"), said[0].text[:1].upper() + said[0].text[1:])
+        yield naming(Party("I", "i"), capital(said[0].text))
 
 
 def _pointed_out(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Iterator[Clause]:

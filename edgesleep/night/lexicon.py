@@ -1,7 +1,7 @@
 """Lexicon: the words that decide what a clause says, by group.
 
-Owns the word lists of those that read messages, and nothing else that runs. Must stay true: lower case, and lemmas
-unless said otherwise; a word stands in a list because a message showed that it has to.
+Owns the word lists of those that read messages, and the spelling helpers they share. Must stay true: lower case, and
+lemmas unless said otherwise; a word stands in a list because a message showed that it has to.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ def words(text: str) -> list[str]:
 def any_word(listed: Iterable[str]) -> str:
     """A list as a regular expression."""
     return "|".join(sorted(listed))
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning, the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 PEOPLE = words("""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import fold, probes, right
 from edgesleep.records import Memory, Question
 
@@ -87,5 +88,5 @@ def _renamed(question: Question, memory: Memory, link: Link) -> Question | None:
         if subject and not right(f"{link.whom} {link.name}", memory.value):
             pattern = re.compile(rf"(?<![\w']){re.escape(known)}(?!\w)", re.IGNORECASE)
             text, ask, wonder = (pattern.sub(other, part) for part in (question.text, question.ask, question.wonder))
-            return replace(question, text=text[:1].upper() + text[1:], ask=ask, wonder=wonder)
+            return replace(question, text=capital(text), ask=ask, wonder=wonder)
     return None

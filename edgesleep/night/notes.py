@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.questions import Fact
 from edgesleep.night.reading import printable
@@ -44,7 +45,7 @@ def notes(text: str) -> tuple[Fact, ...]:
     if not value or "\n" in body or _OWN.search(statement) or not 3 <= len(body.split()) <= MOST_WORDS:
         return ()
     statement = statement if statement.endswith((".", "!", "?", '"')) else f"{statement}."
-    statement = statement[:1].upper() + statement[1:]
+    statement = capital(statement)
     asked = tuple(_questions(question, statement, value))
     if not asked:
         return ()
@@ -71,7 +72,7 @@ def _questions(question: str, statement: str, value: str) -> Iterator[Question]:
     for verb, told in (("ask you to remember", "asked you to remember"), ("tell you", "told you")):
         if subject and not right(subject, value):
             ask, wonder = f"what did I {verb} about {subject}?", f"what I {told} about {subject}"
-            yield Question(ask[:1].upper() + ask[1:], statement, statement, ask, wonder)
+            yield Question(capital(ask), statement, statement, ask, wonder)
 
 
 def _subject(statement: str) -> str:

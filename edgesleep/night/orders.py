@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from edgesleep.night.lexicon import NUMBERS, VAGUE_WORDS
+from edgesleep.night.lexicon import NUMBERS, VAGUE_WORDS, capital
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import MOST, Fact, framed
 from edgesleep.night.reading import Parser, any_of, statements
@@ -39,7 +39,7 @@ class Order:
 
     @property
     def told(self) -> str:
-        return _capital(f"{self.when}, I want you {self.to} {self.body}.".removeprefix(", "))
+        return capital(f"{self.when}, I want you {self.to} {self.body}.".removeprefix(", "))
 
     @property
     def tail(self) -> str:
@@ -188,7 +188,7 @@ def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
     message, full = f" {fold(text)} ", turned(order.told)
     parts: list[Fact] = []
     for gap, wh in _gaps(order, nlp):
-        wordings = framed(_with_gap(order, gap, wh), gap, _capital(turned(gap)) + ".", full)
+        wordings = framed(_with_gap(order, gap, wh), gap, capital(turned(gap)) + ".", full)
         if wordings and f" {fold(gap)} " in message and len(parts) < 2:
             key = f"you|{order.marker}|{fold(order.when)}|{fold(_without(order.body, gap))}"
             parts.append(Fact(full, order.told, gap, key, "procedure", wordings))
@@ -200,14 +200,14 @@ def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
     if not value or (parts and not order.when):
         return  # what "should you always do?" is more than this one thing
     key = f"you|{fold(order.when)}" if order.when else f"you|{order.marker}|{fold(order.body)}"
-    wordings = framed(_whole(order), value, _capital(turned(order.body)) + ".", full)
+    wordings = framed(_whole(order), value, capital(turned(order.body)) + ".", full)
     if wordings:
         yield Fact(full, order.told, value, key, "procedure", wordings)
 
 
 def _asked_whole(fact: Fact, order: Order) -> Fact:
     """A fact that is asked for its gap, and for the whole order, which the gap is a part of."""
-    whole = framed(_whole(order), fact.value, _capital(turned(order.body)) + ".", fact.statement)
+    whole = framed(_whole(order), fact.value, capital(turned(order.body)) + ".", fact.statement)
     return replace(fact, questions=fact.questions[: MOST // 2] + whole[: MOST // 2])
 
 
@@ -273,8 +273,4 @@ def turned(text: str) -> str:
         if word.lower() == "you":
             other = "I" if len(found) > 1 and found[-2].lower() in _BEFORE_SUBJECT else "me"
         found.append(other)
-    return _capital("".join(found)) if text[:1].isupper() else "".join(found)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return capital("".join(found)) if text[:1].isupper() else "".join(found)

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 
+from edgesleep.night.lexicon import capital
 from edgesleep.records import Memory, Message, Probe, Question, View
 
 # {ask} "where do I live?"   {wonder} "where I live"   {fact} "you live in Skelwick"   {full} "You live in Skelwick."
@@ -229,10 +230,6 @@ def _put(frame: str, memory: Memory, question: Question) -> str:
 
     def part(match: re.Match[str]) -> str:
         text = parts[match[1].lower()]
-        return _capital(text) if match[1][0].isupper() else text
+        return capital(text) if match[1][0].isupper() else text
 
-    return re.sub(r'([.!?]")\.$', r"\1", _capital(re.sub(r"\{(\w+)\}", part, frame)))  # a quotation ends by itself
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return re.sub(r'([.!?]")\.$', r"\1", capital(re.sub(r"\{(\w+)\}", part, frame)))  # a quotation ends by itself

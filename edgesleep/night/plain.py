@@ -23,6 +23,7 @@ from edgesleep.night.lexicon import (
     NUMBERS,
     VAGUE_WORDS,
     any_word,
+    capital,
 )
 
 # Typed in a hurry: the parser knows these words only with their apostrophes.
@@ -141,7 +142,7 @@ def unhurried(text: str, names: Collection[str] = ()) -> str:
         text = pattern.sub(form, text)
     if names:
         small = "|".join(re.escape(name.lower()) for name in names)
-        text = re.sub(rf"(?<![\w'])(?:{small})(?![\w-])", lambda found: found[0][:1].upper() + found[0][1:], text)
+        text = re.sub(rf"(?<![\w'])(?:{small})(?![\w-])", lambda found: capital(found[0]), text)
     return _CALENDAR.sub(lambda found: found[0].capitalize(), text)
 
 
@@ -152,7 +153,7 @@ def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Itera
     sentence = _ONE_WHO.sub(lambda found: f"{found[1]} {_base(found[2])}", sentence)
     if (aged := _AGE.match(sentence)) and _has_years(aged[1], is_name):
         sentence = _years_old(aged) + sentence[aged.end() :]
-    sentence = _SMALL_NAME.sub(lambda found: (found[1] or "") + _capital(found[2] or found[0]), sentence)
+    sentence = _SMALL_NAME.sub(lambda found: (found[1] or "") + capital(found[2] or found[0]), sentence)
     sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
@@ -184,12 +185,8 @@ def _unfolded(sentence: str) -> tuple[str, list[str]]:
     return sentence, more
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _town(found: re.Match[str]) -> str:
-    return found[0] if found[2] in NO_TOWNS | KIN else found[1] + _capital(found[2])
+    return found[0] if found[2] in NO_TOWNS | KIN else found[1] + capital(found[2])
 
 
 def _base(verb: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from edgesleep.night.clauses import Clause
-from edgesleep.night.lexicon import COLOURS, DAYS, UNITS
+from edgesleep.night.lexicon import COLOURS, DAYS, UNITS, capital
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
@@ -177,7 +177,7 @@ def yours(text: str) -> str:
     for pattern, form in _TURNS:
         turned = re.sub(pattern, form, turned)
     turned = re.sub(rf"\b(?:{'|'.join(_YOURS)})\b", lambda match: _YOURS[match[0]], turned)
-    return _capital(turned) if text[:1].isupper() else turned
+    return capital(turned) if text[:1].isupper() else turned
 
 
 _TURNS = ((r"\bI am\b", "you are"), (r"\bI was\b", "you were"), (r"\bI'm\b", "you are"))
@@ -288,12 +288,12 @@ def framed(told: Iterable[tuple[str, str]], value: str, short: str, full: str) -
     pairs = list(dict.fromkeys(pair for pair in told if _is_sound(pair, value)))
     found: dict[str, Question] = {}
     for ask, wonder in pairs:
-        found.setdefault(ask, Question(_capital(ask), short, full, ask, wonder))
+        found.setdefault(ask, Question(capital(ask), short, full, ask, wonder))
     plain = [pair for pair in pairs if "I told you" not in pair[1]]
     for number, frame in enumerate(_FRAMES):
         if plain and len(found) < MOST:
             ask, wonder = plain[number % len(plain)]
-            text = _capital(frame.format(ask=ask, wonder=wonder))
+            text = capital(frame.format(ask=ask, wonder=wonder))
             found.setdefault(text, Question(text, short, full, ask, wonder))
     return tuple(found.values())[:MOST] if len(found) >= WANTED else ()
 
@@ -365,9 +365,5 @@ def _joined(*parts: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = _capital(text.strip())
+    text = capital(text.strip())
     return text if text.endswith((".", "!", "?")) else text + "."
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

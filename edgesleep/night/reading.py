@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 from edgesleep import secrets
+from edgesleep.night.lexicon import capital
 from edgesleep.night.plain import plainer, unhurried
 
 MAX_CHARS = 20_000  # a longer message is a pasted document more often than something told
@@ -260,8 +261,8 @@ def sentences(text: str, names: Collection[str] = (), dictionary: Collection[str
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
-            for plain in plainer(bare[:1].upper() + bare[1:], previous, is_name) if not secrets.find(bare) else ():
-                yield plain[:1].upper() + plain[1:] + " ."  # apart, so that no name takes it in
+            for plain in plainer(capital(bare), previous, is_name) if not secrets.find(bare) else ():
+                yield capital(plain) + " ."  # apart, so that no name takes it in
         before = whole if asked else before
 
 

@@ -27,6 +27,7 @@ from edgesleep.night.lexicon import (
     UNITS,
     VAGUE_WORDS,
     any_word,
+    capital,
     words,
 )
 from edgesleep.night.parts import lowered, spoken_run
@@ -396,12 +397,12 @@ def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Questio
     rest = _joined(inner)
     if not inner or len(rest.split()) < 2 or len(rest.split()) + 4 > LONGEST or right(rest, span.value):
         return
-    short = yours(_capital(span.value)) + "."
+    short = yours(capital(span.value)) + "."
     ways = (("did I say", "I said"), ("did I tell you", "I told you"))
     for verb, told in ways[:1] if inner[0].is_finite else ways:  # not "what did I tell you is sore?"
         ask, wonder = f"{span.wh} {verb} {rest}?", f"{span.wh} {told} {rest}"
         for text in (ask, f"Do you remember {wonder}?", f"Can you tell me {wonder}?"):
-            yield Question(_capital(text), short, full, ask, wonder)
+            yield Question(capital(text), short, full, ask, wonder)
 
 
 _BREAKS = {",", ";", "—", ":", ".", "so", "which", "because", "although", "(", ")"}
@@ -450,14 +451,10 @@ def _about(chunks: Sequence[str], value: str, full: str) -> Iterator[Question]:
                 (f"what did I tell you about {chunk}?", f"what I told you about {chunk}"),
                 (f"what do you know about {chunk}?", f"what you know about {chunk}"),
             ):
-                yield Question(_capital(ask), full, full, ask, wonder)
+                yield Question(capital(ask), full, full, ask, wonder)
 
 
 def _joined(inner: Sequence[Word]) -> str:
     text = re.sub(r" ,", ",", " ".join("".join(w.text + w.space for w in inner).split())).strip(" ,;")
     keeps = bool(inner) and (inner[0].is_name or inner[0].lower == "i")
     return text if keeps else text[:1].lower() + text[1:]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

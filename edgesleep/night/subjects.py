@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgesleep.night.clauses import Clause
-from edgesleep.night.lexicon import DEFINITE
+from edgesleep.night.lexicon import DEFINITE, capital
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.questions import Fact, framed, yours
@@ -48,7 +48,7 @@ def _who_is(party: Party, name: str) -> Iterator[Fact]:
         (f"what is {name} to me?", f"what {name} is to me"),
         (f"who did I say {name} is?", f"who I said {name} is"),
     ]
-    wordings = framed(pairs, value, yours(noun[:1].upper() + noun[1:] + "."), yours(told))
+    wordings = framed(pairs, value, yours(capital(noun) + "."), yours(told))
     if wordings:
         yield Fact(yours(told), told, value, f"{name.lower()}|is", "relation", wordings)
 
@@ -67,6 +67,6 @@ def _who_does(clause: Clause, kind: str) -> Iterator[Fact]:
         (f"who is it that {does}?", f"who it is that {does}"),
         (f"who did I say {does}?", f"who I said {does}"),
     ]
-    wordings = framed(pairs, value, yours(who[:1].upper() + who[1:] + "."), yours(told))
+    wordings = framed(pairs, value, yours(capital(who) + "."), yours(told))
     if wordings:
         yield Fact(yours(told), told, value, f"who|{does.lower()}", kind, wordings)

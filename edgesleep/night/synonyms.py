@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
 
-from edgesleep.night.lexicon import BEASTS, DAYS, KIN, MONTHS, any_word
+from edgesleep.night.lexicon import BEASTS, DAYS, KIN, MONTHS, any_word, capital
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.questions import Fact
 from edgesleep.night.thesaurus import CARS, CATS, DOGS, KIN_SAME, KINDS, NO_KIN, THINGS_SAME, TURNS
@@ -72,7 +72,7 @@ def widened(fact: Fact) -> Fact:
     rounds = chain.from_iterable(zip_longest(kind, turned, same))
     fresh = [pair for pair in dict.fromkeys(rounds) if pair and _is_sound(pair, fact.value, own)]
     model = fact.questions[0]
-    more = [Question(ask[:1].upper() + ask[1:], model.short, model.full, ask, wonder) for ask, wonder in fresh[:MORE]]
+    more = [Question(capital(ask), model.short, model.full, ask, wonder) for ask, wonder in fresh[:MORE]]
     return replace(fact, questions=(*fact.questions[:FIRST], *more, *fact.questions[FIRST:]))
 
 
