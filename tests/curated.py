@@ -1,9 +1,19 @@
-"""What the tests share that need memories: those that curation finds in plain messages."""
+"""What the tests of reading share: the parser, and the facts and memories that plain messages give."""
 
 from __future__ import annotations
 
 from edgesleep.night.curate import memories
+from edgesleep.night.grammar import facts
+from edgesleep.night.questions import Fact
+from edgesleep.night.reading import load
 from edgesleep.records import Memory, Turn
+
+NLP = load()
+
+
+def found(text: str) -> tuple[Fact, ...]:
+    """The facts of one message by itself."""
+    return facts(text, NLP)
 
 
 def told(*messages: str) -> tuple[Memory, ...]:

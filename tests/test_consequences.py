@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from curated import found
 
-from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.phrases import right
-from edgesleep.night.reading import Parser, load
-
-try:
-    NLP: Parser | None = load()
-except ImportError:
-    NLP = None
-
-pytestmark = pytest.mark.skipif(NLP is None, reason="no English model for spaCy is installed")
-
-
-def found(text: str) -> tuple[Fact, ...]:
-    assert NLP is not None
-    return facts(text, NLP)
 
 
 def asked(text: str) -> dict[str, str]:

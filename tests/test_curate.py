@@ -19,7 +19,7 @@ from edgesleep.night import curate as module
 from edgesleep.night.curate import HELD_OUT, curate, memories
 from edgesleep.night.dates import absolute
 from edgesleep.night.phrases import fold, probes, right
-from edgesleep.night.reading import MAX_CHARS
+from edgesleep.night.reading import MAX_CHARS, load
 from edgesleep.records import Memory, Turn, digest
 
 
@@ -432,4 +432,10 @@ def test_megabytes_are_bounded_work(text: str) -> None:
 
 
 def test_the_parser_is_loaded_once() -> None:
-    assert module._parser() is module._parser()
+    assert load() is load()
+
+
+def test_a_reader_that_takes_too_long_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOWEST", 0.0)
+    with pytest.raises(EdgesleepError, match="not read within"):
+        curate([turn("My sister is called Ottilie.")])

@@ -5,25 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from curated import NLP, found
 from untold import UNTOLD
 
 from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import HELD, right
-from edgesleep.night.reading import Parser, load
-
-try:
-    NLP: Parser | None = load()
-except ImportError:
-    NLP = None
-
-pytestmark = pytest.mark.skipif(NLP is None, reason="no English model for spaCy is installed")
-
-
-def found(text: str) -> tuple[Fact, ...]:
-    assert NLP is not None
-    return facts(text, NLP)
-
 
 # A turn, then the facts that must be among those found: "statement | value".
 TOLD = [
@@ -535,7 +522,6 @@ def test_an_order_is_kept_once_and_asked_for_in_part_and_whole() -> None:
 
 
 def test_who_was_introduced_in_one_message_is_known_in_the_next() -> None:
-    assert NLP is not None
     cast = Cast()
     facts("My daughter Ottilie starts school soon.", NLP, cast)
     assert "Your daughter is six years old." in {fact.statement for fact in facts("ottilie's six", NLP, cast)}

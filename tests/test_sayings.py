@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from curated import NLP
 from test_grammar import wrong_with
 
 from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.phrases import right
-from edgesleep.night.reading import Parser, load
 from edgesleep.night.sayings import LONGEST, World, sayings
-
-try:
-    NLP: Parser | None = load()
-except ImportError:
-    NLP = None
-
-pytestmark = pytest.mark.skipif(NLP is None, reason="no English model for spaCy is installed")
 
 
 def said(*messages: str) -> tuple[Fact, ...]:
     """The sayings of the last message, after those before it."""
-    assert NLP is not None
     world, found = World(), ()
     for message in messages:
         found = sayings(message, NLP, facts(message, NLP), world)

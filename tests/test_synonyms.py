@@ -5,24 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from curated import NLP, found
 
-from edgesleep.night.grammar import Fact, facts
+from edgesleep.night.grammar import Fact
 from edgesleep.night.phrases import HELD, right
-from edgesleep.night.reading import Parser, load
 from edgesleep.night.synonyms import FIRST, MORE, widened
 from edgesleep.night.thesaurus import KIN_SAME, KINDS, THINGS_SAME, TURNS
-
-try:
-    NLP: Parser | None = load()
-except ImportError:
-    NLP = None
-
-pytestmark = pytest.mark.skipif(NLP is None, reason="no English model for spaCy is installed")
-
-
-def found(text: str) -> tuple[Fact, ...]:
-    assert NLP is not None
-    return facts(text, NLP)
 
 
 def asked(text: str) -> set[str]:

@@ -14,8 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
-from typing import Any
 
 import msgspec
 
@@ -38,15 +36,22 @@ def curate(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, 
     spoken = [replace(turn, content=_encodable(turn.content)) for turn in turns if turn.teaches]
     if not spoken:
         return ()
-    child = subprocess.run(
-        # Not by -m, which would look for modules in the working folder first.
-        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
-        input=msgspec.json.encode((spoken, introductions(held))),
-        capture_output=True,
-        timeout=SLOWEST * (1 + len(spoken) / 100),
-        start_new_session=True,  # so that Ctrl-C reaches the night alone, which stops between stages
-        check=False,
-    )
+    limit = SLOWEST * (1 + len(spoken) / 100)
+    try:
+        child = subprocess.run(
+            # Not by -m, which would look for modules in the working folder first.
+            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
+            input=msgspec.json.encode((spoken, introductions(held))),
+            capture_output=True,
+            timeout=limit,
+            start_new_session=True,  # so that Ctrl-C reaches the night alone, which stops between stages
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EdgesleepError(
+            f"The day's messages were not read within {limit / 60:.0f} minutes.",
+            "Is the machine busy with something else? Run the night again later; nothing was changed.",
+        ) from error
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or ["the reader was stopped"]
         raise EdgesleepError(
@@ -84,11 +89,11 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
     from edgesleep.night.grammar import facts
     from edgesleep.night.notes import notes
     from edgesleep.night.parties import Cast
-    from edgesleep.night.reading import own_words
+    from edgesleep.night.reading import load, own_words
     from edgesleep.night.sayings import World, sayings
     from edgesleep.night.synonyms import widened
 
-    parser, cast, world = _parser(), Cast(), World()
+    parser, cast, world = load(), Cast(), World()
     for introduction in known:
         facts(introduction, parser, cast)
     for turn in turns:
@@ -113,13 +118,6 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
             )
             if len(probes(memory, HELD_OUT)) == HELD_OUT:
                 yield memory
-
-
-@cache
-def _parser() -> Any:
-    from edgesleep.night.reading import load
-
-    return load()
 
 
 def main() -> None:

