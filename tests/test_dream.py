@@ -14,6 +14,7 @@ from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.night import phrases, untold
 from edgesleep.night.dream import FREQUENT, _starts, anchors, dream
+from edgesleep.night.lexicon import capital
 from edgesleep.records import Memory, Message, Question, Row
 
 SETTINGS = DreamSettings(views=24, probes=3, untold=5, anchors=7, anchor_tokens=24)
@@ -31,7 +32,7 @@ def memory(number: int, whom: str, value: str, *asks: str) -> Memory:
     told = f"{whom} {value}."
     full = told.replace("My", "Your").replace("I ", "You ")
     asked = [ask.split("|") for ask in asks]
-    questions = tuple(Question(phrases._capital(ask), f"{value}.", full, ask, wonder) for ask, wonder in asked)
+    questions = tuple(Question(capital(ask), f"{value}.", full, ask, wonder) for ask, wonder in asked)
     return Memory(f"{number:012x}", "fact", whom, full, told, value, questions, (number,), "2026-03-02T03:00:00Z")
 
 
