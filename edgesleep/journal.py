@@ -37,7 +37,7 @@ SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "sys
 
 _APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
 _WAIT_SECONDS = 30.0
-_PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "at")  # of a memory
+_PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "held_out", "at")  # of a memory
 
 MIGRATIONS = Migrations("edgesleep")
 
@@ -85,6 +85,12 @@ def m002_keep_memories_with_their_questions(db: Database) -> None:
             memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
             PRIMARY KEY (memory, turn)) WITHOUT ROWID;
     """)
+
+
+@MIGRATIONS()
+def m003_note_the_wording_held_out(db: Database) -> None:
+    # A memory from before holds none out: which one it was is not known.
+    db.execute("ALTER TABLE memories ADD COLUMN held_out TEXT NOT NULL DEFAULT ''")
 
 
 @dataclass(frozen=True)

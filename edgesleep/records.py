@@ -65,7 +65,8 @@ class Memory:
 
     `statement` is in the assistant's mouth ("Your dog is called Miso."), `told` in the user's; `value` is the span an
     answer has to contain. Of two memories with the same `relation` ("my dog|name") only the newer one holds;
-    `instead_of` is the value of the older one, where there was one.
+    `instead_of` is the value of the older one, where there was one. `held_out` is the `ask` of the one question that no
+    night trains on; it is chosen once, so that later nights can measure by it too.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Memory:
     turn_ids: tuple[int, ...]
     at: str
     instead_of: str = ""
+    held_out: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
+from curated import told
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_tiny
@@ -15,6 +16,7 @@ from edgesleep.engine import Engine
 from edgesleep.night import phrases, untold
 from edgesleep.night.dream import FREQUENT, _starts, anchors, dream
 from edgesleep.night.lexicon import capital
+from edgesleep.night.phrases import holding_out
 from edgesleep.records import Memory, Message, Question, Row
 
 SETTINGS = DreamSettings(views=24, probes=3, untold=5, anchors=7, anchor_tokens=24)
@@ -33,7 +35,9 @@ def memory(number: int, whom: str, value: str, *asks: str) -> Memory:
     full = told.replace("My", "Your").replace("I ", "You ")
     asked = [ask.split("|") for ask in asks]
     questions = tuple(Question(capital(ask), f"{value}.", full, ask, wonder) for ask, wonder in asked)
-    return Memory(f"{number:012x}", "fact", whom, full, told, value, questions, (number,), "2026-03-02T03:00:00Z")
+    return holding_out(
+        Memory(f"{number:012x}", "fact", whom, full, told, value, questions, (number,), "2026-03-02T03:00:00Z")
+    )
 
 
 def named(number: int, whom: str, value: str) -> Memory:
@@ -90,6 +94,21 @@ def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
     # The search itself finds what is there: a trained question lies within its lesson.
     question = phrases.views(memories()[0], 1, 0)[0].prompt[0].content
     assert any(contains(row.tokens, engine.tokenize(question)) for row in dreams.lessons)
+
+
+def test_what_a_night_held_out_no_later_night_learns(engine: Engine) -> None:
+    """Also when a name becomes known by which the same is asked, or another memory that shares a question."""
+    early = told("My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.")
+    late = told(
+        "My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.", "My brother is called Casimir.",
+        "My sister is called Ottilie.", "I have a cat.",
+    )  # fmt: skip
+    settings = DreamSettings(views=200, probes=9, untold=0)
+    before, after = (dream(day, engine, settings, seed) for seed, day in enumerate((early, late)))
+    texts = [engine.text(row.tokens).casefold() for row in after.lessons]
+    assert any("casimir live" in text for text in texts), "the name is used"
+    for probe in before.probes:
+        assert not [text for text in texts if probe.question.casefold() in text], probe.question
 
 
 def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engine) -> None:

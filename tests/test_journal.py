@@ -30,6 +30,7 @@ MEMORY = Memory(
     (Question("Where do I live?", "In Bergen.", "You live in Bergen.", "where do I live?", "where I live"),),
     (1, 2),
     "2026-03-01T20:00:00.000+00:00",
+    held_out="what is my home town?",
 )
 REPORT = NightReport(night=1, status="promoted", reason="", generation=1, model="model.gguf", recall_after=0.75)
 
@@ -301,9 +302,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
     broken = Migrations("edgesleep")
     broken()(module.m001_lay_the_tables)
     broken()(module.m002_keep_memories_with_their_questions)
+    broken()(module.m003_note_the_wording_held_out)
 
     @broken()
-    def m003_half_done(db: Database) -> None:
+    def m004_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")
@@ -394,11 +396,12 @@ def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch)
     newer = Migrations("edgesleep")
     newer()(module.m001_lay_the_tables)
     newer()(module.m002_keep_memories_with_their_questions)
-    newer(name="m003_from_the_future")(lambda db: None)
+    newer()(module.m003_note_the_wording_held_out)
+    newer(name="m004_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)
         Journal.open(home).close()
-    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m003_from_the_future\)"):
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m004_from_the_future\)"):
         Journal.open(home)
 
 

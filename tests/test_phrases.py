@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edgesleep.night import phrases
 from edgesleep.night.curate import memories
-from edgesleep.night.phrases import ENOUGH, HELD, SCHEDULE, article, fold, probes, right, views, wordings
+from edgesleep.night.phrases import ENOUGH, HELD, SCHEDULE, article, fold, holding_out, probes, right, views, wordings
 from edgesleep.records import Memory, Question, Turn, View
 
 SAID = [
@@ -47,7 +47,8 @@ def made(value: str, *asks: str, full: str = "", instead_of: str = "") -> Memory
     pairs = [ask.split("|") for ask in asks or ASKS]
     asked = tuple(question(ask, wonder, f"{value}.", full) for ask, wonder in pairs)
     told = full.replace("Your", "My").replace("You", "I")
-    return Memory("0123456789ab", "relation", "my sister|name", full, told, value, asked, (1,), "", instead_of)
+    memory = Memory("0123456789ab", "relation", "my sister|name", full, told, value, asked, (1,), "", instead_of)
+    return holding_out(memory)
 
 
 ASKS = (

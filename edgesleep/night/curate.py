@@ -18,7 +18,7 @@ from datetime import datetime
 import msgspec
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.phrases import fold, probes
+from edgesleep.night.phrases import fold, holding_out, probes
 from edgesleep.records import Memory, Turn, digest
 
 SLOWEST = 600.0  # seconds for the first hundred messages, whose reading takes a few
@@ -116,7 +116,7 @@ def _told(turns: Sequence[Turn], known: Sequence[str]) -> Iterator[Memory]:
                 (turn.id,),
                 turn.at,
             )
-            if len(probes(memory, HELD_OUT)) == HELD_OUT:
+            if len(probes(memory := holding_out(memory), HELD_OUT)) == HELD_OUT:
                 yield memory
 
 

@@ -11,6 +11,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import cycle
 
 from edgesleep.night.lexicon import capital
@@ -129,13 +130,20 @@ def wordings(memory: Memory) -> list[Question]:
     return list({question.ask: question for question in memory.questions}.values())
 
 
-def _split(memory: Memory) -> tuple[list[Question], list[Question]]:
-    """Wordings to train on, and the one that is held out where there are enough."""
+def holding_out(memory: Memory) -> Memory:
+    """The memory with one of its wordings held out for good, where it has enough of them."""
     asked = _asking(memory, wordings(memory))
     if len(asked) < ENOUGH:
-        return wordings(memory), []
+        return memory
     out = asked[1 + int(memory.id, 16) % (len(asked) - 1)]  # the first is the plainest, and has to be learned
-    return [question for question in wordings(memory) if not _alike(question, out)], [out]
+    return replace(memory, held_out=out.ask)
+
+
+def _split(memory: Memory) -> tuple[list[Question], list[Question]]:
+    """Wordings to train on, and the one that is held out, if any."""
+    asked = wordings(memory)
+    out = [question for question in asked if question.ask == memory.held_out]
+    return [question for question in asked if not any(_alike(question, held) for held in out)], out
 
 
 def _asking(memory: Memory, questions: Sequence[Question]) -> list[Question]:
