@@ -40,7 +40,7 @@ def rows(count: int, seed: int, memory: str = "m") -> tuple[Row, ...]:
 
 def plan(*, passes: int = 4, minutes: float = 1000.0, lessons: int = 12, settings: TrainSettings = TRAIN) -> Plan:
     """Twelve lessons, five a step: three steps a pass."""
-    return Plan(rows(lessons, 1), rows(6, 2, ""), settings, passes, minutes, SEED)
+    return Plan(lambda number: rows(lessons, 1), rows(6, 2, ""), settings, passes, minutes, SEED)
 
 
 def start(base: Path, settings: TrainSettings = TRAIN) -> tuple[Network, Adapter]:
@@ -168,7 +168,7 @@ def test_the_rate_gives_way_to_drift_that_runs_away(base: Path) -> None:
 def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
     """One model moves at a third of the rate that another needs: each finds its own peak, and keeps it."""
     moved, free = begun(base, passes=40), begun(base, passes=40)
-    steps = moved.plan.steps
+    steps = 40 * moved._steps
     assert train.WARM_UP * steps > 6
     rates = []
     for moved.step in range(steps):
@@ -184,7 +184,7 @@ def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
 def test_the_rate_does_not_jump_where_time_ends_the_warm_up(base: Path) -> None:
     """Of 40 minutes one is spent in each step: the warm-up ends after four, whatever its share of all steps."""
     run = begun(base, passes=400)
-    assert train.WARM_UP * run.plan.steps > 100
+    assert train.WARM_UP * 400 * run._steps > 100
     rates = []
     for run.step in range(8):
         run.seconds = 60.0 * run.step * run.plan.minutes / 40
@@ -345,6 +345,44 @@ def test_a_flipped_bit_in_a_checkpoint_is_noticed(base: Path, tmp_path: Path) ->
             assert run.step == 2 and place != len(whole) // 2
 
 
+def test_each_pass_has_lessons_of_its_own(base: Path, tmp_path: Path) -> None:
+    """Asked for by number, again in a run that goes on, and after the caller heard of the pass before."""
+    heard: list[str] = []
+
+    def lessons(number: int) -> tuple[Row, ...]:
+        heard.append(f"lessons {number}")
+        return rows(12 - 5 * (number == 1), number)
+
+    def passed(count: int) -> bool:
+        heard.append(f"passed {count}")
+        return False
+
+    wanted, told = replace(plan(passes=3), lessons=lessons), []
+    training, adapter = ran(base, wanted, tmp_path / "whole", Watch(passed=passed))
+    assert heard[2:] == ["lessons 0", "passed 1", "lessons 1", "passed 2", "lessons 2"]
+    assert training.steps == 3 + 2 + 3
+    for steps in (1, 4, 5):
+        ran(base, wanted, tmp_path / "c", Watch(told.append, lambda limit=steps: bool(told) and told[-1].step >= limit))
+    heard.clear()
+    _, again = ran(base, wanted, tmp_path / "c", Watch(passed=passed))
+    assert heard[2:] == ["passed 2", "lessons 2"], "it stopped between two passes"
+    assert flat(again) == flat(adapter)
+
+
+def test_where_it_is_enough_one_more_pass_is_the_last(base: Path, tmp_path: Path) -> None:
+    """In which the rate falls, as it would have in the last one that was planned; also after a stop between the two."""
+    enough = Watch(passed=lambda count: count == 2)
+    training, adapter = ran(base, plan(passes=9), tmp_path / "whole", enough)
+    assert (training.steps, training.stopped) == (9, "finished")
+    rates = [report.rate for report in training.history]
+    assert rates[-1] < 0.5 * max(rates)
+    assert training.history[-1].steps == 9
+    told: list[StepReport] = []
+    ran(base, plan(passes=9), tmp_path / "c", replace(enough, report=told.append, should_stop=lambda: len(told) >= 6))
+    _, again = ran(base, plan(passes=9), tmp_path / "c", enough)
+    assert flat(again) == flat(adapter)
+
+
 def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tuple[Training, Adapter]) -> None:
     ran(base, plan(), tmp_path / "c")
     training, adapter = ran(base, plan(), tmp_path / "c")
@@ -356,14 +394,15 @@ def test_a_finished_run_goes_on_to_nothing(base: Path, tmp_path: Path, whole: tu
 def test_time_stops_a_run_and_counts_over_resumptions(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A clock that gives a minute to each step, each checkpoint and the preparing of each process.
+    """A clock that gives a minute to each step, each checkpoint, each pass's beginning and each process's.
 
-    Of four and a half, the first process uses one, two steps and a checkpoint; the second one and two more steps.
+    Of six and a half, the first process uses two and two steps; the second one, a step, with which a pass ends, two to
+    write that down and begin another, and a step.
     """
     clock = tick(60.0)
     monkeypatch.setattr(train.time, "monotonic", clock)
     done: list[StepReport] = []
-    wanted = plan(minutes=4.5)
+    wanted = plan(minutes=6.5)
     first, _ = ran(base, wanted, tmp_path / "c", Watch(done.append, lambda: len(done) >= 2))
     assert (first.steps, first.stopped, first.seconds) == (2, "asked", 120.0)
     second, _ = ran(base, wanted, tmp_path / "c")
@@ -392,7 +431,7 @@ def test_no_time_at_all_trains_nothing(base: Path, tmp_path: Path) -> None:
 
 def test_nothing_to_learn_or_to_stay_on_is_an_error(base: Path, tmp_path: Path) -> None:
     network, adapter = start(base)
-    for broken in (replace(plan(), lessons=()), replace(plan(), anchors=())):
+    for broken in (replace(plan(), lessons=lambda number: ()), replace(plan(), anchors=())):
         with pytest.raises(EdgesleepError, match="no lessons or no anchors") as caught:
             train.train(network, adapter, broken, tmp_path / "c", Watch())
         assert caught.value.hint

@@ -352,7 +352,7 @@ class Night:
                 "Give the night more with --minutes; what is done already is kept.",
             )
         plan = train.Plan(
-            lessons=load(Dreams, dreams).lessons,
+            lessons=lambda number: load(Dreams, dreams).lessons,
             anchors=load(tuple[Row, ...], anchors),
             settings=settings,
             passes=night.passes,

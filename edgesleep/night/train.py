@@ -32,6 +32,7 @@ from edgesleep.records import Row, StepReport, Training, whole_file
 T = TypeVar("T")
 
 WARM_UP = 0.1  # share of the run in which the rate rises
+COOL_DOWN = 0.6  # share of the run in which it falls
 LAST_RATE = 0.1  # share of the peak rate at the end
 STAY_RANGE = (0.5, 32.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
@@ -47,31 +48,35 @@ _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError
 )  # fmt: skip
-_COUNTERS = ("step", "tokens", "seconds", "stay", "peak", "pace", "drift", "loss")
+_COUNTERS = ("step", "first", "rounds", "turn", "tokens", "seconds", "stay", "peak", "pace", "drift", "loss")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run learns, and its limits. `minutes` counts training time over all resumptions."""
+    """What one run learns, and its limits. `minutes` counts training time over all resumptions.
 
-    lessons: tuple[Row, ...]
+    `lessons` gives those of a pass by its number, from 0; asked again, the same.
+    """
+
+    lessons: Callable[[int], Sequence[Row]]
     anchors: tuple[Row, ...]
     settings: TrainSettings
     passes: int
     minutes: float
     seed: int
 
-    @property
-    def steps(self) -> int:
-        return self.passes * math.ceil(len(self.lessons) / self.settings.lessons_per_step)
-
 
 @dataclass(frozen=True)
 class Watch:
-    """What the caller hears and says while training runs."""
+    """What the caller hears and says while training runs.
+
+    `passed` hears how many passes are done after each but the last, also when a run goes on; where it says so, one
+    more pass is the last.
+    """
 
     report: Callable[[StepReport], None] = lambda report: None
     should_stop: Callable[[], bool] = lambda: False
+    passed: Callable[[int], bool] = lambda passes: False
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, wa
     Goes on from `checkpoint` where it exists. Raises EdgesleepError when there
     is nothing to learn or a loss is no longer a number.
     """
-    if not plan.lessons or not plan.anchors:
+    if not plan.lessons(0) or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
     began = time.monotonic()
     anchors = anchor_tasks(network, plan.anchors, plan.settings.top_tokens)
@@ -133,7 +138,11 @@ class Run:
     def __init__(self, network: Trainable, adapter: Adapter, plan: Plan, anchors: list[Task]) -> None:
         self.network, self.adapter, self.plan, self.anchors = network, adapter, plan, anchors
         self.moments = {key: (np.zeros_like(factor), np.zeros_like(factor)) for key, factor in self._named()}
+        self.lessons = plan.lessons(0)  # of this pass
         self.step = 0
+        self.first = 0  # step at which this pass began
+        self.rounds = 0  # passes done
+        self.turn = 0  # place of this pass in the plan: further on than `rounds` where passes were spared
         self.tokens = 0
         self.seconds = 0.0  # in steps
         self.aside = 0.0  # since this process began: preparing, and writing checkpoints
@@ -146,7 +155,11 @@ class Run:
     def go(self, checkpoint: Path, watch: Watch) -> Training:
         stopped = "finished"
         history: list[StepReport] = []
-        while self.step < self.plan.steps:
+        if self.step > self.first:
+            self.lessons = self.plan.lessons(self.rounds)
+        while self.turn < self.plan.passes:
+            if self.step == self.first:
+                self._begin_pass(watch)
             if self.seconds >= self._limit():
                 stopped = "time"
                 break
@@ -157,9 +170,10 @@ class Run:
             began = time.monotonic()
             rate = self._advance()
             self.seconds += time.monotonic() - began
+            last = self.step == self.first + self._steps
             report = StepReport(
                 self.step,
-                self.plan.steps,
+                self.first + (self.plan.passes - self.turn) * self._steps,
                 self.loss,
                 self.drift,
                 rate,
@@ -169,9 +183,24 @@ class Run:
             )
             history.append(report)
             watch.report(report)
-            if self.step % self.plan.settings.checkpoint_every == 0:
+            if last:
+                self.rounds, self.turn, self.first = self.rounds + 1, self.turn + 1, self.step
+            if last or self.step % self.plan.settings.checkpoint_every == 0:
                 self.save(checkpoint)
         return Training(self.step, stopped, self.tokens, self.seconds, self.loss, self.drift, tuple(history))
+
+    @property
+    def _steps(self) -> int:
+        """Steps of this pass."""
+        return math.ceil(len(self.lessons) / self.plan.settings.lessons_per_step)
+
+    def _begin_pass(self, watch: Watch) -> None:
+        """Hear whether this is to be the last, and what it is about; a run that goes on from here hears it again."""
+        began = time.monotonic()
+        if self.rounds and watch.passed(self.rounds):
+            self.turn = self.plan.passes - 1
+        self.lessons = self.plan.lessons(self.rounds)
+        self.aside += time.monotonic() - began
 
     def _advance(self) -> float:
         """One optimiser step; the rate that it used."""
@@ -228,34 +257,34 @@ class Run:
         self.pace = _within(PACE_RANGE, self.pace * (SLOWER if spent > TOO_FAST else FASTER))
 
     def _done(self) -> float:
-        """Share of the run that is over, in steps or in the time allowed, whichever is further on."""
-        return min(1.0, max(self.step / self.plan.steps, self.seconds / max(self._limit(), 1e-9)))
+        """Share of the run that is over, in passes or in the time allowed, whichever is further on."""
+        passes = self.turn + (self.step - self.first) / self._steps
+        return min(1.0, max(passes / self.plan.passes, self.seconds / max(self._limit(), 1e-9)))
 
     def _limit(self) -> float:
         """Seconds that all steps may take: what the plan gives, less what went aside."""
         return 60 * self.plan.minutes - self.aside
 
     def _rate(self) -> float:
-        """Warm-up, up to what drift allows, then a cosine to a tenth."""
+        """Warm-up, up to what drift allows, then level, and at the end half a cosine to a tenth."""
         done = self._done()
         rate = self.plan.settings.rate * self.pace
         if done < WARM_UP:
             return rate * min(self.peak, self._rise())
-        cosine = 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        cosine = 0.5 * (1 + math.cos(math.pi * max(0.0, 1 - (1 - done) / COOL_DOWN)))
         return rate * self.peak * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
     def _rise(self) -> float:
         """Share of the highest rate in this step of the warm-up; from one step to the next even where time is short."""
-        step = 1 / self.plan.steps
+        step = 1 / (self.plan.passes * self._steps)
         return min(1.0, (self._done() + step) / (WARM_UP + step))
 
     def _draw(self) -> list[Row]:
         """This step's lessons: every pass is a permutation of its own, so a resumed run draws the same."""
         size = self.plan.settings.lessons_per_step
-        per_pass = math.ceil(len(self.plan.lessons) / size)
-        order = np.random.default_rng([self.plan.seed, self.step // per_pass]).permutation(len(self.plan.lessons))
-        first = self.step % per_pass * size
-        return [self.plan.lessons[i] for i in order[first : first + size]]
+        order = np.random.default_rng([self.plan.seed, self.rounds]).permutation(len(self.lessons))
+        start = (self.step - self.first) * size
+        return [self.lessons[i] for i in order[start : start + size]]
 
     def _draw_anchors(self) -> list[Task]:
         random = np.random.default_rng([self.plan.seed, self.step, 1])
