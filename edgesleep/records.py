@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 ROLES = ("system", "user", "assistant", "tool")
 SOURCES = ("user", "assistant", "tool", "web", "import")
+STATES = ("new", "learned", "weak", "replaced")  # of a memory
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Memory:
     `statement` is in the assistant's mouth ("Your dog is called Miso."), `told` in the user's; `value` is the span an
     answer has to contain. Of two memories with the same `relation` ("my dog|name") only the newer one holds;
     `instead_of` is the value of the older one, where there was one. `held_out` is the `ask` of the one question that no
-    night trains on; it is chosen once, so that later nights can measure by it too.
+    night trains on; it is chosen once, so that later nights can measure by it too. One that its owner `pinned` is rehearsed
+    as fully as a new one, and holds whatever is said later.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Memory:
     at: str
     instead_of: str = ""
     held_out: str = ""
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,13 @@ class View:
 
 @dataclass(frozen=True)
 class Probe:
-    """A held-out wording: asked of the finished file, never trained on."""
+    """A held-out wording: asked of the finished file, never trained on. Its answer takes `hops` memories."""
 
     id: str
     memory_id: str
     question: str
     gold: str
+    hops: int = 1
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from curated import told
 
-from edgesleep.night.links import ASKED, linked, told_apart
+from edgesleep.night.lexicon import capital
+from edgesleep.night.links import ASKED, linked, told_apart, two_hops
 from edgesleep.night.phrases import fold, probes, right
 from edgesleep.records import Memory, Question
 
@@ -44,6 +45,16 @@ def test_without_a_name_or_about_someone_else_nothing_is_added() -> None:
     assert not any(asked("My brother lives in Maribor.", "I drive a Lada Niva.").values())
     added = asked("My dentist is called Dr Pellworm.", "My boat is called Marigold.")
     assert not any("dentist" in fold(text) for text in added["Your boat is called Marigold."])
+
+
+def test_the_wording_held_out_is_asked_by_the_other_name_and_never_taught_so() -> None:
+    memories = told("My brother is called Casimir.", "My brother lives in Maribor.", "I drive a Lada Niva.")
+    held = {memory.id: memory for memory in memories}
+    hops = two_hops(memories)
+    assert [(probe.gold, probe.hops) for probe in hops] == [("Maribor", 2)]
+    assert fold(hops[0].question) == fold(held[hops[0].memory_id].held_out.replace("my brother", "Casimir"))
+    for memory in linked(memories):
+        assert not [q for q in memory.questions if hops[0].question in (q.text, capital(q.ask))]
 
 
 def test_the_answers_and_all_else_stay() -> None:

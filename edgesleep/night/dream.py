@@ -39,6 +39,7 @@ def dream(
     ]
     views += untold.lessons(memories, settings.untold, seed)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
+    probes += links.two_hops(memories)
     held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
     return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import fold, probes, right
-from edgesleep.records import Memory, Question
+from edgesleep.records import Memory, Probe, Question
 
 _NAMING = re.compile(r"(?:My|Our) (?P<whom>[\w' -]+?) (?:is called|is) (?P<name>[A-Z][\w' .-]*)\.")
 
@@ -30,9 +30,22 @@ class Link:
 
 
 def linked(memories: Sequence[Memory]) -> tuple[Memory, ...]:
-    """The memories, each with further questions that call its subject by the other of its names."""
+    """The memories, each with further questions that call its subject by the other of its names.
+
+    The wording that is held out is so by either name.
+    """
     links = [link for memory in memories if (link := _link(memory))]
     return tuple(_with(memory, links) for memory in memories)
+
+
+def two_hops(memories: Sequence[Memory]) -> tuple[Probe, ...]:
+    """The wordings held out, by the other name: no lesson has them, nor any other night's."""
+    links = [link for memory in memories if (link := _link(memory))]
+    return tuple(
+        Probe(f"{memory.id}-linked", memory.id, question.text, memory.value, hops=2)
+        for memory in memories
+        for question in _by_other_names(memory, links, held_out=True)[:1]
+    )
 
 
 def told_apart(memories: Sequence[Memory]) -> tuple[Memory, ...]:
@@ -74,10 +87,15 @@ def _link(memory: Memory) -> Link | None:
 
 
 def _with(memory: Memory, links: Sequence[Link]) -> Memory:
-    more = [again for link in links for question in memory.questions if (again := _renamed(question, memory, link))]
+    return replace(memory, questions=(*memory.questions, *_by_other_names(memory, links, held_out=False)))
+
+
+def _by_other_names(memory: Memory, links: Sequence[Link], *, held_out: bool) -> list[Question]:
+    """The wordings that are trained, or the one held out, each by the subject's other name, where it is not there."""
+    chosen = [question for question in memory.questions if (question.ask == memory.held_out) == held_out]
+    more = [again for link in links for question in chosen if (again := _renamed(question, memory, link))]
     asked = {question.text for question in memory.questions}
-    fresh = {question.text: question for question in more if question.text not in asked}
-    return replace(memory, questions=(*memory.questions, *fresh.values()))
+    return list({question.text: question for question in more if question.text not in asked}.values())
 
 
 def _renamed(question: Question, memory: Memory, link: Link) -> Question | None:
