@@ -1,7 +1,8 @@
 """Secrets: what in a text must not be learned, and what of that may not even be written down.
 
 Owns the kinds of secrets and how each is recognised: formats of providers by detect-secrets, checksums by stdnum,
-and by words what someone tells in a chat. Leaves to the caller what becomes of a find. Must stay true: what is not
+and by words what someone tells in a chat; and that one which its owner approved is withheld no more. Leaves to the
+caller what becomes of a find. Must stay true: what is not
 `storable` is unmistakable by its form alone, since `redact` takes it out of the user's own words for good; nothing
 here asks the network, so no plugin's `verify` is called, only its patterns are.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from itertools import chain
@@ -35,6 +38,33 @@ def find(text: str) -> tuple[Secret, ...]:
     storable = ((kind, span, True) for kind, spans in _STORABLE for span in spans(text))
     found = (Secret(kind, *span, flag) for kind, span, flag in chain(unstorable, storable))
     return tuple(sorted(found, key=lambda secret: (secret.start, secret.end)))
+
+
+_APPROVED = ContextVar("_APPROVED", default=False)
+MENTIONED = "mentioned"  # the kind of a sentence that speaks of a secret and may tell it
+
+
+@contextmanager
+def approved() -> Iterator[None]:
+    """Within it nothing is withheld: what is read there was approved by its owner."""
+    token = _APPROVED.set(True)
+    try:
+        yield
+    finally:
+        _APPROVED.reset(token)
+
+
+def withheld(text: str) -> tuple[Secret, ...]:
+    """What a reader has to leave out of a text, in order and apart: secrets, and whole sentences that speak of one."""
+    found: list[Secret] = []
+    hits = [] if _APPROVED.get() else [*_mentions(text), *find(text)]
+    for hit in sorted(hits, key=lambda secret: (secret.start, secret.end)):
+        if found and hit.start < found[-1].end:
+            last = found.pop()
+            kind = hit.kind if last.kind == MENTIONED else last.kind
+            hit = replace(last, kind=kind, end=max(last.end, hit.end), storable=last.storable and hit.storable)
+        found.append(hit)
+    return tuple(found)
 
 
 def redact(text: str) -> str:
@@ -205,6 +235,28 @@ _TOLD = re.compile(
 
 def _told(text: str) -> Iterator[Span]:
     return (found.span() for found in _SENTENCE.finditer(text) if _TOLD.search(found[0]))
+
+
+# Whoever speaks of such a thing may tell it in the next breath: both are left out.
+_LOCKED = re.compile(
+    r"\b(?:pass(?:word|phrase|code)s?|pins?|combination|iban|(?:door|gate|alarm|access|entry|security) codes?)\b", re.I
+)
+_PIECE = re.compile(r"[^.!?\n]*(?:[.!?\n]|\Z)")
+_GOES_ON = re.compile(r"\s*(?:it|that|this)\b", re.IGNORECASE)
+
+
+def _mentions(text: str) -> Iterator[Secret]:
+    """Sentences that speak of a secret, each with those that go on about it."""
+    last: Secret | None = None
+    for piece in _PIECE.finditer(text):
+        if last and _GOES_ON.match(piece[0]) and not _LOCKED.search(piece[0]):
+            last = replace(last, end=piece.end())
+            continue
+        if last:
+            yield last
+        last = Secret(MENTIONED, *piece.span(), True) if _LOCKED.search(piece[0]) else None
+    if last:
+        yield last
 
 
 _STORABLE = (

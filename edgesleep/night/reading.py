@@ -262,7 +262,7 @@ def sentences(text: str, names: Collection[str] = (), dictionary: Collection[str
                 break  # and what follows from it
             bare = re.sub(r"^((?:my|her|his) (?:\w+ )?name)'s ", r"\1 is ", bare, flags=re.IGNORECASE)
             bare = re.sub(r"\s[-–]\s", " — ", bare)  # which the parser takes for a minus
-            for plain in plainer(capital(bare), previous, is_name) if not secrets.find(bare) else ():
+            for plain in plainer(capital(bare), previous, is_name) if not secrets.withheld(bare) else ():
                 yield capital(plain) + " ."  # apart, so that no name takes it in
         before = whole if asked else before
 
@@ -277,7 +277,7 @@ def statements(text: str) -> Iterator[str]:
     spoken, start = spoken_text(text), 0
     for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
         whole, start = spoken[start:end].strip(), end
-        if whole and not whole.rstrip(" )'").endswith("?") and not secrets.find(whole):
+        if whole and not whole.rstrip(" )'").endswith("?") and not secrets.withheld(whole):
             yield whole
 
 
@@ -288,30 +288,19 @@ def printable(content: str) -> str:
     return re.sub(r"[^\S\n]+", " ", text)
 
 
-# Whoever speaks of such a thing may tell it in the next breath: both are left out.
-_LOCKED = re.compile(
-    r"\b(?:pass(?:word|phrase|code)s?|pins?|combination|iban|(?:door|gate|alarm|access|entry|security) codes?)\b", re.I
-)
-_GOES_ON = re.compile(r"\s*(?:it|that|this)\b", re.IGNORECASE)
-
-
-def _unlocked(text: str) -> str:
-    kept, locked = [], False
-    for sentence in re.split(r"(?<=[.!?\n])", text):
-        locked = bool(_LOCKED.search(sentence)) or (locked and bool(_GOES_ON.match(sentence)))
-        kept.append("\n" if locked else sentence)
-    return "".join(kept)
-
-
-def own_words(content: str) -> str:
-    """What of a message a lesson may come from: printable, not pasted, and no sentence that tells a secret."""
+def voice(content: str) -> str:
+    """What of a message its sender says: printable, and not pasted. Secrets are in it still."""
     text = printable(content)
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)
-    text = text[: borrowed.start()] if borrowed else text
-    text = _unlocked(text)
-    for secret in reversed(secrets.find(text)):
+    return text[: borrowed.start()] if borrowed else text
+
+
+def own_words(content: str) -> str:
+    """What of a message a lesson may come from: its sender's own words, and no sentence that tells a secret."""
+    text = voice(content)
+    for secret in reversed(secrets.withheld(text)):
         text = f"{text[: secret.start]}\n{text[secret.end :]}"
     return text
 
