@@ -337,7 +337,7 @@ def status(home: Path, as_json: bool) -> None:
 
     Example: edgesleep status --json
     """
-    from edgesleep.journal import STATES, Journal
+    from edgesleep.journal import Journal
     from edgesleep.store import Store
 
     store = Store(home)
@@ -345,7 +345,7 @@ def status(home: Path, as_json: bool) -> None:
     model = store.model_path(generation)
     with Journal.open(home) as journal:
         turns, read = journal.turns(), journal.curated_through()
-        memories = {state: len(journal.memories(state)) for state in STATES}
+        memories = {state: len(journal.memories(state)) for state in records.STATES}
         nights, unfinished = journal.nights(), journal.open_night()
     waiting = sum(turn.id > read for turn in turns)
     last = nights[-1] if nights else None

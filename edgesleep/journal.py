@@ -27,12 +27,11 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import ROLES, SOURCES, Generation, Memory, NightReport, Turn, digest, plain
+from edgesleep.records import ROLES, SOURCES, STATES, Generation, Memory, NightReport, Turn, digest, plain
 from edgesleep.secrets import redact
 
 FILE = "journal.db"
 MAX_TURN_BYTES = 1 << 20
-STATES = ("new", "learned", "weak", "replaced")
 SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "system": "import"}
 
 _APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
@@ -91,6 +90,18 @@ def m002_keep_memories_with_their_questions(db: Database) -> None:
 def m003_note_the_wording_held_out(db: Database) -> None:
     # A memory from before holds none out: which one it was is not known.
     db.execute("ALTER TABLE memories ADD COLUMN held_out TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS()
+def m004_note_what_the_owner_decided(db: Database) -> None:
+    # Of a forgotten memory its id stays, a hash of relation and value, so that it is not found again.
+    db.executescript("""
+        ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE forgotten (memory TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE approved (
+            turn INTEGER NOT NULL REFERENCES turns(id), sha256 TEXT NOT NULL,
+            memory TEXT NOT NULL REFERENCES memories(id), PRIMARY KEY (turn, sha256, memory)) WITHOUT ROWID;
+    """)
 
 
 @dataclass(frozen=True)
@@ -203,26 +214,28 @@ class Journal:
 
         A memory that is there already keeps its state, and gains the turns in which it was said again and their time.
         """
-        new = 0
         with self._writing():
-            for memory in memories:
-                values = [getattr(memory, column) for column in _PLAIN_COLUMNS]
-                new += self._db.execute(
-                    f"INSERT OR IGNORE INTO memories ({', '.join(_PLAIN_COLUMNS)}, questions) "
-                    f"VALUES ({'?, ' * len(_PLAIN_COLUMNS)}?)",
-                    [*values, msgspec.json.encode(memory.questions).decode()],
-                ).rowcount
-                self._db.execute(
-                    "UPDATE memories SET at = max(at, ?), instead_of = ? WHERE id = ?",
-                    [memory.at, memory.instead_of, memory.id],
-                )
-                for turn in memory.turn_ids:
-                    self._db.execute("INSERT OR IGNORE INTO memory_turns VALUES (?, ?)", [memory.id, turn])
+            new = sum(self._remember(memory) for memory in memories)
             self._db.execute(
                 "INSERT INTO watermarks VALUES ('curated', ?) "
                 "ON CONFLICT (name) DO UPDATE SET turn = max(turn, excluded.turn)",
                 [through],
             )
+        return new
+
+    def _remember(self, memory: Memory) -> int:
+        new = self._db.execute(
+            f"INSERT OR IGNORE INTO memories ({', '.join(_PLAIN_COLUMNS)}, questions) "
+            f"VALUES ({'?, ' * len(_PLAIN_COLUMNS)}?)",
+            [
+                *(getattr(memory, column) for column in _PLAIN_COLUMNS),
+                msgspec.json.encode(memory.questions).decode(),
+            ],
+        ).rowcount
+        values = [memory.at, memory.instead_of, memory.id]
+        self._db.execute("UPDATE memories SET at = max(at, ?), instead_of = ? WHERE id = ?", values)
+        for turn in memory.turn_ids:
+            self._db.execute("INSERT OR IGNORE INTO memory_turns VALUES (?, ?)", [memory.id, turn])
         return new
 
     def curated_through(self) -> int:
@@ -233,17 +246,28 @@ class Journal:
     def memories(self, state: str | None = None) -> list[Memory]:
         """Memories in the order they were stored; `state` (one of STATES) narrows them."""
         rows = self._rows(
-            f"SELECT {', '.join(_PLAIN_COLUMNS)}, questions, (SELECT json_group_array(turn) FROM "
+            f"SELECT {', '.join(_PLAIN_COLUMNS)}, pinned, questions, (SELECT json_group_array(turn) FROM "
             "(SELECT turn FROM memory_turns WHERE memory = memories.id ORDER BY turn)) AS turn_ids "
             "FROM memories WHERE ?1 IS NULL OR state = ?1 ORDER BY memories.rowid",
             state if state is None else _one_of("state", state, STATES),
         )
         return [
             msgspec.convert(
-                {**row, "questions": json.loads(row["questions"]), "turn_ids": json.loads(row["turn_ids"])}, Memory
+                {
+                    **row,
+                    "questions": json.loads(row["questions"]),
+                    "turn_ids": json.loads(row["turn_ids"]),
+                    "pinned": bool(row["pinned"]),
+                },
+                Memory,
             )
             for row in rows
         ]
+
+    def standing(self) -> dict[str, tuple[str, int | None]]:
+        """The state of every memory by id, and the generation that brought it there."""
+        rows = self._rows("SELECT id, state, generation FROM memories")
+        return {row["id"]: (row["state"], row["generation"]) for row in rows}
 
     def mark(self, memory_ids: Iterable[str], state: str, generation: int | None = None) -> None:
         """Set the state of memories, and the generation that brought them there (None: no generation did)."""
@@ -253,6 +277,61 @@ class Journal:
                 values = [state, generation, memory_id]
                 if not self._db.execute("UPDATE memories SET state = ?, generation = ? WHERE id = ?", values).rowcount:
                     raise EdgesleepError(f"The journal holds no memory {memory_id!r}.", "Was it forgotten meanwhile?")
+
+    # -- what the owner decided --------------------------------------------------------------------------------------
+
+    def adopt(
+        self, memories: Sequence[Memory], replaced: Iterable[str] = (), said: Turn | None = None, secret: str = ""
+    ) -> None:
+        """Let `memories` hold from now on, even such as were forgotten, and those with the ids `replaced` no more.
+
+        A turn `said` is logged as the one that tells them; a `secret` (its hash) is approved in the turn they have.
+        """
+        with self._writing():
+            if said:
+                turn = self._insert(said)
+                memories = [replace(memory, turn_ids=(turn.id,), at=turn.at) for memory in memories]
+            for old in replaced:
+                self._db.execute(
+                    "UPDATE memories SET state = 'replaced', generation = NULL, pinned = 0 WHERE id = ?", [old]
+                )
+            for memory in memories:
+                self._remember(memory)
+                self._db.execute("UPDATE memories SET pinned = ? WHERE id = ?", [memory.pinned, memory.id])
+                self._db.execute("UPDATE memories SET state = 'new' WHERE id = ? AND state = 'replaced'", [memory.id])
+                self._db.execute("DELETE FROM forgotten WHERE memory = ?", [memory.id])
+                if secret:
+                    values = [memory.turn_ids[0], secret, memory.id]
+                    self._db.execute("INSERT OR IGNORE INTO approved VALUES (?, ?, ?)", values)
+
+    def approved(self) -> dict[tuple[int, str], list[str]]:
+        """Ids of the memories that were approved, by the turn and the hash of the sentence that tells a secret."""
+        found: dict[tuple[int, str], list[str]] = {}
+        for row in self._rows("SELECT turn, sha256, memory FROM approved"):
+            found.setdefault((row["turn"], row["sha256"]), []).append(row["memory"])
+        return found
+
+    def pin(self, memory_id: str, on: bool) -> None:
+        """Have a memory rehearsed as fully as a new one every night, and hold; or no longer."""
+        with self._writing():
+            self._db.execute("UPDATE memories SET pinned = ? WHERE id = ?", [on, memory_id])
+
+    def forget(self, memory_ids: Sequence[str]) -> None:
+        """Take memories out for good; their ids stay, so that no night finds them again. Turns are as they were."""
+        with self._writing():
+            for gone in memory_ids:
+                self._db.execute(
+                    "UPDATE memories SET instead_of = '' "
+                    "WHERE lower(instead_of) = (SELECT lower(value) FROM memories WHERE id = ?)",
+                    [gone],
+                )
+                for table, column in (("memory_turns", "memory"), ("approved", "memory"), ("memories", "id")):
+                    self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", [gone])
+                self._db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [gone, _now()])
+
+    def forgotten(self) -> frozenset[str]:
+        """Ids of the memories that were forgotten."""
+        return frozenset(row["memory"] for row in self._rows("SELECT memory FROM forgotten"))
 
     # -- nights and generations ----------------------------------------------------------------------------------
 

@@ -67,8 +67,8 @@ class Memory:
     `statement` is in the assistant's mouth ("Your dog is called Miso."), `told` in the user's; `value` is the span an
     answer has to contain. Of two memories with the same `relation` ("my dog|name") only the newer one holds;
     `instead_of` is the value of the older one, where there was one. `held_out` is the `ask` of the one question that no
-    night trains on; it is chosen once, so that later nights can measure by it too. One that its owner `pinned` is rehearsed
-    as fully as a new one, and holds whatever is said later.
+    night trains on; it is chosen once, so that later nights can measure by it too. One that its owner `pinned` is
+    rehearsed as fully as a new one, and holds whatever is said later.
     """
 
     id: str

@@ -214,6 +214,48 @@ def test_marking_is_all_or_none_and_knows_its_states(journal: Journal) -> None:
     assert journal.memories("new") == [MEMORY]
 
 
+# -- what the owner decided ------------------------------------------------------------------------------------------
+
+
+def test_what_is_forgotten_leaves_its_id_alone(home: Path) -> None:
+    with Journal.open(home) as journal:
+        journal.log_many([Entry("user", "a"), Entry("user", "b")])
+        after = replace(MEMORY, id="m2", value="Oslo", statement="You live in Oslo.", questions=(), instead_of="Bergen")
+        journal.remember([MEMORY, replace(after, told="", held_out="")], through=2)
+        journal.forget(["m1"])
+        assert [(memory.id, memory.instead_of) for memory in journal.memories()] == [("m2", "")]
+        assert journal.forgotten() == {"m1"} and len(journal.turns()) == 2
+    assert not [file.name for file in home.iterdir() if b"Bergen" in file.read_bytes()], "not even in a free page"
+    with Journal.open(home) as journal:
+        journal.adopt([MEMORY])
+        assert journal.forgotten() == frozenset(), "its owner told it again"
+        assert journal.standing() == {"m2": ("new", None), "m1": ("new", None)}
+
+
+def test_what_is_adopted_takes_the_place_of_another(journal: Journal) -> None:
+    journal.log_many([Entry("user", "a"), Entry("user", "b")])
+    journal.remember([MEMORY], through=2)
+    journal.mark(["m1"], "learned", 1)
+    journal.pin("m1", True)
+    assert journal.memories() == [replace(MEMORY, pinned=True)]
+    new = replace(MEMORY, id="m2", turn_ids=(0,), pinned=True)
+    journal.adopt([new], ["m1"], checked(Entry("user", "I live in Oslo.", at="2026-03-02T20:00:00Z")))
+    assert journal.turns(after=2)[0].content == "I live in Oslo."
+    kept = replace(new, turn_ids=(3,), at="2026-03-02T20:00:00.000+00:00")
+    assert (journal.memories("replaced"), journal.memories("new")) == ([MEMORY], [kept])
+    journal.adopt([MEMORY], ["m2"], secret="hash")
+    assert journal.standing() == {"m1": ("new", None), "m2": ("replaced", None)}
+    assert journal.approved() == {(1, "hash"): ["m1"]}
+    journal.forget(["m1"])
+    assert journal.approved() == {}
+
+
+def test_adopting_is_all_or_nothing(journal: Journal) -> None:
+    with pytest.raises(EdgesleepError, match="FOREIGN KEY"):
+        journal.adopt([MEMORY], said=None)
+    assert journal.memories() == []
+
+
 # -- nights ----------------------------------------------------------------------------------------------------------
 
 
@@ -303,9 +345,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
     broken()(module.m001_lay_the_tables)
     broken()(module.m002_keep_memories_with_their_questions)
     broken()(module.m003_note_the_wording_held_out)
+    broken()(module.m004_note_what_the_owner_decided)
 
     @broken()
-    def m004_half_done(db: Database) -> None:
+    def m005_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")
@@ -397,11 +440,12 @@ def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch)
     newer()(module.m001_lay_the_tables)
     newer()(module.m002_keep_memories_with_their_questions)
     newer()(module.m003_note_the_wording_held_out)
-    newer(name="m004_from_the_future")(lambda db: None)
+    newer()(module.m004_note_what_the_owner_decided)
+    newer(name="m005_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)
         Journal.open(home).close()
-    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m004_from_the_future\)"):
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m005_from_the_future\)"):
         Journal.open(home)
 
 

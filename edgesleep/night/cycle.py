@@ -86,7 +86,7 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         number = journal.open_night()
-        lessons = _left_over(home, number) or gather(journal, force)
+        lessons = _left_over(home, number, journal) or gather(journal, force)
         if not lessons.memories:
             return _nothing(store)
         number = number or journal.begin_night()
@@ -104,7 +104,7 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
     store = Store.open(home)
     with Journal.open(home) as journal:
         number = journal.open_night()
-        lessons = _left_over(home, number) or gather(journal, force, commit=False)
+        lessons = _left_over(home, number, journal) or gather(journal, force, commit=False)
         if not lessons.memories:
             return _nothing(store)
         number = number or len(journal.nights()) + 1
@@ -128,7 +128,8 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     through = turns[-1].id if turns else journal.curated_through()
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
-    told = [(memory, latest.get(memory.relation)) for memory in curate(turns, list(latest.values()))]
+    found, forgotten = curate(turns, list(latest.values())), journal.forgotten()
+    told = [(memory, latest.get(memory.relation)) for memory in found if memory.id not in forgotten]
     fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
     said = {memory.relation: memory.id for memory in fresh}
     held = {state: _told_again(memories, fresh) for state, memories in held.items()}
@@ -147,8 +148,8 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
 
 
 def _outdated(memory: Memory, held: Memory | None) -> bool:
-    """Whether something else was said on the topic later: an old chat may be imported after a new one."""
-    return held is not None and held.id != memory.id and memory.at < held.at
+    """Whether something else holds: said later, as an old chat may be imported after a new one, or pinned."""
+    return held is not None and held.id != memory.id and (held.pinned or memory.at < held.at)
 
 
 def _standing_for(memory: Memory, held: Memory | None) -> Memory:
@@ -179,15 +180,20 @@ def _folder(home: Path, number: int) -> Path:
     return home / "nights" / f"{number:04d}"
 
 
-def _left_over(home: Path, number: int | None) -> Lessons | None:
-    """What an interrupted night was about: it is finished first, and newer turns wait for the next one."""
+def _left_over(home: Path, number: int | None, journal: Journal) -> Lessons | None:
+    """What an interrupted night was about: it is finished first, and newer turns wait for the next one.
+
+    Nothing where its owner has since forgotten or edited one of its memories: that is not to be learned any more.
+    """
     path = _folder(home, number) / LESSONS if number else None
     if path is None or not path.exists():
         return None
     try:
-        return load(Lessons, path)
+        lessons = load(Lessons, path)
     except EdgesleepError:
         return None  # of an older edgesleep: its turns are read again
+    held = {memory_id for memory_id, (state, _) in journal.standing().items() if state != REPLACED}
+    return lessons if held.issuperset(memory.id for memory in lessons.memories) else None
 
 
 def _nothing(store: Store) -> NightReport:

@@ -47,9 +47,10 @@ def dream(
 def _count(memory: Memory, linked: Memory, views: int, known: bool) -> int:
     """How many views: one more for each wording by another name, and half for what is known or stands as it was said.
 
-    What no rule reads is learned half as well for each view, and is oftener of no use.
+    What its owner pinned is never taken for known. What no rule reads is learned half as well for each view, and is
+    oftener of no use.
     """
-    wanted = views // 2 if known or memory.kind == "saying" else views
+    wanted = views // 2 if (known and not memory.pinned) or memory.kind == "saying" else views
     return wanted + len(phrases.wordings(linked)) - len(phrases.wordings(memory))
 
 
