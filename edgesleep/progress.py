@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from edgesleep.records import StepReport
+from edgesleep.records import PassScore, StepReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -38,6 +38,8 @@ class Progress(Protocol):
     def stage(self, name: str) -> None: ...
 
     def step(self, report: StepReport) -> None: ...
+
+    def passed(self, score: PassScore) -> None: ...
 
 
 @contextmanager
@@ -68,6 +70,9 @@ class Lines:
         if report.step % LINE_EVERY == 0 or report.step == report.steps:
             print(f"  {numbers(report)}", file=sys.stderr, flush=True)
 
+    def passed(self, score: PassScore) -> None:
+        print(f"  {looked(score)}", file=sys.stderr, flush=True)
+
 
 class Drawn:
     """One bar per stage; it pulses where a stage does not count its steps."""
@@ -83,6 +88,9 @@ class Drawn:
         shown = numbers(report)
         for task in self._bar.task_ids[-1:]:
             self._bar.update(task, total=report.steps, completed=report.step, numbers=shown)
+
+    def passed(self, score: PassScore) -> None:
+        self._bar.console.print(looked(score), highlight=False)
 
     def finish(self) -> None:
         """Stop the clock of the last stage."""
@@ -101,6 +109,12 @@ def numbers(report: StepReport) -> str:
         f"{report.step}/{report.steps} steps  {left // 60}:{left % 60:02d} left  "
         f"{report.tokens / seconds:,.0f} tokens/s  loss {report.loss:.3f}  drift {report.drift:.4f}"
     )
+
+
+def looked(score: PassScore) -> str:
+    """What a look between two passes found."""
+    hops = "" if score.two_hops is None else f", over two memories {score.two_hops:.2f}"
+    return f"After pass {score.passes}: recall {score.recall:.2f}{hops}, loss on plain text {score.drift:+.3f}"
 
 
 @contextmanager

@@ -136,6 +136,19 @@ class Dreams:
 
 
 @dataclass(frozen=True)
+class PassScore:
+    """What the merged file knew after so many passes: right shares of a sample of the probes, by hops, and drift.
+
+    `drift` is the rise of the mean loss on bundled plain text, in nats per token.
+    """
+
+    passes: int
+    recall: float
+    two_hops: float | None
+    drift: float
+
+
+@dataclass(frozen=True)
 class StepReport:
     """What a training step did. Losses in nats per token; `drift` is KL(base || student) on anchors."""
 
@@ -151,9 +164,10 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Training:
-    """How a training run ended. `stopped` is finished, time or asked."""
+    """How a training run ended. `stopped` is finished, time or asked; `passes` counts those begun."""
 
     steps: int
+    passes: int
     stopped: str
     tokens: int
     seconds: float
@@ -204,6 +218,7 @@ class Answer:
 class Score:
     """One model file on all probe sets. Losses are nats per token over the same text.
 
+    `recall` and `two_hops` are the right shares of the probes of one and of two hops; None where there are no such.
     `losses` has each token's, to 4 decimals; only the base's are kept.
     """
 
@@ -214,6 +229,7 @@ class Score:
     loss_median: float
     tokens: int
     losses: tuple[float, ...] = ()
+    two_hops: float | None = None
 
 
 @dataclass(frozen=True)
@@ -266,7 +282,7 @@ class NightReport:
 
     `status` is promoted, rejected, skipped, interrupted or planned (dry run).
     Recalls are shares of held-out wordings; drifts are nats per token;
-    `peak_rss` is bytes.
+    `peak_rss` is bytes. `passes` has a sample's after each pass, and all after the last.
     """
 
     night: int
@@ -278,6 +294,7 @@ class NightReport:
     memories_trained: int = 0
     recall_before: float | None = None
     recall_after: float | None = None
+    passes: tuple[PassScore, ...] = ()
     drift_mean: float | None = None
     drift_median: float | None = None
     tokens: int = 0

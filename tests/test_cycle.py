@@ -131,7 +131,7 @@ def test_a_night_that_passes_is_promoted(ready: Path, base: Path) -> None:
 def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
     sleep(ready)
     names = {path.name for path in (ready / "nights" / "0001").iterdir() if path.suffix != ".inputs"}
-    records = {"memories", "dreams", "baseline", "training", "merge", "verdict", "night"}
+    records = {"memories", "dreams", "baseline", "pass-1", "pass-2", "training", "merge", "verdict", "night"}
     assert names == {f"{name}.json" for name in records} | {"report.txt"}
     assert not list(ready.rglob("*.tmp"))
 

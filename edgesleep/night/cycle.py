@@ -32,6 +32,7 @@ from edgesleep.records import (
     Memory,
     Merge,
     NightReport,
+    PassScore,
     Row,
     StepReport,
     Training,
@@ -56,11 +57,12 @@ RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the 
 
 @dataclass(frozen=True)
 class Watch:
-    """What the caller of a night hears and says: stages by name, training steps, and whether to stop."""
+    """What the caller of a night hears and says: stages by name, training steps, looks between, whether to stop."""
 
     stage: Callable[[str], None] = lambda name: None
     step: Callable[[StepReport], None] = lambda report: None
     should_stop: Callable[[], bool] = lambda: False
+    passed: Callable[[PassScore], None] = lambda score: None
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ class Night:
         adapter = self._stage(
             "adapter.safetensors",
             inputs,
-            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline).seconds),
+            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline)),
             "train",
         )
         # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
@@ -306,8 +308,8 @@ class Night:
         """Anchors depend on the base alone, so all nights share them."""
         return f"../../cache/anchors-{digest(own)[:16]}.json"
 
-    def _stage(self, file: str, inputs: Sequence[Any], make: Callable[[Path], Any], name: str = "") -> Path:
-        """Run `make` unless its artefact is there for the same inputs; the artefact's path."""
+    def _stage(self, file: str, inputs: Sequence[Any], make: Callable[[Path], Any], name: str | None = "") -> Path:
+        """Run `make` unless its artefact is there for the same inputs; the artefact's path. Without a name unheard."""
         path = self.folder / file
         mark = path.with_name(f"{path.name}.inputs")
         wanted = digest(inputs)
@@ -315,7 +317,8 @@ class Night:
             return path
         if self.watch.should_stop():
             raise Interrupted
-        self.watch.stage(name or path.stem)
+        if name is not None:
+            self.watch.stage(name or path.stem)
         mark.unlink(missing_ok=True)
         make(path)
         write_atomically(mark, wanted.encode())
@@ -334,7 +337,7 @@ class Night:
     def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
         return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))
 
-    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, exam_seconds: float) -> None:
+    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, baseline: Baseline) -> None:
         night, settings = self.settings.night, self.settings.train
         base, delta = self.store.base(), self.store.delta_path(parent)
         # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
@@ -350,11 +353,11 @@ class Night:
         adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
         own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
         checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.npz"
-        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * exam_seconds
+        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * baseline.seconds
         if left <= 0 and not checkpoint.exists():
             raise EdgesleepError(
                 f"Of {night.minutes:g} minutes none are left to train in: the model's exams alone need "
-                f"{(1 + RESERVE) * exam_seconds / 60:.1f}.",
+                f"{(1 + RESERVE) * baseline.seconds / 60:.1f}.",
                 "Give the night more with --minutes; what is done already is kept.",
             )
         plan = train.Plan(
@@ -365,11 +368,37 @@ class Night:
             minutes=max(left / 60, 0.0),
             seed=self._seed,
         )
-        training = train.train(network, adapter, plan, checkpoint, train.Watch(self.watch.step, self.watch.should_stop))
+
+        def passed(count: int) -> bool:
+            """Ask what the adapter would make of the model so far; whether that is enough."""
+            self._stage(
+                f"pass-{count}.json",
+                [*own, count],
+                lambda path: dump(self._after_pass(adapter, dreams, baseline, count), path),
+                None,
+            )
+            scores = self._passes(count)
+            self.watch.passed(scores[-1])
+            return gate.enough(scores, self.settings.gate)
+
+        watch = train.Watch(self.watch.step, self.watch.should_stop, passed)
+        training = train.train(network, adapter, plan, checkpoint, watch)
         if training.stopped == "asked":
             raise Interrupted
         dump(training, self.folder / "training.json")
         adapter.save(path)
+
+    def _after_pass(self, adapter: Adapter, dreams: Path, baseline: Baseline, count: int) -> PassScore:
+        trial = self.folder / "trial.gguf"
+        merge.merge(Gguf.open(self.store.model_path(0)), adapter, trial)
+        found = gate.after_pass(baseline, trial, self._exam(dreams), count)
+        trial.unlink()
+        return found
+
+    def _passes(self, count: int) -> list[PassScore]:
+        """What was found after the first so many passes."""
+        paths = [self.folder / f"pass-{number}.json" for number in range(1, count + 1)]
+        return [load(PassScore, path) for path in paths if path.exists()]
 
     def _merge(self, path: Path, base: Path) -> None:
         adapter = Adapter.load(self.folder / "adapter.safetensors")
@@ -428,7 +457,7 @@ class Night:
 
     def _outcome(self, lessons: Lessons, verdict: Verdict) -> NightReport:
         training, moves = load(Training, self.folder / "training.json"), load(Merge, self.folder / "merge.json")
-        current = self.store.current()
+        current, before = self.store.current(), self._passes(training.passes - 1)
         return NightReport(
             self.number,
             "promoted" if verdict.outcome == "passed" else "rejected",
@@ -439,6 +468,7 @@ class Night:
             memories_trained=len(lessons.memories),
             recall_before=verdict.before.recall,
             recall_after=verdict.after.recall,
+            passes=(*before, PassScore(len(before) + 1, verdict.after.recall, verdict.after.two_hops, verdict.drift_mean)),
             drift_mean=verdict.drift_mean,
             drift_median=verdict.drift_median,
             tokens=training.tokens,
@@ -453,6 +483,6 @@ class Night:
 
     def tidy(self) -> None:
         """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
-        for pattern in (".*.tmp", "checkpoint-*", "candidate.gguf", "adapter.gguf", "adapter.safetensors"):
+        for pattern in (".*.tmp", "checkpoint-*", "*.gguf", "adapter.safetensors"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)

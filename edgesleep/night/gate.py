@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
 from edgesleep.night.phrases import right
-from edgesleep.records import Answer, Baseline, Message, Probe, Score, Verdict, file_digest
+from edgesleep.records import Answer, Baseline, Message, PassScore, Probe, Score, Verdict, file_digest
+
+SAMPLE = 64  # memories that are asked about after a pass, by one wording each
+RISING = 0.02  # rise of recall in a pass that is worth another
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,25 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]
     return Verdict(outcome, after.sha256, tuple(reasons), baseline.parent, after, mean, median)
 
 
+def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> PassScore:
+    """A look at the file that so many passes make, with one wording of each memory at most."""
+    asked = score(candidate, replace(exam, probes=_sample(exam.probes)))
+    return PassScore(passes, asked.recall, asked.two_hops, asked.loss_mean - baseline.base.loss_mean)
+
+
+def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
+    """Whether held-out recall stopped rising with the last pass, or all the drift that is allowed was spent in it."""
+    rose = len(scores) < 2 or scores[-1].recall >= scores[-2].recall + RISING
+    return not rose or scores[-1].drift > settings.drift_budget
+
+
+def _sample(probes: Sequence[Probe]) -> tuple[Probe, ...]:
+    """The first one-hop probe of each memory, and all two-hop ones, or some of both from all over the day."""
+    first = list({probe.memory_id: probe for probe in reversed(probes) if probe.hops == 1}.values())[::-1]
+    two = [probe for probe in probes if probe.hops == 2]
+    return tuple(probe for some in (first, two) for probe in some[:: -(-len(some) // SAMPLE) or 1])
+
+
 def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam, known: frozenset[str]) -> list[str]:
     """Why the candidate may not be served; regression first, and gain only when there is none."""
     budget = exam.settings.drift_budget
@@ -73,13 +95,13 @@ def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam
         if not value <= budget
     ]
     old = {probe.id for probe in exam.probes if probe.memory_id in known}
-    lost = _share(before, old) - _share(after, old)
+    lost = _share(before.answers, old) - _share(after.answers, old)
     if old and lost > exam.settings.recall_loss:
         reasons.append(f"Recall of older memories fell by {lost:.2f}; {exam.settings.recall_loss:.2f} are allowed.")
     if reasons:
         return reasons
     new = {probe.id for probe in exam.probes} - old
-    gain = _share(after, new) - _share(before, new)
+    gain = _share(after.answers, new) - _share(before.answers, new)
     if new and gain < exam.settings.recall_gain:
         reasons.append(f"Recall of new memories rose by {gain:.2f}; {exam.settings.recall_gain:.2f} are wanted.")
     return reasons
@@ -90,9 +112,9 @@ def _middle(after: Sequence[float], before: Sequence[float]) -> float:
     return float(np.median(np.subtract(after, before))) if after else 0.0
 
 
-def _share(score: Score, probes: set[str]) -> float:
-    answers = [answer.right for answer in score.answers if answer.probe_id in probes]
-    return sum(answers) / len(answers) if answers else 0.0
+def _share(answers: Sequence[Answer], probes: set[str]) -> float:
+    rights = [answer.right for answer in answers if answer.probe_id in probes]
+    return sum(rights) / len(rights) if rights else 0.0
 
 
 def score(path: Path, exam: Exam) -> Score:
@@ -100,10 +122,19 @@ def score(path: Path, exam: Exam) -> Score:
     with Engine(path, threads=exam.threads, context=256, sequences=16) as engine:
         answers = ask(engine, exam.probes, exam.settings.answer_tokens)
         losses = text_losses(engine, exam.text)
-    recall = sum(answer.right for answer in answers) / len(answers) if answers else 0.0
+    one, two = ({probe.id for probe in exam.probes if probe.hops == hops} for hops in (1, 2))
     mean, median = (float(losses.mean()), float(np.median(losses))) if losses.size else (0.0, 0.0)
     each = tuple(np.round(losses.astype(float), 4).tolist())
-    return Score(file_digest(path), recall, answers, mean, median, losses.size, each)
+    return Score(
+        file_digest(path),
+        _share(answers, one),
+        answers,
+        mean,
+        median,
+        losses.size,
+        each,
+        _share(answers, two) if two else None,
+    )
 
 
 def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ...]:

@@ -187,7 +187,8 @@ class Run:
                 self.rounds, self.turn, self.first = self.rounds + 1, self.turn + 1, self.step
             if last or self.step % self.plan.settings.checkpoint_every == 0:
                 self.save(checkpoint)
-        return Training(self.step, stopped, self.tokens, self.seconds, self.loss, self.drift, tuple(history))
+        passes = self.rounds + (self.step > self.first)
+        return Training(self.step, passes, stopped, self.tokens, self.seconds, self.loss, self.drift, tuple(history))
 
     @property
     def _steps(self) -> int:
