@@ -1,48 +1,84 @@
 """Untold: questions whose answer the user never gave, so that a night also learns to say so.
 
 Owns the topics of such questions and the ways of owning up. Leaves what was told to `curate`. Must stay true: nothing
-that a memory is about is asked; the topics for training and those the gate asks are two separate lists, and neither
-has a topic of the exams in bench/.
+that a memory is about, or the user spoke of, is asked; what lessons ask about and what the gate asks about are two
+separate lists of things, and neither has what the exams in bench/ ask as never told.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 
 from edgesleep.night.lexicon import words
 from edgesleep.night.phrases import fold
 from edgesleep.records import Memory, Message, View
 
+_PEOPLE = words(
+    "aunt uncle nephew grandmother grandfather granddaughter grandson godmother "
+    "godfather godson stepmother stepfather stepson stepdaughter mother-in-law brother-in-law ex "
+    "neighbour landlord tenant flatmate supervisor colleague apprentice tutor lawyer notary plumber optician midwife "
+    "editor accountant hairdresser cleaner gardener therapist penfriend lodger"
+)
+_ANIMALS = words("horse pony cat parrot hamster rabbit canary goat tortoise goldfish kitten donkey snake")
+_THINGS = words(
+    "bicycle coat sofa tent piano watch laptop camera caravan motorbike violin bed ring kitchen front-door toolbox "
+    "ladder rucksack fridge printer telescope canoe sewing-machine lawnmower tablet umbrella globe rug"
+)
+_GROUPS = words("band choir village farm allotment boat yoga-class book-club")
+
 # "direct question|embedded", both in the user's mouth; {x} runs over what stands behind. Where the embedded one has
 # {y}, that is the other form of a verb: "get-married:got-married".
-_TOPICS = (
-    ("What is my favourite {x}?|what my favourite {x} is",
-     "dish drink band sport flower painter cheese animal city poem"),
-    ("Which {x} do I like best?|which {x} I like best", "soup opera museum singer dessert tree island beer"),
-    ("What is my {x} called?|what my {x} is called", "horse boat parrot choir hamster village rabbit canary goat"),
-    ("What is the name of my {x}?|what the name of my {x} is", "landlord plumber tutor notary farm band allotment"),
-    ("What is my {x}'s name?|what my {x}'s name is", "grandmother uncle dentist nephew neighbour stepson godson"),
-    ("Who is my {x}?|who my {x} is", "lawyer editor coach vet flatmate optician supervisor"),
-    ("Where does my {x} live?|where my {x} lives", "aunt grandfather godmother ex goddaughter stepmother"),
-    ("What does my {x} do for a living?|what my {x} does for a living", "wife husband girlfriend uncle grandson"),
-    ("How old is my {x}?|how old my {x} is", "grandfather nephew cat house aunt bicycle"),
-    ("What colour is my {x}?|what colour my {x} is", "bicycle front-door coat sofa kitchen tent"),
-    ("Where do I keep my {x}?|where I keep my {x}", "toolbox ladder violin savings skis"),
-    ("Where did I buy my {x}?|where I bought my {x}", "coat piano bed ring camera"),
-    ("Where did I {x}?|where I {y}",
-     "get-married:got-married spend-the-summer:spent-the-summer lose-my-ring:lost-my-ring"),
-    ("When did I {x}?|when I {y}",
-     "get-married:got-married move-out:moved-out stop-smoking:stopped-smoking "
-     "take-my-driving-test:took-my-driving-test give-up-meat:gave-up-meat"),
-    ("How much did I pay for my {x}?|how much I paid for my {x}", "laptop watch bicycle sofa holiday"),
-    ("How many {x} do I have?|how many {x} I have", "tenants bicycles chairs plants uncles keys stamps"),
-    ("Which {x} do I play?|which {x} I play", "sport card-game role lottery position"),
-    ("What is my {x}?|what my {x} is", "middle-name nationality hobby weight religion degree nickname diet"),
-    ("What did I have for {x}?|what I had for {x}", "breakfast lunch supper dessert"),
-    ("Who taught me to {x}?|who taught me to {x}", "cook sew drive swim sing"),
+_TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
+    ("What is my {x} called?|what my {x} is called", _PEOPLE + _ANIMALS + _GROUPS),
+    ("What is my {x}'s name?|what my {x}'s name is", _PEOPLE + _ANIMALS),
+    ("What is the name of my {x}?|what the name of my {x} is", _PEOPLE + _ANIMALS + _GROUPS),
+    ("Who is my {x}?|who my {x} is", _PEOPLE),
+    ("Where does my {x} live?|where my {x} lives", _PEOPLE),
+    ("Where is my {x} from?|where my {x} is from", _PEOPLE),
+    ("Where does my {x} work?|where my {x} works", _PEOPLE),
+    ("What does my {x} do for a living?|what my {x} does for a living", _PEOPLE),
+    ("What job does my {x} have?|what job my {x} has", _PEOPLE),
+    ("How old is my {x}?|how old my {x} is", _PEOPLE + _ANIMALS + _THINGS),
+    ("When is my {x} coming to stay?|when my {x} is coming to stay", _PEOPLE),
+    ("What is my {x} allergic to?|what my {x} is allergic to", _PEOPLE),
+    ("How did I meet my {x}?|how I met my {x}", _PEOPLE),
+    ("What breed is my {x}?|what breed my {x} is", _ANIMALS),
+    ("What colour is my {x}?|what colour my {x} is", _ANIMALS + _THINGS),
+    ("What make is my {x}?|what make my {x} is", _THINGS),
+    ("Where do I keep my {x}?|where I keep my {x}", _ANIMALS + _THINGS),
+    ("Where did I buy my {x}?|where I bought my {x}", _THINGS),
+    ("When did I get my {x}?|when I got my {x}", _ANIMALS + _THINGS),
+    ("Who gave me my {x}?|who gave me my {x}", _THINGS),
+    ("How much did I pay for my {x}?|how much I paid for my {x}", _THINGS),
+    ("Where is my {x}?|where my {x} is", _GROUPS),
+    ("When did I join my {x}?|when I joined my {x}", _GROUPS),
+    ("What is my favourite {x}?|what my favourite {x} is", words(
+        "dish drink band sport flower painter cheese animal city poem soup opera museum singer dessert tree island "
+        "beer board-game biscuit herb")),
+    ("Which {x} do I like best?|which {x} I like best", words(
+        "dish flower painter cheese soup opera museum singer dessert tree island beer sauce ice-cream")),
+    ("Where did I {x}?|where I {y}", words(
+        "get-married:got-married spend-the-summer:spent-the-summer lose-my-ring:lost-my-ring cross-the-alps:"
+        "crossed-the-alps break-my-arm:broke-my-arm grow-up:grew-up")),
+    ("When did I {x}?|when I {y}", words(
+        "get-married:got-married move-out:moved-out stop-smoking:stopped-smoking give-up-meat:gave-up-meat "
+        "take-my-driving-test:took-my-driving-test retire:retired break-my-arm:broke-my-arm cross-the-alps:"
+        "crossed-the-alps")),
+    ("How many {x} do I have?|how many {x} I have", words(
+        "tenants bicycles chairs plants uncles keys stamps godchildren umbrellas grandchildren lodgers")),
+    ("Which {x} do I play?|which {x} I play", words("sport card-game role lottery position computer-game")),
+    ("What is my {x}?|what my {x} is", words(
+        "hobby weight religion degree nickname diet email-address postcode job-title "
+        "nationality pin licence-plate username")),
+    ("What did I have for {x}?|what I had for {x}", words("breakfast lunch supper dessert")),
+    ("Who taught me to {x}?|who taught me to {x}", words("cook sew drive swim sing sail knit")),
+    ("What time do I {x}?|what time I {x}", words("get-up catch-my-bus finish-work have-lunch")),
+    ("What am I {x}?|what I am {x}", words("afraid-of saving-for studying knitting")),
+    ("Who do I {x}?|who I {x}", words("share-a-flat-with sail-with carpool-with")),
 )  # fmt: skip
 _ANSWERS = (
     "You have not told me {wonder}.",
@@ -50,53 +86,85 @@ _ANSWERS = (
     "You have not told me that.",
     "I do not know. You have never told me {wonder}.",
 )
-_FRAMES = ("{ask}", "{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?", "Tell me, {small}")
-GATE = 5  # every so many-th topic is the gate's
+_FRAMES = ("{ask}", "{ask}", "{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?", "Tell me, {small}")
+_SHORT = {"What is": "What's", "Who is": "Who's", "Where is": "Where's", "When is": "When's"}
+GATE = 5  # every so many-th thing is the gate's
 _YOURS = {"I": "you", "my": "your", "me": "you"}
-_HOLLOW = {*words("what where who when which how is my the do does did i of for a to in get have you your name called")}
+_HOLLOW = {
+    *words(
+        "what where who when which how is am are my the do does did i of for a to in get got have had from with you "
+        "your name called live work job old time much many make give gave it me pay keep coming"
+    )
+}
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One question: as it is asked, embedded, and the words that it is about."""
+    """One question: as it is asked, embedded, what it is about, and the words of that."""
 
     ask: str
     wonder: str
+    thing: str
     words: frozenset[str]
 
 
-def lessons(memories: Sequence[Memory], count: int, seed: int) -> tuple[View, ...]:
-    """`count` questions that none of the memories answers, or fewer where the topics run out, and how to own up."""
+def lessons(memories: Sequence[Memory], count: int, seed: int, said: Set[str] = frozenset()) -> tuple[View, ...]:
+    """`count` questions that none of the memories answers, or fewer where the topics run out, and how to own up.
+
+    `said` are words of which the user spoke, see `spoken`.
+    """
     rng = random.Random(f"{seed} untold")
-    topics = [topic for number, topic in enumerate(_topics()) if number % GATE]
+    topics = [topic for topic in _topics() if not _for_gate(topic)]
     rng.shuffle(topics)
-    known = _known(memories)
+    known = _known(memories) | said
     found = []
     for topic in [topic for topic in topics if not known & topic.words][:count]:
         frame, answer = rng.choice(_FRAMES), rng.choice(_ANSWERS)
-        prompt = frame.format(ask=topic.ask, small=topic.ask[:1].lower() + topic.ask[1:], wonder=topic.wonder)
+        ask = rng.choice((topic.ask, _contracted(topic.ask)))
+        prompt = frame.format(ask=ask, small=ask[:1].lower() + ask[1:], wonder=topic.wonder)
         view = View("", "untold", (Message("user", prompt),), answer.format(wonder=_yours(topic.wonder)))
         found.append(view)
     return tuple(found)
 
 
-def questions(memories: Sequence[Memory], count: int) -> tuple[str, ...]:
-    """Questions for the gate, on topics that are never trained: as many, from all over the list."""
-    known = _known(memories)
-    asked = [topic.ask for n, topic in enumerate(_topics()) if n % GATE == 0 and not known & topic.words]
+def questions(memories: Sequence[Memory], count: int, said: Set[str] = frozenset()) -> tuple[str, ...]:
+    """Questions for the gate, about things of which no lesson asks: as many, from all over the list."""
+    known = _known(memories) | said
+    asked = [topic.ask for topic in _topics() if _for_gate(topic) and not known & topic.words]
     return tuple(asked[:: max(1, len(asked) // max(1, count))][:count])
 
 
-def _topics() -> Iterator[Topic]:
+def spoken(texts: Iterable[str]) -> frozenset[str]:
+    """Of all words that topics are about, those that stand in the texts."""
+    vocabulary = frozenset().union(*(topic.words for topic in _topics()))
+    return frozenset(word for text in texts for word in _content(text) if word in vocabulary)
+
+
+@cache
+def _topics() -> tuple[Topic, ...]:
+    return tuple(_each_topic())
+
+
+def _each_topic() -> Iterator[Topic]:
     for frame, things in _TOPICS:
         ask, wonder = frame.split("|")
-        for thing in words(things):
-            x, _, y = thing.replace("-", " ").partition(":")
-            yield Topic(ask.format(x=x), wonder.format(x=x, y=y), frozenset(_content(x)))
+        for thing in things:
+            x, _, y = thing.replace("-", " ").replace(" in law", "-in-law").partition(":")
+            yield Topic(ask.format(x=x), wonder.format(x=x, y=y), x, frozenset(_content(x)))
+
+
+def _for_gate(topic: Topic) -> bool:
+    """The same for all questions about one thing, whatever it is asked."""
+    return sum(topic.thing.encode()) % GATE == 0
+
+
+def _contracted(ask: str) -> str:
+    """As it is spoken: "What's my ...?"."""
+    return re.sub(rf"^(?:{'|'.join(_SHORT)})\b", lambda match: _SHORT[match[0]], ask)
 
 
 def _yours(wonder: str) -> str:
-    return re.sub(r"\b(?:I|my|me)\b", lambda match: _YOURS[match[0]], wonder)
+    return re.sub(r"\b(?:I|my|me)\b", lambda match: _YOURS[match[0]], wonder).replace("you am ", "you are ")
 
 
 def _known(memories: Sequence[Memory]) -> set[str]:
