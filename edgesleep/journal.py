@@ -32,6 +32,7 @@ from edgesleep.secrets import redact
 
 FILE = "journal.db"
 MAX_TURN_BYTES = 1 << 20
+EDITS = "memories edit"  # the session of the sentences of edited memories
 SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "system": "import"}
 
 _APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
@@ -310,6 +311,11 @@ class Journal:
         for row in self._rows("SELECT turn, sha256, memory FROM approved"):
             found.setdefault((row["turn"], row["sha256"]), []).append(row["memory"])
         return found
+
+    def edited(self) -> frozenset[int]:
+        """Ids of the turns that an edit has read already: a night would find again what was edited once more."""
+        sql = "SELECT DISTINCT turn FROM memory_turns JOIN turns ON turns.id = turn WHERE session = ?"
+        return frozenset(row["turn"] for row in self._rows(sql, EDITS))
 
     def pin(self, memory_id: str, on: bool) -> None:
         """Have a memory rehearsed as fully as a new one every night, and hold; or no longer."""
