@@ -83,6 +83,14 @@ def test_every_memory_has_its_lessons_and_probes(engine: Engine) -> None:
     assert dreams.lessons != dream(memories(), engine, SETTINGS, seed=1).lessons
 
 
+def test_what_is_pinned_is_rehearsed_as_fully_as_what_is_new(engine: Engine) -> None:
+    pinned = [replace(memory, pinned=True) for memory in memories()]
+    known = {memory.id for memory in pinned}
+    new = dream(memories(), engine, SETTINGS, seed=0)
+    assert dream(pinned, engine, SETTINGS, seed=0, known=known) == new
+    assert len(dream(memories(), engine, SETTINGS, seed=0, known=known).lessons) < len(new.lessons)
+
+
 def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
     """Neither as text nor as tokens, not even as part of a longer lesson, however many views there are."""
     dreams = dream(memories(), engine, DreamSettings(views=200, probes=3), seed=0)
