@@ -1,18 +1,25 @@
-"""How many of an exam's facts today's curation finds, without any model: the ceiling of what a night can learn.
+"""How many of an exam's facts the nights' curation finds, without any model: the ceiling of what nights can learn.
 
-Owns that count. A fact is found where a memory came from a turn that is its evidence and the memory's value holds an
-accepted span. Leaves curation itself to edgesleep.night.curate. Also counted: memories that no question is about (they
-may be right or junk, which a person has to judge), and those whose value only others said, of which there may be none.
+Owns that count. Each day goes into a journal and is gathered from there as a night would, so that what was told again
+is one memory and what was corrected stands in place of the old. A fact is found where a memory came from a turn that is
+its evidence and the memory's value holds an accepted span. Leaves curation to edgesleep.night. Also counted: memories
+that no question is about (they may be right or junk, which a person has to judge), those whose value only others said,
+of which there may be none, and those that hold on although their value was corrected.
 """
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
 
-from exams import TOLD, Exam, Question, journal_turns
+from exams import TOLD, Exam, Question, Said
 from scoring import says
 
-from edgesleep.night import curate
+from edgesleep.journal import Entry, Journal
+from edgesleep.night import cycle
+from edgesleep.night.hearing import hear
 from edgesleep.records import Memory
 
 
@@ -27,6 +34,7 @@ class Finds:
     memories: int
     other: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -35,13 +43,20 @@ class Finds:
 
 
 def finds(exam: Exam) -> Finds:
-    """Curate day after day, as the nights would, and look for each fact in the memories of its own day."""
-    turns, names = journal_turns(exam, len(exam.days) - 1)
-    day_of = {turn.id: day for day, told in enumerate(exam.days) for turn in told}
-    memories: list[Memory] = []
-    for day in range(len(exam.days)):
-        told = [turn for turn in turns if day_of[names[turn.id]] == day]
-        memories += curate.memories(told, curate.introductions(memories))
+    """Gather day after day, as the nights would, and look for each fact in the memories of its own day."""
+    told = [turn for day in exam.days for turn in day if turn.text.strip()]
+    names = {number: turn.id for number, turn in enumerate(told, start=1)}
+    # In this process, which loads the parser once for all days.
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Journal.open(Path(home)) as journal,
+        patch.object(cycle, "curate", hear),
+    ):
+        for day in exam.days:
+            journal.log_many([_entry(turn) for turn in day if turn.text.strip()])
+            cycle.gather(journal, force=False)
+        memories = journal.memories()
+        over = {memory.id for memory in journal.memories("replaced")}
     facts: dict[tuple[str, int], Question] = {}
     for question in exam.questions:
         if question.kind in TOLD:
@@ -56,7 +71,24 @@ def finds(exam: Exam) -> Finds:
     wrong = [span for question in exam.questions if question.kind == "foreign" for span in question.wrong]
     other = [memory.statement for memory in memories if memory.id not in used]
     foreign = [memory.statement for memory in memories if says(memory.value, wrong)]
-    return Finds(exam.name, tuple(found), tuple(missed), tuple(unfounded), len(memories), tuple(other), tuple(foreign))
+    stale = [memory.statement for memory in memories if memory.id not in over and _is_stale(memory, exam, names)]
+    rest = (tuple(texts) for texts in (other, foreign, stale))
+    return Finds(exam.name, tuple(found), tuple(missed), tuple(unfounded), len(memories), *rest)
+
+
+def _entry(turn: Said) -> Entry:
+    return Entry(turn.role, turn.text, source=turn.source, session="exam", at=turn.at)
+
+
+def _is_stale(memory: Memory, exam: Exam, names: dict[int, str]) -> bool:
+    """Whether a memory has the value that a fact had before it was corrected, from the turns that told that fact."""
+    said = {names[turn] for turn in memory.turn_ids}
+    for question in exam.questions:
+        if question.kind == "correction" and says(memory.value, question.wrong):
+            same = [other for other in exam.questions if other.fact == question.fact]
+            if said & {turn for other in same for turn in (*other.evidence, *other.record)}:
+                return True
+    return False
 
 
 def _tells(memory: Memory, question: Question, names: dict[int, str]) -> bool:

@@ -267,15 +267,18 @@ def show_base(scores: ability.Ability) -> None:
 def show_finds(found: tuple[Finds, ...]) -> None:
     print(
         f"{'exam':22}{'facts':>7}{'found':>7}{'share':>7}{'not literal':>13}{'memories':>10}{'other':>7}{'foreign':>9}"
+        f"{'stale':>7}"
     )
     for one in found:
         facts = len(one.found) + len(one.missed)
         print(
             f"{one.exam:22}{facts:>7}{len(one.found):>7}{one.share:>7.2f}{len(one.unfounded):>13}{one.memories:>10}"
-            f"{len(one.other):>7}{len(one.foreign):>9}"
+            f"{len(one.other):>7}{len(one.foreign):>9}{len(one.stale):>7}"
         )
         for sentence in one.foreign:
             print(f"    never told by the user: {sentence}")
+        for sentence in one.stale:
+            print(f"    held although corrected: {sentence}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from edgesleep.night.curate import memories
+from collections.abc import Sequence
+
 from edgesleep.night.grammar import facts
+from edgesleep.night.hearing import hear
 from edgesleep.night.questions import Fact
 from edgesleep.night.reading import load
 from edgesleep.records import Memory, Turn
@@ -14,6 +16,11 @@ NLP = load()
 def found(text: str) -> tuple[Fact, ...]:
     """The facts of one message by itself."""
     return facts(text, NLP)
+
+
+def memories(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:
+    """What a day's turns tell, read in this process."""
+    return hear(turns, held).memories
 
 
 def told(*messages: str) -> tuple[Memory, ...]:

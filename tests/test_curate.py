@@ -10,16 +10,19 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from curated import memories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from untold import UNTOLD, WITHHELD
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.night import curate as module
-from edgesleep.night.curate import HELD_OUT, curate, memories
+from edgesleep.night.curate import curate
 from edgesleep.night.dates import absolute
+from edgesleep.night.hearing import HELD_OUT
 from edgesleep.night.phrases import fold, probes, right
 from edgesleep.night.reading import MAX_CHARS, load
+from edgesleep.night.succession import Day
 from edgesleep.records import Memory, Turn, digest
 
 
@@ -224,7 +227,7 @@ def test_one_message_may_tell_several_things(value: str) -> None:
 )
 def test_only_the_user_teaches(role: str, source: str) -> None:
     turns = [turn("My sister is called Ottilie.", role=role, source=source)]
-    assert memories(turns) == curate(turns) == ()
+    assert memories(turns) == curate(turns).memories == ()
 
 
 # -- when two memories are one ---------------------------------------------------------------------------------------
@@ -332,14 +335,14 @@ def test_a_child_finds_the_same(demonstration: tuple[Memory, ...], tmp_path: Pat
     """Wherever it runs: a module in the working folder is not taken for one of ours."""
     (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
-    assert curate(demonstration_day()) == demonstration
+    assert curate(demonstration_day()).memories == demonstration
 
 
 def test_who_is_who_is_known_from_earlier_days() -> None:
     held = found("My partner is called Matthias.")
     today = [turn("Matthias works as a pastry chef.", 2)]
     assert memories(today) == ()
-    assert "Matthias works as a pastry chef." in [memory.statement for memory in curate(today, held)]
+    assert "Matthias works as a pastry chef." in [memory.statement for memory in curate(today, held).memories]
 
 
 def test_a_reader_that_is_not_installed_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +353,7 @@ def test_a_reader_that_is_not_installed_is_one_clear_error(tmp_path: Path, monke
         curate([turn("My sister is called Ottilie.")])
     assert caught.value.message == "The day's messages could not be read: No English model for spaCy is installed."
     assert "Install edgesleep again" in caught.value.hint
-    assert curate([turn("My sister is called Ottilie.", role="assistant", source="assistant")]) == ()
+    assert curate([turn("My sister is called Ottilie.", role="assistant", source="assistant")]) == Day()
 
 
 def test_a_reader_that_is_killed_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,7 +417,7 @@ def test_odd_text_never_raises_and_gives_sound_memories(text: str) -> None:
 
 
 def test_a_child_takes_any_text() -> None:
-    kept = curate([turn("\ud800\0 my sister is called Ottilie."), turn('"' * 50, 2), turn("", 3)])
+    kept = curate([turn("\ud800\0 my sister is called Ottilie."), turn('"' * 50, 2), turn("", 3)]).memories
     assert "Ottilie" in [memory.value for memory in kept]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from curated import memories
 from nights import (
     DAY,
     SETTINGS,
@@ -34,9 +35,9 @@ from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.network import build
-from edgesleep.night import curate, cycle, gate
-from edgesleep.night.curate import memories
+from edgesleep.night import cycle, gate
 from edgesleep.night.cycle import Lessons, plan_night, run_night
+from edgesleep.night.hearing import hear
 from edgesleep.records import Memory, NightReport, Training, Turn, Verdict, file_digest, load
 from edgesleep.store import Store
 
@@ -63,7 +64,7 @@ def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the process that reads the day, which takes seconds; `whole` has it."""
-    monkeypatch.setattr(cycle, "curate", lambda turns, held: memories(turns, curate.introductions(held)))
+    monkeypatch.setattr(cycle, "curate", hear)
 
 
 @pytest.fixture(autouse=True)

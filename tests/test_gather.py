@@ -8,14 +8,14 @@ import pytest
 from nights import tell
 
 from edgesleep.journal import Entry, Journal
-from edgesleep.night import curate, cycle
-from edgesleep.night.curate import memories
+from edgesleep.night import cycle
+from edgesleep.night.hearing import hear
 
 
 @pytest.fixture(autouse=True)
 def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the process that reads the day, which takes seconds."""
-    monkeypatch.setattr(cycle, "curate", lambda turns, held: memories(turns, curate.introductions(held)))
+    monkeypatch.setattr(cycle, "curate", hear)
 
 
 def test_what_is_said_later_replaces_what_was_held(home: Path) -> None:

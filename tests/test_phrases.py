@@ -9,11 +9,11 @@ from functools import cache
 from importlib.resources import files
 
 import pytest
+from curated import memories
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesleep.night import phrases
-from edgesleep.night.curate import memories
 from edgesleep.night.phrases import ENOUGH, HELD, SCHEDULE, article, fold, holding_out, probes, right, views, wordings
 from edgesleep.records import Memory, Question, Turn, View
 

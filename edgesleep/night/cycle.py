@@ -52,6 +52,7 @@ T = TypeVar("T")
 
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
 LESSONS = "memories.json"
+LOOK_BACK = 5000  # turns of before, out of which a message may be pasted
 RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's
 
 
@@ -126,14 +127,17 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
 
     What was said later replaces what was held on the same topic, learned or not.
     """
-    turns = journal.turns(after=journal.curated_through())
-    through = turns[-1].id if turns else journal.curated_through()
+    since = journal.curated_through()
+    recent = journal.turns(after=since - LOOK_BACK)
+    turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
+    through = turns[-1].id if turns else since
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
-    found, forgotten = curate(turns, list(latest.values())), journal.forgotten()
-    told = [(memory, latest.get(memory.relation)) for memory in found if memory.id not in forgotten]
+    day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
+    told = [(memory, latest.get(memory.relation)) for memory in day.memories if memory.id not in forgotten]
     fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
-    said = {memory.relation: memory.id for memory in fresh}
+    said = dict.fromkeys((m.relation for m in latest.values() if m.id in day.ended and not m.pinned), "")
+    said |= {memory.relation: memory.id for memory in fresh}
     held = {state: _told_again(memories, fresh) for state, memories in held.items()}
     still = {state: [m for m in held[state] if said.get(m.relation, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
     again = [m for m in held[REPLACED] if said.get(m.relation) == m.id]

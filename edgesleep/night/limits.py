@@ -33,6 +33,8 @@ _BEYOND = re.compile(
     r"^(?P<who>I|We) (?P<not>don't|do not|never|can't|cannot) (?P<verb>[a-z]+(?: up| out| in| down)?) "
     rf"(?P<prep>above|over|below|under|beyond|past|more than|less than|before|after) (?P<what>{_MEASURE})$"
 )
+_GOING = {"go", "go up", "stop", "turn back", "turn round"}
+_UPPER, _LOWER = {"above", "over", "beyond", "past", "more than", "at"}, {"below", "under", "less than"}
 _STOPS = "stop|start|turn back|turn round|go up|charge|pay|aim|keep it|close|open|train|run|ride"
 _AT = re.compile(
     rf"^(?P<who>I|We) (?:now |always |only |have to |must )?(?P<verb>{_STOPS})(?: up)? "
@@ -43,7 +45,7 @@ _NONE = re.compile(r"^(?P<no>No|Nothing with|Nothing containing) (?P<what>[a-z][
 _PRICE = re.compile(
     r"^(?P<who>They|The [a-z]+|My [a-z]+|He|She) (?P<verb>want|wants|charge|charges|charged|quoted|asked)"
     rf"(?P<whom> me| us)? (?P<sum>[£$€]\d[\d.,]*|{_NUMBER} (?:quid|pounds|euros|dollars|bucks)) "
-    r"for (?P<what>(?:the|my|our|a) [a-z -]+)$"
+    r"for (?P<what>(?:the|my|our|a) [a-z -]+?)(?: now)?$"
 )
 _IDLE = {*words("way thanks problem need worries idea more one chance sense reason hurry rush matter doubt")}
 
@@ -113,7 +115,15 @@ def _measured(text: str) -> Iterator[Draft]:
     finite = f"{front} {found['verb']}" if denied else found["verb"]
     part = Part("prep", found["prep"], found["what"], found["what"])
     told = Clause(party, Verb(found["verb"], front, found["verb"], finite, "present"), (part,))
-    yield Draft(told, Target(part.value, "what", (found["prep"],)), "fact", f"i|{found['verb']}|{found['prep']}")
+    yield Draft(told, Target(part.value, "what", (found["prep"],)), "fact", f"i|{_bound(found)}")
+
+
+def _bound(found: re.Match[str]) -> str:
+    """Which limit it is: "don't go above 12 metres" and "stop at 10 metres" are one, told on two days."""
+    unit = re.sub(rf"^{_NUMBER} ", "", found["what"])
+    if found["verb"] in _GOING and found["prep"] in _UPPER | _LOWER:
+        return f"limit|{'least' if found['prep'] in _LOWER else 'most'}|{unit}"
+    return f"{found['verb']}|{found['prep']}"
 
 
 def _priced(text: str) -> Iterator[Draft]:

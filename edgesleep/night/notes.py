@@ -49,7 +49,15 @@ def notes(text: str) -> tuple[Fact, ...]:
     asked = tuple(_questions(question, statement, value))
     if not asked:
         return ()
-    return (Fact(statement, statement, value, f"note|{fold(question or statement)}", "fact", asked),)
+    return (Fact(statement, statement, value, f"note|{_matter(question, statement, value)}", "fact", asked),)
+
+
+def _matter(question: str, statement: str, value: str) -> str:
+    """What a note is about: its question, or its sentence with a gap where only one thing can stand."""
+    found = _ONE.search(statement)
+    end = found and statement[found.end() :].strip(' "').startswith(value)
+    gap = statement[: found.end()] + "_" + statement[found.end() :].replace(value, "", 1) if found and end else ""
+    return fold(question or gap or statement)
 
 
 def _value(statement: str, question: str) -> str:
@@ -82,6 +90,11 @@ def _subject(statement: str) -> str:
     return (before[:1].lower() + before[1:] if article else before).strip() if verb else ""
 
 
+# "The wifi name is ...", "the bus leaves from stop ...": told of something else, it is told otherwise.
+_ONE = re.compile(
+    r"^[\w' -]+? (?:is|are|leaves|costs|starts|ends|opens|closes)"
+    r"(?: (?:now|called|at|on|in|from|for|to|stop|platform|gate|room|number|bus|track))*(?= \"?[A-Z\d£$€])[ \"]+",
+)
 _VERB = re.compile(
     r"(?<=\w) (is|are|was|were|has|had|leaves?|costs?|starts?|ends?|opens?|closes?|lives?|works?|wrote|runs?) "
 )
