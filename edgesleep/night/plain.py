@@ -137,7 +137,7 @@ _LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my
 
 def unhurried(text: str, names: Collection[str] = ()) -> str:
     """A message with the apostrophes and the capitals that its writer left out; `names` are known to be some."""
-    text = _HURRY.sub(lambda found: _HURRIED[found[0].lower()], text)
+    text = _HURRY.sub(lambda found: _HURRIED.get(found[0].lower(), found[0]), text)
     for pattern, form in _TORN:
         text = pattern.sub(form, text)
     if names:
