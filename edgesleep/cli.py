@@ -1,9 +1,9 @@
 """The command line: what a person can ask of edgesleep, and how it answers.
 
-Owns the commands, the one place where an error becomes `Error:` and `Try:`,
-and the exit codes. Leaves the work to the modules and a night's progress to
-`progress`. The only file that imports click. Results go to stdout, all else to
-stderr; nothing heavy is imported before the command that needs it runs.
+Owns the commands, but for the group `memories`, and a night's exit codes. Leaves
+the work to the modules, a night's progress to `progress`, and errors and common
+flags to `cli_shared`. Only the `cli` files import click. Results go to stdout, all
+else to stderr; nothing heavy is imported before the command that needs it runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +19,8 @@ import click
 import msgspec
 
 from edgesleep import __version__, config, errors, machine, records
+from edgesleep.cli_memories import memories
+from edgesleep.cli_shared import Main, dry_run_flag, json_flag, print_json
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import NightReport
@@ -41,38 +42,6 @@ EXIT_CODES = {
 }
 
 
-class Main(click.Group):
-    """The group that turns every error into two lines and an exit code."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command and exit with the code that it returns, or that of its error."""
-        try:
-            code = super().main(*args, **{**extra, "standalone_mode": False})
-        except EdgesleepError as error:
-            code = _explain(error.message, error.hint, error.exit_code)
-        except click.ClickException as error:
-            context = getattr(error, "ctx", None)
-            command = context.command_path if context else "edgesleep"
-            code = _explain(error.format_message(), f"`{command} --help` shows what can be given.", error.exit_code)
-        except click.Abort:
-            code = _explain("Stopped.", "", errors.ERROR)
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            code = _explain(f"{place}{error.strerror or error}.", "Check the disk and the permissions.", errors.ERROR)
-        sys.exit(code)
-
-
-def _explain(message: str, hint: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
-    if hint:
-        click.echo(f"Try: {hint}", err=True)
-    return code
-
-
-json_flag = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-dry_run_flag = click.option("--dry-run", is_flag=True, help="Only say what would be done; write nothing.")
-
-
 @click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--home",
@@ -87,6 +56,9 @@ def main(context: click.Context, home: Path | None) -> None:
     Example: edgesleep --home ./here init
     """
     context.obj = (home or config.default_home()).expanduser().absolute()
+
+
+main.add_command(memories)
 
 
 # -- the day -------------------------------------------------------------------------------------------------------
@@ -200,7 +172,7 @@ def ask(home: Path, text: str, no_log: bool, as_json: bool) -> None:
         with Journal.open(home) as journal:
             journal.log_many(said)
     if as_json:
-        _print_json({"question": text, "answer": answer, "generation": generation, "model": str(model)})
+        print_json({"question": text, "answer": answer, "generation": generation, "model": str(model)})
     else:
         click.echo(answer)
 
@@ -263,10 +235,10 @@ def run_night(
     else:
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable() as should_stop:
-            watch = cycle.Watch(shown.stage, shown.step, should_stop)
+            watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
             result = cycle.run_night(home, settings, watch, force=force)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         click.echo("\n".join(_outcome(result)))
     return EXIT_CODES[result.status]
@@ -350,7 +322,7 @@ def status(home: Path, as_json: bool) -> None:
     waiting = sum(turn.id > read for turn in turns)
     last = nights[-1] if nights else None
     if as_json:
-        _print_json(
+        print_json(
             {
                 "home": str(home),
                 "base": base.spec,
@@ -392,7 +364,7 @@ def generations(home: Path, as_json: bool) -> None:
         row["current"] = row["number"] == store.current()
         row["model"] = _kept(store, row["number"])
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     for row in rows:
         what = f"night {row['night']}, {row['created']}, {row['memories']} memories" if row["night"] else "the base"
@@ -471,7 +443,7 @@ def models(as_json: bool) -> None:
         path = str(place) if place.is_file() else None
         rows.append({"name": entry.name, "file": entry.file, "license": entry.license, "path": path})
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['name']:14}  {row['file']}  ({row['license']})  {row['path'] or 'not here yet'}")
@@ -495,7 +467,3 @@ def report(home: Path, night: int | None, as_json: bool) -> None:
         raise EdgesleepError(f"{which} a report.", "`edgesleep status` says how far the nights are.")
     page = chosen[-1] / ("night.json" if as_json else "report.txt")
     click.echo(page.read_text("utf-8"), nl=False)
-
-
-def _print_json(record: Any) -> None:
-    click.echo(records.encode(record).decode(), nl=False)

@@ -23,7 +23,7 @@ LAYERS = (
     ("records", "secrets", "night.lexicon", "night.dates"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     ("gguf", "kernel", "journal", "store", "embed", "night.reading", "night.links", "night.untold", "night.echoes"),
-    ("adapter", "model", "night.parts", "night.verbs", "night.corrections"),
+    ("adapter", "model", "night.parts", "night.verbs", "night.corrections", "night.withheld"),
     ("sampling", "night.parties", "night.succession"),
     ("engine", "reference", "night.clauses"),
     ("network", "night.questions", "night.asides", "night.introductions"),
@@ -42,8 +42,9 @@ LAYERS = (
     ("night.grammar",),
     ("night.hearing",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
-    ("night.cycle", "day.importers"),
-    ("progress",),
+    ("night.cycle", "night.owner", "day.importers"),
+    ("progress", "cli_shared"),
+    ("cli_memories",),
     ("cli",),
     ("__main__",),
 )
@@ -52,7 +53,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {"cli"},
+    "click": {"cli", "cli_memories", "cli_shared"},
     "detect_secrets": {"secrets"},
     "filelock": {"store"},
     "gguf": {"gguf"},
@@ -115,8 +116,13 @@ def test_day_and_night_meet_only_in_the_journal_and_the_store() -> None:
 
 
 def test_only_the_cycle_runs_the_stages() -> None:
+    """But for curation, which also reads what the owner of the memories says."""
     stages = {"night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"}
-    assert {module for module, path in MODULES.items() if own(path) & stages} == {"night.cycle"}
+    users = {module: own(path) & stages for module, path in MODULES.items()}
+    assert {module: used for module, used in users.items() if used} == {
+        "night.cycle": stages,
+        "night.owner": {"night.curate"},
+    }
 
 
 @pytest.mark.parametrize("library", HOMES)
@@ -139,7 +145,7 @@ def test_spacy_has_one_home_and_a_process_of_its_own() -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("command", [["--help"], ["run-night", "--help"], ["--version"]])
+@pytest.mark.parametrize("command", [["--help"], ["run-night", "--help"], ["memories", "pin", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     heavy = {*HOMES, "spacy", "thinc", "numpy", "sqlite3", "jinja2", "edgesleep._native"} - {"click", "_native"}
     code = f"""

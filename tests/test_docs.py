@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -30,11 +31,18 @@ def test_a_setting_is_documented(name: str) -> None:
     assert re.search(rf"^\| `{re.escape(name)}` \| .+ \| .* \| .+ \|$", CLI, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", main.commands)
-def test_a_command_has_an_example_and_is_in_the_readme(name: str) -> None:
-    command = main.commands[name]
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """All by name, those of a group after it."""
+    for name, command in main.commands.items():
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {part}", inner) for part, inner in command.commands.items())
+
+
+@pytest.mark.parametrize(("name", "command"), [*commands()])
+def test_a_command_has_an_example_and_is_in_the_readme(name: str, command: click.Command) -> None:
     assert f"edgesleep {name}" in (command.help or "").partition("Example: ")[2]
-    assert f"\n    edgesleep {name}" in README
+    assert f"\n    edgesleep {name.split()[0]}" in README
     assert [option.name for option in command.params if isinstance(option, click.Option) and not option.help] == []
 
 

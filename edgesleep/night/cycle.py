@@ -131,6 +131,7 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
     recent = journal.turns(after=since - LOOK_BACK)
     turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
     through = turns[-1].id if turns else since
+    turns = [turn for turn in turns if turn.id not in journal.edited()]
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
     day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
