@@ -300,7 +300,7 @@ def test_rollback_to_the_base_forgets_nothing_but_learns_all_anew(ready: Path, t
     ],
 )
 def test_a_night_ends_with_its_exit_code(status: str, code: int, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = NightReport(1, status, "So it went.", 1, "model.gguf", 1, 1, 0.0, 0.5, 0.01, 0.0)
+    ended = NightReport(1, status, "So it went.", 1, "model.gguf", 1, 1, 0.0, 0.5, drift_mean=0.01, drift_median=0.0)
     night_ends(monkeypatch, lambda *args, **extra: ended)
     result = run("run-night", "--json")
     assert result.exit_code == code and json.loads(result.stdout)["status"] == status
