@@ -7,15 +7,18 @@ from curated import NLP
 from test_grammar import wrong_with
 
 from edgesleep.night.grammar import Fact, facts
+from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import right
-from edgesleep.night.sayings import LONGEST, World, sayings
+from edgesleep.night.reading import read
+from edgesleep.night.sayings import LONGEST, sayings
 
 
 def said(*messages: str) -> tuple[Fact, ...]:
     """The sayings of the last message, after those before it."""
-    world, found = World(), ()
+    cast, found = Cast(), ()
     for message in messages:
-        found = sayings(message, NLP, facts(message, NLP), world)
+        spoken = list(read(message, NLP, cast.spelt))
+        found = sayings(message, spoken, facts(message, NLP), cast)
     return found
 
 

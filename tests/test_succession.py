@@ -145,6 +145,14 @@ def test_what_was_told_in_the_same_breath_goes_as_well() -> None:
     assert "Ottilie" in {memory.value for memory in found if memory.relation == "who|drives a volvo"}
 
 
+@pytest.mark.parametrize("told", [lambda *said: told(*said), later], ids=["one day", "two days"])
+def test_another_brother_keeps_his_own_facts(told) -> None:
+    brothers = ("My brother Fintan lives in Cork.", "My brother Declan lives in Derry.")
+    found = told(*brothers, "Declan works as a nurse.", "Fintan works as a baker.")
+    assert {memory.instead_of for memory in found} == {""}
+    assert {"Cork", "Derry", "nurse", "baker", "Fintan", "Declan"} <= {memory.value for memory in found}
+
+
 def test_a_value_may_come_back_with_its_own_id() -> None:
     lada, _, again = "My sister drives a Lada.", "My sister drives a Volvo now.", "My sister drives a Lada now."
     (first,) = (memory for memory in later(lada) if memory.value == "Lada")

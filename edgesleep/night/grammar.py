@@ -31,16 +31,19 @@ from edgesleep.night.subjects import turned
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28
 
 
-def facts(text: str, nlp: Parser, cast: Cast | None = None) -> tuple[Fact, ...]:
+def facts(
+    text: str, nlp: Parser, cast: Cast | None = None, spoken: Sequence[Sequence[Word]] | None = None
+) -> tuple[Fact, ...]:
     """The facts of one message of the user, in the order in which they are told. Never raises on text.
 
-    One `cast` for all messages of a day lets a later message speak of those whom an earlier one introduced.
+    One `cast` for all messages of a day lets a later message speak of those whom an earlier one introduced. What was
+    `spoken` is the message as `read` has it, where that was done before.
     """
     cast = cast if cast is not None else Cast()
     cast.turn()
     found: dict[str, Fact] = {}
     before: Sequence[Word] = ()
-    spoken = list(read(text, nlp, cast.names))
+    spoken = list(read(text, nlp, cast.spelt)) if spoken is None else spoken
     own = spoken_text(text)
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:

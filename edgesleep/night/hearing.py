@@ -18,8 +18,8 @@ from edgesleep.night.notes import notes
 from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import fold, holding_out, probes
 from edgesleep.night.questions import Fact
-from edgesleep.night.reading import Parser, load, own_words
-from edgesleep.night.sayings import World, sayings
+from edgesleep.night.reading import Parser, load, own_words, read
+from edgesleep.night.sayings import sayings
 from edgesleep.night.succession import Day, Ledger
 from edgesleep.night.synonyms import widened
 from edgesleep.records import Memory, Turn, digest
@@ -42,7 +42,7 @@ class Reader:
     """Reads each message with those in mind whom the ones before it spoke of; `held` say who is who."""
 
     def __init__(self, parser: Parser, held: Sequence[Memory]) -> None:
-        self._parser, self._cast, self._world = parser, Cast(), World()
+        self._parser, self._cast = parser, Cast()
         for memory in held:
             if memory.kind == "relation":
                 facts(memory.told, parser, self._cast)
@@ -51,8 +51,9 @@ class Reader:
         """All that a message tells; a note is nothing else as well."""
         if found := notes(text):
             return found
-        found = facts(text, self._parser, self._cast)
-        return found + sayings(text, self._parser, found, self._world)
+        spoken = list(read(text, self._parser, self._cast.spelt))
+        found = facts(text, self._parser, self._cast, spoken)
+        return found + sayings(text, spoken, found, self._cast)
 
 
 def _memories(found: Sequence[Fact], turn: Turn) -> Iterator[Memory]:

@@ -134,5 +134,6 @@ def _meet(sentence: Sequence[Word], cast: Cast) -> None:
 def _is_personal(word: Word) -> bool:
     """A single name without an article, as a person has it."""
     bare = not word.having("det", "compound", "amod", "nummod", "poss", "prep", "conj", "appos")
-    known = word.lower in TIMES or NATION.fullmatch(word.text)
+    opens = word.known and word.index == 0  # which gave it its capital: "rug belongs to my mum"
+    known = opens or word.lower in TIMES or NATION.fullmatch(word.text)
     return word.tag == "NNP" and word.is_name and bare and not known and word.text.isalpha() and not word.text.isupper()

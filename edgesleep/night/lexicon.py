@@ -74,6 +74,12 @@ BEASTS = {
     *words("labrador retriever corgi pug bulldog pomeranian husky poodle parakeet kitty pup rooster lurcher whippet"),
 }
 
+# Of these one may have several at once, so that another name is another one's.
+OF_SEVERAL = OF_MANY | BEASTS | {*words("""
+    brother sister son daughter child kid boy girl baby twin sibling grandson granddaughter grandchild godson
+    goddaughter stepson stepdaughter stepbrother stepsister teacher student pupil supervisor manager pet boat
+""")}  # fmt: skip
+
 # As a regular expression.
 NUMBERS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"

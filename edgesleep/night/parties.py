@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from edgesleep.night.lexicon import ACTIVITIES, BEASTS, FAMILY, FEMALE, HOUSEHOLD, KIN, MALE, OF_MANY
+from edgesleep.night.lexicon import ACTIVITIES, BEASTS, FAMILY, FEMALE, HOUSEHOLD, KIN, MALE, OF_MANY, OF_SEVERAL
 from edgesleep.night.parts import lowered, phrase_run, spoken_run
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import is_told, subject_of
@@ -51,15 +51,27 @@ class Cast:
     seen: dict[str, Party] = field(default_factory=dict)
     known: dict[str, Party] = field(default_factory=dict)  # by name
     topic: str = ""  # the subject of the last clause
+    met: set[str] = field(default_factory=set)  # further names, of whom no more is known
 
     @property
     def names(self) -> set[str]:
         return {*self.known, *(party.name for party in self.seen.values() if party.name)}
 
+    @property
+    def spelt(self) -> set[str]:
+        """All names that were given so far."""
+        return self.names | self.met
+
     def turn(self) -> None:
         """A new message begins: its pronouns mean nobody of the last one."""
-        self.known |= {party.name: party for party in self.seen.values() if party.name}
+        self.known |= {party.name: self._told_apart(party) for party in self.seen.values() if party.name}
         self.seen = {}
+
+    def _told_apart(self, party: Party) -> Party:
+        """Another brother than the one that is known goes by his name."""
+        same = [other for other in self.known.values() if other.text == party.text and other.name != party.name]
+        several = bool(same) and party.noun in OF_SEVERAL
+        return replace(party, text=f"{party.text} {party.name}") if several else party
 
     def see(self, party: Party) -> Party:
         if party.name and party.text != party.name:

@@ -10,7 +10,7 @@ question is grammatical wherever its gap is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgesleep.night.lexicon import (
@@ -30,10 +30,11 @@ from edgesleep.night.lexicon import (
     capital,
     words,
 )
+from edgesleep.night.parties import Cast
 from edgesleep.night.parts import lowered, spoken_run
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.questions import Fact, yours
-from edgesleep.night.reading import Parser, Word, any_of, read
+from edgesleep.night.reading import Word, any_of
 from edgesleep.records import Question
 
 MOST_WORDS = 30  # of a saying
@@ -91,19 +92,15 @@ class Span:
     weight: int
 
 
-class World:
-    """Names of those the user has spoken of, from all messages so far."""
+def _meet(sentences: Sequence[Sequence[Word]], cast: Cast) -> None:
+    """Take note of the names of those of whom the user speaks."""
+    for sentence in sentences:
+        if any(word.lower in _OWN or word.lemma in KIN for word in sentence):
+            cast.met |= {word.text for word in sentence if word.is_name and _is_somebody(word)}
 
-    def __init__(self) -> None:
-        self.names: set[str] = set()  # as they are spelt
 
-    def learn(self, sentences: Sequence[Sequence[Word]]) -> None:
-        for sentence in sentences:
-            if any(word.lower in _OWN or word.lemma in KIN for word in sentence):
-                self.names |= {word.text for word in sentence if word.is_name and _is_somebody(word)}
-
-    def holds(self, word: Word) -> bool:
-        return word.lower in _OWN or word.text in self.names or _is_kin(word) or _is_household(word)
+def _is_of_the_world(word: Word, names: Collection[str]) -> bool:
+    return word.lower in _OWN or word.text in names or _is_kin(word) or _is_household(word)
 
 
 def _is_kin(word: Word) -> bool:
@@ -115,14 +112,13 @@ def _is_household(word: Word) -> bool:
     return word.lower in HOUSEHOLD and any(det.lower == "the" for det in word.having("det"))
 
 
-def sayings(text: str, nlp: Parser, known: Sequence[Fact], world: World) -> tuple[Fact, ...]:
-    """What a message tells beyond the facts that are `known` from it, as facts of kind saying."""
+def sayings(text: str, spoken: Sequence[list[Word]], known: Sequence[Fact], cast: Cast) -> tuple[Fact, ...]:
+    """What a message, read as `spoken`, tells beyond the facts that are `known` from it, as facts of kind saying."""
     told = f" {' '.join(fold(f'{fact.statement} {fact.value}') for fact in known)} "
-    spoken = list(read(text, nlp, world.names))
-    world.learn(spoken)
+    _meet(spoken, cast)
     message = f" {fold(text)} "
     found: list[Fact] = []
-    for group in _groups(spoken, world):
+    for group in _groups(spoken, cast.spelt):
         spans = [(span, one) for one in group for span in _spans(one) if f" {fold(span.value)} " in message]
         fresh = [(span, one) for span, one in spans if f" {fold(span.value)} " not in told]
         fresh.sort(key=lambda pair: -pair[0].weight)
@@ -147,7 +143,7 @@ def _made(group: Sequence[Sequence[Word]], spans: Sequence[tuple[Span, Sequence[
         yield Fact(full, first, spans[0][0].value, f"said|{fold(first)}", "saying", tuple(asked.values()))
 
 
-def _groups(sentences: Sequence[list[Word]], world: World) -> Iterator[list[list[Word]]]:
+def _groups(sentences: Sequence[list[Word]], names: Collection[str]) -> Iterator[list[list[Word]]]:
     """Sentences that tell something; one that leans on the sentence before it stands together with that one."""
     group: list[list[Word]] = []
     for sentence in sentences:
@@ -155,14 +151,14 @@ def _groups(sentences: Sequence[list[Word]], world: World) -> Iterator[list[list
         if group and leans and sum(map(len, group)) + len(sentence) <= MOST_WORDS:
             group.append(sentence)
             continue
-        if _tells(group, world):
+        if _tells(group, names):
             yield group
         group = [sentence]
-    if _tells(group, world):
+    if _tells(group, names):
         yield group
 
 
-def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
+def _tells(group: Sequence[Sequence[Word]], names: Collection[str]) -> bool:
     """Whether someone of the user's world is spoken of, in a statement that stands by itself."""
     if not 0 < sum(map(len, group)) <= MOST_WORDS or not _is_whole(group[0]):
         return False
@@ -170,7 +166,7 @@ def _tells(group: Sequence[Sequence[Word]], world: World) -> bool:
     if addressed or _points_back(group[0]) or any(_is_hollow(sentence) for sentence in group):
         return False
     for sentence in group:
-        if any(world.holds(word) for word in sentence):
+        if any(_is_of_the_world(word, names) for word in sentence):
             strong = any(span.weight >= STRONG for span in _spans(sentence))
             mine = any(word.lower in ("my", "our") for word in sentence)
             if not _PASSING.match(_said(sentence)) or (strong and mine):

@@ -18,7 +18,7 @@ import numpy as np
 
 from edgesleep.embed import Embedder, Floats, nearest
 from edgesleep.night.corrections import Correction, content, corrected, corrections, told_with
-from edgesleep.night.lexicon import BEASTS, OF_MANY, words
+from edgesleep.night.lexicon import OF_SEVERAL, words
 from edgesleep.night.phrases import fold, right
 from edgesleep.records import Memory, digest
 
@@ -33,11 +33,6 @@ _CHANGE = re.compile(
 _NAMED = re.compile(r"\b(?:called|names?|named|correction)\b", re.IGNORECASE)  # not "my sister Ida now lives here"
 _TOO = re.compile(r"\b(?:too|also|as well|another|besides|second|other)\b", re.IGNORECASE)
 _BOUNDS = re.compile(r"(?<=[.!?])\s+|\n+")
-# Of these one may have several at once, so that another is no contradiction.
-_SEVERAL = OF_MANY | BEASTS | {*words("""
-    brother sister son daughter child kid boy girl baby twin sibling grandson granddaughter grandchild godson
-    goddaughter teacher student pupil supervisor manager pet friend neighbour boat
-""")}  # fmt: skip
 _MORE_AND_MORE = {*words("""
     allergy not fear have own play speak collect know learn learning love like enjoy adore hate dislike loathe detest
     stand bear grow keep read finish buy visit eat cook make worked do can't
@@ -242,7 +237,7 @@ def _may_be_several(memory: Memory) -> bool:
     subject, _, slot = memory.relation.partition("|")
     if subject == "who":
         return not re.search(r"\b(?:my|our)\b", slot)  # one has the spare key
-    return slot == "name" and subject.split()[-1] in _SEVERAL
+    return slot == "name" and subject.split()[-1] in OF_SEVERAL
 
 
 def _asks(memory: Memory) -> set[str]:
