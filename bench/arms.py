@@ -212,7 +212,7 @@ def nights_of(
 def lessons_of(home: Path, base: Path) -> list[str]:
     """All that a home's nights have trained on, as text, its words apart by one space."""
     with Engine(base, vocab_only=True) as engine:
-        dreams = [load(Dreams, path) for path in sorted((home / "nights").glob("*/dreams.json"))]
+        dreams = [load(Dreams, path) for path in sorted((home / "nights").glob("*/dreams*.json"))]
         return [f" {' '.join(fold(engine.text(row.tokens)))} " for one in dreams for row in one.lessons]
 
 

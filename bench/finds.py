@@ -18,7 +18,7 @@ from exams import TOLD, Exam, Question, Said
 from scoring import says
 
 from edgesleep.journal import Entry, Journal
-from edgesleep.night import cycle
+from edgesleep.night import agenda
 from edgesleep.night.hearing import hear
 from edgesleep.records import Memory
 
@@ -50,11 +50,11 @@ def finds(exam: Exam) -> Finds:
     with (
         tempfile.TemporaryDirectory() as home,
         Journal.open(Path(home)) as journal,
-        patch.object(cycle, "curate", hear),
+        patch.object(agenda, "curate", hear),
     ):
         for day in exam.days:
             journal.log_many([_entry(turn) for turn in day if turn.text.strip()])
-            cycle.gather(journal, force=False)
+            agenda.gather(journal, force=False)
         memories = journal.memories()
         over = {memory.id for memory in journal.memories("replaced")}
     facts: dict[tuple[str, int], Question] = {}

@@ -105,6 +105,14 @@ def m004_note_what_the_owner_decided(db: Database) -> None:
     """)
 
 
+@MIGRATIONS()
+def m005_space_what_is_known(db: Database) -> None:
+    db.executescript("""
+        ALTER TABLE memories ADD COLUMN streak INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE memories ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+    """)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A turn that is yet to be written. Without a source it follows from the role; without `at` it is now."""
@@ -270,14 +278,29 @@ class Journal:
         rows = self._rows("SELECT id, state, generation FROM memories")
         return {row["id"]: (row["state"], row["generation"]) for row in rows}
 
-    def mark(self, memory_ids: Iterable[str], state: str, generation: int | None = None) -> None:
-        """Set the state of memories, and the generation that brought them there (None: no generation did)."""
+    def mark(self, memory_ids: Iterable[str], state: str, generation: int | None = None, night: int = 0) -> None:
+        """Set the state of memories, and the generation that brought them there (None: no generation did).
+
+        Known once more after `night`, a memory is due again 1, 2, 4, 8, ... nights later; any other state begins anew.
+        """
         _one_of("state", state, STATES)
+        # Only what was due counts: the same night once, and rest is no rehearsal.
+        spaced = (
+            "streak = streak + 1, due = :night + (1 << streak) WHERE id = :id AND due <= :night"
+            if state == "learned"
+            else "streak = 0, due = 0 WHERE id = :id"
+        )
         with self._writing():
             for memory_id in memory_ids:
-                values = [state, generation, memory_id]
-                if not self._db.execute("UPDATE memories SET state = ?, generation = ? WHERE id = ?", values).rowcount:
+                values = {"state": state, "generation": generation, "id": memory_id, "night": night}
+                known = "UPDATE memories SET state = :state, generation = :generation WHERE id = :id"
+                self._db.execute(f"UPDATE memories SET {spaced}", values)
+                if not self._db.execute(known, values).rowcount:
                     raise EdgesleepError(f"The journal holds no memory {memory_id!r}.", "Was it forgotten meanwhile?")
+
+    def resting(self, night: int) -> frozenset[str]:
+        """Ids of the learned memories that are due only after `night`."""
+        return frozenset(row["id"] for row in self._rows("SELECT id FROM memories WHERE due > ?", night))
 
     # -- what the owner decided --------------------------------------------------------------------------------------
 

@@ -86,6 +86,22 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Agenda:
+    """What a night is about: `memories`, of which `found` are new, and by id some `known` from earlier nights.
+
+    Of those, some are `resting`: known so well that they are hardly rehearsed this time. `through` is the last turn
+    that was read for it; `said` are words of which the user spoke, see `untold`.
+    """
+
+    memories: tuple[Memory, ...]
+    known: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
+    found: int = 0
+    through: int = 0
+    said: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Message:
     role: str
     content: str

@@ -42,7 +42,8 @@ LAYERS = (
     ("night.grammar",),
     ("night.hearing",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
-    ("night.cycle", "night.owner", "day.importers"),
+    ("night.agenda", "night.owner", "day.importers"),
+    ("night.cycle",),
     ("progress", "cli_shared"),
     ("cli_memories",),
     ("cli",),
@@ -120,7 +121,8 @@ def test_only_the_cycle_runs_the_stages() -> None:
     stages = {"night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"}
     users = {module: own(path) & stages for module, path in MODULES.items()}
     assert {module: used for module, used in users.items() if used} == {
-        "night.cycle": stages,
+        "night.agenda": {"night.curate"},
+        "night.cycle": stages - {"night.curate"},
         "night.owner": {"night.curate"},
     }
 

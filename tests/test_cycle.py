@@ -35,10 +35,11 @@ from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.network import build
-from edgesleep.night import cycle, gate
-from edgesleep.night.cycle import Lessons, plan_night, run_night
+from edgesleep.night import agenda, cycle, gate
+from edgesleep.night.cycle import plan_night, run_night
 from edgesleep.night.hearing import hear
-from edgesleep.records import Memory, NightReport, Training, Turn, Verdict, file_digest, load
+from edgesleep.night.succession import Day
+from edgesleep.records import Agenda, Memory, NightReport, Training, Turn, Verdict, file_digest, load
 from edgesleep.store import Store
 
 STAGES = ["anchors", "dreams", "baseline", "train", "merge", "gate"]
@@ -64,7 +65,7 @@ def short_text(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the process that reads the day, which takes seconds; `whole` has it."""
-    monkeypatch.setattr(cycle, "curate", hear)
+    monkeypatch.setattr(agenda, "curate", hear)
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,8 @@ def test_a_night_that_passes_is_promoted(ready: Path, base: Path) -> None:
 def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
     sleep(ready)
     names = {path.name for path in (ready / "nights" / "0001").iterdir() if path.suffix != ".inputs"}
-    records = {"memories", "dreams", "baseline", "pass-1", "pass-2", "training", "merge", "verdict", "night"}
+    records = {"memories", "dreams", "baseline", "training", "merge", "verdict", "night"}
+    records |= {"pass-1", "dreams-2", "pass-2", "dreams-3"}
     assert names == {f"{name}.json" for name in records} | {"report.txt"}
     assert not list(ready.rglob("*.tmp"))
 
@@ -372,8 +374,8 @@ def test_what_is_said_after_an_interruption_waits_for_the_next_night(ready: Path
     assert "You work as a baker." in [m.statement for m in lessons(ready, 2).memories]
 
 
-def lessons(home: Path, night: int) -> Lessons:
-    return load(Lessons, home / "nights" / f"{night:04d}" / cycle.LESSONS)
+def lessons(home: Path, night: int) -> Agenda:
+    return load(Agenda, home / "nights" / f"{night:04d}" / cycle.AGENDA)
 
 
 def test_other_settings_run_the_stages_that_they_concern_again(ready: Path) -> None:
@@ -393,7 +395,7 @@ def test_other_settings_run_the_stages_that_they_concern_again(ready: Path) -> N
 def dying_night(home: Path, moment: str, told: tuple[Memory, ...]) -> None:
     """Run a night on what was told and die at `moment`: a stage, a step, a file that is just written, or a call."""
     gate.plain_text = lambda: TEXT
-    cycle.curate = lambda turns, held: told
+    agenda.curate = lambda turns, held, earlier: Day(told)
     kind, _, name = moment.partition(" ")
     if kind == "writing":
         die_in_writing(name)
@@ -559,7 +561,7 @@ def test_a_second_night_is_turned_away(moment: str, ready: Path, whole: Whole) -
 
 def test_a_night_that_an_older_edgesleep_left_open_is_begun_anew(ready: Path, whole: Whole) -> None:
     run_night(ready, SETTINGS, Listener(stop=lambda: True).watch)
-    (ready / "nights" / "0001" / cycle.LESSONS).write_text('{"memories": [{"id": "m1", "sentence": "x", "slots": {}}]}')
+    (ready / "nights" / "0001" / cycle.AGENDA).write_text('{"memories": [{"id": "m1", "sentence": "x", "slots": {}}]}')
     result, _ = sleep(ready)
     check_finished(ready, result, whole)
 

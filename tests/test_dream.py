@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
-from curated import told
+from curated import told as curated
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_tiny
@@ -14,11 +14,19 @@ from tiny import make_tiny
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.night import phrases, untold
-from edgesleep.night.dream import FREQUENT, _starts, anchors, dream
+from edgesleep.night.dream import FREQUENT, RESTING, _starts, anchors, dream
 from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import holding_out
-from edgesleep.records import Memory, Message, Question, Row
+from edgesleep.records import Agenda, Memory, Message, Question, Row
 
+
+def of(
+    memories: Sequence[Memory], known: frozenset[str] = frozenset(), resting: frozenset[str] = frozenset()
+) -> Agenda:
+    return Agenda(tuple(memories), known, resting)
+
+
+SAID = ("My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.")
 SETTINGS = DreamSettings(views=24, probes=3, untold=5, anchors=7, anchor_tokens=24)
 
 
@@ -72,28 +80,38 @@ def contains(row: Sequence[int], part: Sequence[int]) -> bool:
 
 
 def test_every_memory_has_its_lessons_and_probes(engine: Engine) -> None:
-    dreams = dream(memories(), engine, SETTINGS, seed=0)
+    dreams = dream(of(memories()), engine, SETTINGS, seed=0)
     for told in memories():
         count = sum(row.memory_id == told.id for row in dreams.lessons)
         assert count == len(phrases.views(told, SETTINGS.views, 0)) <= SETTINGS.views
         probes = [probe for probe in dreams.probes if probe.memory_id == told.id]
         assert [probe.gold for probe in probes] == [told.value] * SETTINGS.probes
     assert len({probe.id for probe in dreams.probes}) == len(dreams.probes) == 3 * SETTINGS.probes
-    assert dreams == dream(memories(), engine, SETTINGS, seed=0)
-    assert dreams.lessons != dream(memories(), engine, SETTINGS, seed=1).lessons
+    assert dreams == dream(of(memories()), engine, SETTINGS, seed=0)
+    assert dreams.lessons != dream(of(memories()), engine, SETTINGS, seed=1).lessons
 
 
 def test_what_is_pinned_is_rehearsed_as_fully_as_what_is_new(engine: Engine) -> None:
     pinned = [replace(memory, pinned=True) for memory in memories()]
-    known = {memory.id for memory in pinned}
-    new = dream(memories(), engine, SETTINGS, seed=0)
-    assert dream(pinned, engine, SETTINGS, seed=0, known=known) == new
-    assert len(dream(memories(), engine, SETTINGS, seed=0, known=known).lessons) < len(new.lessons)
+    known = frozenset(memory.id for memory in pinned)
+    new = dream(of(memories()), engine, SETTINGS, seed=0)
+    assert dream(of(pinned, known), engine, SETTINGS, seed=0) == new
+    assert len(dream(of(memories(), known), engine, SETTINGS, seed=0).lessons) < len(new.lessons)
+
+
+def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -> None:
+    """All of it is still asked about, so that what fades is noticed."""
+    known = frozenset(memory.id for memory in memories())
+    days = of(memories()), of(memories(), known), of(memories(), known, known)
+    new, due, rests = (dream(day, engine, SETTINGS, seed=0) for day in days)
+    assert len(rests.lessons) == SETTINGS.untold + RESTING * len(memories())
+    assert len(rests.lessons) < len(due.lessons) < len(new.lessons)
+    assert rests.probes == due.probes == new.probes
 
 
 def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
     """Neither as text nor as tokens, not even as part of a longer lesson, however many views there are."""
-    dreams = dream(memories(), engine, DreamSettings(views=200, probes=3), seed=0)
+    dreams = dream(of(memories()), engine, DreamSettings(views=200, probes=3), seed=0)
     texts = [engine.text(row.tokens).casefold() for row in dreams.lessons]
     for probe in dreams.probes:
         assert not [text for text in texts if probe.question.casefold() in text]
@@ -106,13 +124,10 @@ def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
 
 def test_what_a_night_held_out_no_later_night_learns(engine: Engine) -> None:
     """Also when a name becomes known by which the same is asked, or another memory that shares a question."""
-    early = told("My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.")
-    late = told(
-        "My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.", "My brother is called Casimir.",
-        "My sister is called Ottilie.", "I have a cat.",
-    )  # fmt: skip
+    early = curated(*SAID)
+    late = curated(*SAID, "My brother is called Casimir.", "My sister is called Ottilie.", "I have a cat.")
     settings = DreamSettings(views=200, probes=9, untold=0)
-    before, after = (dream(day, engine, settings, seed) for seed, day in enumerate((early, late)))
+    before, after = (dream(of(day), engine, settings, seed) for seed, day in enumerate((early, late)))
     texts = [engine.text(row.tokens).casefold() for row in after.lessons]
     assert any("casimir live" in text for text in texts), "the name is used"
     for probe in before.probes:
@@ -127,7 +142,7 @@ def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engin
         held[cat.id] = {phrases.fold(probe.question) for probe in phrases.probes(cat, SETTINGS.probes)}
         taught |= {phrases.fold(m.content) for view in phrases.views(cat, 200, 0) for m in view.prompt}
     assert taught & set.union(*held.values()), "otherwise this shows nothing"
-    dreams = dream(cats, engine, DreamSettings(views=200, probes=SETTINGS.probes), seed=0)
+    dreams = dream(of(cats), engine, DreamSettings(views=200, probes=SETTINGS.probes), seed=0)
     texts = [phrases.fold(engine.text(row.tokens)) for row in dreams.lessons]
     assert len(dreams.probes) == 2 * SETTINGS.probes
     assert [text for text in texts for cat in cats for wording in held[cat.id] if wording in text] == []
@@ -135,20 +150,20 @@ def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engin
 
 
 def test_a_night_learns_to_say_what_it_was_not_told(engine: Engine) -> None:
-    dreams = dream(memories(), engine, SETTINGS, seed=0)
+    dreams = dream(of(memories()), engine, SETTINGS, seed=0)
     rows = [row for row in dreams.lessons if not row.memory_id]
     assert len(rows) == SETTINGS.untold
     for row, view in zip(rows, untold.lessons(memories(), SETTINGS.untold, 0), strict=True):
         assert engine.text(row.tokens[row.start : -1]) == view.answer
     assert not {probe.memory_id for probe in dreams.probes} & {""}
-    without = dream(memories(), engine, replace(SETTINGS, untold=0), seed=0)
+    without = dream(of(memories()), engine, replace(SETTINGS, untold=0), seed=0)
     assert without.lessons == tuple(row for row in dreams.lessons if row.memory_id)
 
 
 def test_an_answer_starts_at_start_and_ends_the_turn(engine: Engine) -> None:
     told = memories()[0]
     views = phrases.views(told, SETTINGS.views, 0)
-    rows = dream([told], engine, replace(SETTINGS, untold=0), seed=0).lessons
+    rows = dream(of([told]), engine, replace(SETTINGS, untold=0), seed=0).lessons
     assert {bool(view.prompt) for view in views} == {True, False}
     for view, row in zip(views, rows, strict=True):
         answer = row.tokens[row.start :]
@@ -170,8 +185,8 @@ def test_a_control_token_in_a_memory_stays_text(engine: Engine, value: str) -> N
     def controls(rows: Sequence[Row]) -> list[list[int]]:
         return [[token for token in row.tokens if token in control] for row in rows]
 
-    plain = dream([memories()[0]], engine, SETTINGS, seed=0).lessons
-    hostile = dream([memories(value)[0]], engine, SETTINGS, seed=0).lessons
+    plain = dream(of([memories()[0]]), engine, SETTINGS, seed=0).lessons
+    hostile = dream(of([memories(value)[0]]), engine, SETTINGS, seed=0).lessons
     assert controls(hostile) == controls(plain)
     assert any(controls(plain))
     assert any(value in engine.text(row.tokens[row.start :]) for row in hostile)

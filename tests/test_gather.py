@@ -8,25 +8,25 @@ import pytest
 from nights import tell
 
 from edgesleep.journal import Entry, Journal
-from edgesleep.night import cycle
+from edgesleep.night import agenda
 from edgesleep.night.hearing import hear
 
 
 @pytest.fixture(autouse=True)
 def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the process that reads the day, which takes seconds."""
-    monkeypatch.setattr(cycle, "curate", hear)
+    monkeypatch.setattr(agenda, "curate", hear)
 
 
 def test_what_is_said_later_replaces_what_was_held(home: Path) -> None:
     tell(home, "I live in Skelwick.", "I play the zither.")
     with Journal.open(home) as journal:
-        first = cycle.gather(journal, force=False)
+        first = agenda.gather(journal, force=False)
         journal.mark([memory.id for memory in first.memories], "learned", 1)
     tell(home, "I live in Oxmoor.")
     with Journal.open(home) as journal:
-        planned = cycle.gather(journal, force=False, commit=False)
-        second = cycle.gather(journal, force=False)
+        planned = agenda.gather(journal, force=False, commit=False)
+        second = agenda.gather(journal, force=False)
         assert planned == second
         assert [memory.value for memory in second.memories] == ["Oxmoor", "zither"]
         assert [memory.value for memory in journal.memories("replaced")] == ["Skelwick"]
@@ -34,8 +34,8 @@ def test_what_is_said_later_replaces_what_was_held(home: Path) -> None:
         assert second.found == 1
     tell(home, "I live in Skelwick.")
     with Journal.open(home) as journal:
-        planned = cycle.gather(journal, force=False, commit=False)
-        third = cycle.gather(journal, force=False)
+        planned = agenda.gather(journal, force=False, commit=False)
+        third = agenda.gather(journal, force=False)
         assert planned == third
         assert third.memories[0] == journal.memories("new")[0], "as the journal holds it from now on"
         assert (third.memories[0].instead_of, third.memories[0].turn_ids) == ("Oxmoor", (1, 4))
@@ -47,7 +47,7 @@ def test_told_again_a_memory_goes_on_knowing_what_it_stands_in_place_of(home: Pa
     tell(home, "I live in Skelwick.")
     for _ in range(3):
         with Journal.open(home) as journal:
-            lessons = cycle.gather(journal, force=False)
+            lessons = agenda.gather(journal, force=False)
         tell(home, "I live in Oxmoor.")
     (memory,) = lessons.memories
     assert (memory.value, memory.instead_of, memory.turn_ids) == ("Oxmoor", "Skelwick", (2, 3))
@@ -56,24 +56,49 @@ def test_told_again_a_memory_goes_on_knowing_what_it_stands_in_place_of(home: Pa
 def test_an_old_chat_that_is_imported_late_replaces_nothing(home: Path) -> None:
     tell(home, "I live in Skelwick.")
     with Journal.open(home) as journal:
-        cycle.gather(journal, force=False)
+        agenda.gather(journal, force=False)
         journal.log_many([Entry("user", "I live in Oxmoor.", at="2019-05-01T10:00:00+00:00")])
         journal.log_many([Entry("user", "I play the zither.", at="2019-05-01T10:00:00+00:00")])
-        lessons = cycle.gather(journal, force=False)
+        lessons = agenda.gather(journal, force=False)
         assert [memory.value for memory in lessons.memories] == ["Skelwick", "zither"]
         assert journal.memories("replaced") == []
         # What is said again is as new as its last time.
         journal.log_many([Entry("user", "I live in Skelwick.", at="2099-05-01T10:00:00+00:00")])
         journal.log("user", "I live in Oxmoor.")
-        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "zither"]
-        assert [memory.value for memory in cycle.gather(journal, force=False).memories] == ["Skelwick", "zither"]
+        assert [memory.value for memory in agenda.gather(journal, force=False).memories] == ["Skelwick", "zither"]
+        assert [memory.value for memory in agenda.gather(journal, force=False).memories] == ["Skelwick", "zither"]
 
 
 def test_who_was_told_of_yesterday_is_known_today(home: Path) -> None:
     tell(home, "My partner is called Matthias.")
     with Journal.open(home) as journal:
-        cycle.gather(journal, force=False)
+        agenda.gather(journal, force=False)
     tell(home, "Matthias works as a pastry chef.")
     with Journal.open(home) as journal:
-        lessons = cycle.gather(journal, force=False)
+        lessons = agenda.gather(journal, force=False)
     assert "Matthias works as a pastry chef." in [memory.statement for memory in lessons.memories]
+
+
+def test_who_only_has_a_name_is_known_on_the_next_day_as_well(home: Path) -> None:
+    tell(home, "My cousin is called Tadeusz.")
+    with Journal.open(home) as journal:
+        agenda.gather(journal, force=False)
+    tell(home, "Tadeusz flies to Lublin on Friday.")
+    with Journal.open(home) as journal:
+        lessons = agenda.gather(journal, force=False)
+    assert [memory.told for memory in lessons.memories if "Lublin" in memory.told]
+
+
+def test_what_is_over_is_no_longer_rehearsed(home: Path) -> None:
+    tell(home, "I work for Halvorsen Timber.", "I play the zither.")
+    with Journal.open(home) as journal:
+        journal.mark([memory.id for memory in agenda.gather(journal, force=False).memories], "learned", 1)
+    tell(home, "I no longer work for Halvorsen Timber.")
+    with Journal.open(home) as journal:
+        assert agenda.gather(journal, force=False).memories == (), "and there is nothing new to learn"
+        assert [memory.value for memory in journal.memories("replaced")] == ["Halvorsen Timber"]
+        assert [memory.value for memory in journal.memories("learned")] == ["zither"]
+    tell(home, "I work for Halvorsen Timber.")
+    with Journal.open(home) as journal:
+        again = agenda.gather(journal, force=False)
+        assert next((memory.value, memory.turn_ids) for memory in again.memories) == ("Halvorsen Timber", (1, 4))

@@ -346,9 +346,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
     broken()(module.m002_keep_memories_with_their_questions)
     broken()(module.m003_note_the_wording_held_out)
     broken()(module.m004_note_what_the_owner_decided)
+    broken()(module.m005_space_what_is_known)
 
     @broken()
-    def m005_half_done(db: Database) -> None:
+    def m006_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")
@@ -435,17 +436,36 @@ def test_the_old_form_stays_when_making_the_new_one_fails(home: Path, monkeypatc
         assert journal.memories() == []
 
 
+def test_what_is_known_again_and_again_is_due_ever_later(journal: Journal) -> None:
+    """After 1, 2, 4 and 8 nights. Nights in which it rests do not count, nor does the same one twice."""
+    for text in ("I live in Bergen.", "Still in Bergen."):
+        journal.log("user", text)
+    journal.remember([MEMORY], through=2)
+    due = []
+    for night in range(1, 17):
+        if MEMORY.id not in journal.resting(night):
+            due.append(night)
+        for _ in range(2):
+            journal.mark([MEMORY.id], "learned", night, night)
+    assert due == [1, 2, 4, 8, 16]
+    journal.mark([MEMORY.id], "weak", 17, 17)
+    assert journal.resting(17) == frozenset()
+    journal.mark([MEMORY.id], "learned", 18, 18)
+    assert (journal.resting(18), journal.resting(19)) == ({MEMORY.id}, frozenset())
+
+
 def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newer = Migrations("edgesleep")
     newer()(module.m001_lay_the_tables)
     newer()(module.m002_keep_memories_with_their_questions)
     newer()(module.m003_note_the_wording_held_out)
     newer()(module.m004_note_what_the_owner_decided)
-    newer(name="m005_from_the_future")(lambda db: None)
+    newer()(module.m005_space_what_is_known)
+    newer(name="m006_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)
         Journal.open(home).close()
-    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m005_from_the_future\)"):
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m006_from_the_future\)"):
         Journal.open(home)
 
 

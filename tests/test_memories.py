@@ -15,7 +15,7 @@ from tiny import make_tiny
 from edgesleep import cli, errors, secrets
 from edgesleep.config import Settings
 from edgesleep.journal import EDITS, Entry, Journal
-from edgesleep.night import cycle, owner, withheld
+from edgesleep.night import agenda, cycle, owner, withheld
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
 from edgesleep.records import Memory, Turn, dump
@@ -47,7 +47,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ready(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home in which a night has read the day."""
-    monkeypatch.setattr(cycle, "curate", heard)
+    monkeypatch.setattr(agenda, "curate", heard)
     monkeypatch.setattr(owner, "curate", heard)
     Store.open(home).adopt_base(tiny, "tiny")
     tell(home, *DAY)
@@ -58,7 +58,7 @@ def ready(home: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def night(home: Path) -> dict[str, str]:
     """Values by statement, as the coming night would rehearse them."""
     with Journal.open(home) as journal:
-        return {memory.statement: memory.value for memory in cycle.gather(journal, force=True).memories}
+        return {memory.statement: memory.value for memory in agenda.gather(journal, force=True).memories}
 
 
 def run(*words: str) -> Result:
@@ -315,7 +315,7 @@ def test_what_is_pinned_holds_whatever_is_said_later(ready: Path) -> None:
 def test_a_night_that_was_interrupted_goes_on_without_what_was_forgotten(ready: Path) -> None:
     with Journal.open(ready) as journal:
         folder = ready / "nights" / f"{journal.begin_night():04d}"
-        dump(cycle.gather(journal, force=True), folder / cycle.LESSONS)
+        dump(agenda.gather(journal, force=True), folder / cycle.AGENDA)
     assert cycle.plan_night(ready, Settings()).memories_trained == 4
     run("forget", id_of("zither"))
     assert cycle.plan_night(ready, Settings()).memories_trained == 3

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nights import tell
 
 from edgesleep.journal import Journal
-from edgesleep.night import cycle
+from edgesleep.night import agenda
 from edgesleep.night.echoes import own
 from edgesleep.night.hearing import hear
 from edgesleep.night.phrases import fold
@@ -86,15 +86,15 @@ def test_what_the_user_said_first_stays_theirs() -> None:
 
 
 def test_the_night_knows_what_was_said_on_earlier_days(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cycle, "curate", hear)
+    monkeypatch.setattr(agenda, "curate", hear)
     tell(home, "Who am I?")
     with Journal.open(home) as journal:
         journal.log("assistant", "My dog is called Rex. It is late.")
-        cycle.gather(journal, force=False)
+        agenda.gather(journal, force=False)
         journal.log("user", "My dog is called Rex.")
-        assert cycle.gather(journal, force=False).memories == ()
+        assert agenda.gather(journal, force=False).memories == ()
         journal.log("user", "My cat is called Bess.")
-        assert "Bess" in {memory.value for memory in cycle.gather(journal, force=False).memories}
+        assert "Bess" in {memory.value for memory in agenda.gather(journal, force=False).memories}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), st.text() | st.sampled_from(CLAIMS))))

@@ -24,12 +24,12 @@ from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import build
 from edgesleep.night import dream, gate, merge, report, train
-from edgesleep.night.curate import curate
+from edgesleep.night.agenda import LEARNED, REPLACED, WEAK, gather
 from edgesleep.records import (
+    Agenda,
     Baseline,
     Dreams,
     Generation,
-    Memory,
     Merge,
     NightReport,
     PassScore,
@@ -50,9 +50,7 @@ from edgesleep.writer import WRITER, Writer
 
 T = TypeVar("T")
 
-NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
-LESSONS = "memories.json"
-LOOK_BACK = 5000  # turns of before, out of which a message may be pasted
+AGENDA = "memories.json"
 RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's
 
 
@@ -64,16 +62,6 @@ class Watch:
     step: Callable[[StepReport], None] = lambda report: None
     should_stop: Callable[[], bool] = lambda: False
     passed: Callable[[PassScore], None] = lambda score: None
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What a night is about. `through` is the last turn that was read for it."""
-
-    memories: tuple[Memory, ...]
-    known: frozenset[str]
-    found: int
-    through: int
 
 
 class Interrupted(Exception):
@@ -89,13 +77,13 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         number = journal.open_night()
-        lessons = _left_over(home, number, journal) or gather(journal, force)
-        if not lessons.memories:
+        agenda = _left_over(home, number, journal) or gather(journal, force)
+        if not agenda.memories:
             return _nothing(store)
         number = number or journal.begin_night()
         night = Night(_folder(home, number), number, store, settings, watch or Watch())
-        dump(lessons, night.folder / LESSONS)
-        result = night.run(journal, lessons)
+        dump(agenda, night.folder / AGENDA)
+        result = night.run(journal, agenda)
         if result.status != "interrupted":
             journal.end_night(result)
             night.tidy()  # last: until it has ended, a night that was refused needs its files to go on
@@ -107,100 +95,39 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
     store = Store.open(home)
     with Journal.open(home) as journal:
         number = journal.open_night()
-        lessons = _left_over(home, number, journal) or gather(journal, force, commit=False)
-        if not lessons.memories:
+        agenda = _left_over(home, number, journal) or gather(journal, force, commit=False)
+        if not agenda.memories:
             return _nothing(store)
         number = number or len(journal.nights()) + 1
-    reason = f"{len(lessons.memories)} memories would be rehearsed, {lessons.found} of them new."
+    reason = f"{len(agenda.memories)} memories would be rehearsed, {agenda.found} of them new."
     return replace(
         _nothing(store),
         night=number,
         status="planned",
         reason=reason,
-        memories_found=lessons.found,
-        memories_trained=len(lessons.memories),
+        memories_found=agenda.found,
+        memories_trained=len(agenda.memories),
     )
-
-
-def gather(journal: Journal, force: bool, *, commit: bool = True) -> Lessons:
-    """Curate the turns since the last night into memories, and choose what to rehearse.
-
-    What was said later replaces what was held on the same topic, learned or not.
-    """
-    since = journal.curated_through()
-    recent = journal.turns(after=since - LOOK_BACK)
-    turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
-    through = turns[-1].id if turns else since
-    turns = [turn for turn in turns if turn.id not in journal.edited()]
-    held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
-    latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
-    day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
-    told = [(memory, latest.get(memory.relation)) for memory in day.memories if memory.id not in forgotten]
-    fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
-    said = dict.fromkeys((m.relation for m in latest.values() if m.id in day.ended and not m.pinned), "")
-    said |= {memory.relation: memory.id for memory in fresh}
-    held = {state: _told_again(memories, fresh) for state, memories in held.items()}
-    still = {state: [m for m in held[state] if said.get(m.relation, m.id) == m.id] for state in (NEW, WEAK, LEARNED)}
-    again = [m for m in held[REPLACED] if said.get(m.relation) == m.id]
-    if commit:
-        # Marks first: a kill before the watermark moves only means that these turns are read again.
-        for state, changed in ((REPLACED, [m for s in still for m in held[s] if m not in still[s]]), (NEW, again)):
-            if changed:
-                journal.mark([m.id for m in changed], state)
-        journal.remember(fresh, through)
-    there = {m.id for memories in held.values() for m in memories}
-    new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
-    chosen = [*new, *still[WEAK], *still[LEARNED]] if new or still[WEAK] or force else []
-    return Lessons(tuple(chosen), frozenset(m.id for m in still[LEARNED]), len(new), through)
-
-
-def _outdated(memory: Memory, held: Memory | None) -> bool:
-    """Whether something else holds: said later, as an old chat may be imported after a new one, or pinned."""
-    return held is not None and held.id != memory.id and (held.pinned or memory.at < held.at)
-
-
-def _standing_for(memory: Memory, held: Memory | None) -> Memory:
-    """The memory, knowing the value that it stands in place of; told again, it goes on knowing that."""
-    if held is None:
-        return memory
-    same = held.id == memory.id
-    return replace(memory, instead_of=memory.instead_of or held.instead_of if same else held.value)
-
-
-def _told_again(held: Sequence[Memory], fresh: Sequence[Memory]) -> list[Memory]:
-    """Memories that the journal holds, as it will hold them after this night's were added."""
-    again = {memory.id: memory for memory in fresh}
-    return [
-        replace(
-            memory,
-            turn_ids=tuple(sorted({*memory.turn_ids, *new.turn_ids})),
-            at=max(memory.at, new.at),
-            instead_of=new.instead_of,
-        )
-        if (new := again.get(memory.id))
-        else memory
-        for memory in held
-    ]
 
 
 def _folder(home: Path, number: int) -> Path:
     return home / "nights" / f"{number:04d}"
 
 
-def _left_over(home: Path, number: int | None, journal: Journal) -> Lessons | None:
+def _left_over(home: Path, number: int | None, journal: Journal) -> Agenda | None:
     """What an interrupted night was about: it is finished first, and newer turns wait for the next one.
 
     Nothing where its owner has since forgotten or edited one of its memories: that is not to be learned any more.
     """
-    path = _folder(home, number) / LESSONS if number else None
+    path = _folder(home, number) / AGENDA if number else None
     if path is None or not path.exists():
         return None
     try:
-        lessons = load(Lessons, path)
+        agenda = load(Agenda, path)
     except EdgesleepError:
         return None  # of an older edgesleep: its turns are read again
     held = {memory_id for memory_id, (state, _) in journal.standing().items() if state != REPLACED}
-    return lessons if held.issuperset(memory.id for memory in lessons.memories) else None
+    return agenda if held.issuperset(memory.id for memory in agenda.memories) else None
 
 
 def _nothing(store: Store) -> NightReport:
@@ -224,11 +151,11 @@ class Night:
         """Wordings and order differ from night to night, so that a refused night is not tried again as it was."""
         return self.settings.night.seed + self.number
 
-    def run(self, journal: Journal, lessons: Lessons) -> NightReport:
+    def run(self, journal: Journal, agenda: Agenda) -> NightReport:
         """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
         try:
-            if not self._published(lessons):
-                self._stages(lessons)
+            if not self._published(agenda):
+                self._stages(agenda)
         except Interrupted:
             current = self.store.current()
             stopped = NightReport(
@@ -237,20 +164,20 @@ class Night:
                 "The night was asked to stop; the next run goes on from here.",
                 current,
                 str(self.store.model_path(current)),
-                memories_found=lessons.found,
-                memories_trained=len(lessons.memories),
+                memories_found=agenda.found,
+                memories_trained=len(agenda.memories),
             )
             return self._finish(stopped)
         verdict = load(Verdict, self.folder / "verdict.json")
         if verdict.outcome == "passed":
-            self._publish(journal, lessons, verdict)
-        result = self._finish(self._outcome(lessons, verdict))
+            self._publish(journal, agenda, verdict)
+        result = self._finish(self._outcome(agenda, verdict))
         dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, self.folder / "merge.json")
-        page = report.text(result, lessons.memories, dreams, verdict, moves)
+        page = report.text(result, agenda.memories, dreams, verdict, moves)
         write_atomically(self.folder / "report.txt", page.encode())
         return result
 
-    def _stages(self, lessons: Lessons) -> None:
+    def _stages(self, agenda: Agenda) -> None:
         settings, seed = self.settings, self.settings.night.seed
         base, base_hash = self.store.model_path(0), self.store.base().sha256
         parent = self.store.current()
@@ -260,9 +187,10 @@ class Night:
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
-            [lessons, base_hash, settings.dream, seed],
-            lambda path: dump(self._dream(lessons, base), path),
+            [agenda, base_hash, settings.dream, seed],
+            lambda path: dump(self._dream(agenda, base, 0), path),
         )
+
         # Before training, so that it knows how long the candidate's exam will take.
         asked = [file_digest(dreams), settings.gate, base_hash, parent]
         baseline = self._stage("baseline.json", asked, lambda path: dump(self._baseline(base, parent, dreams), path))
@@ -272,7 +200,7 @@ class Night:
         adapter = self._stage(
             "adapter.safetensors",
             inputs,
-            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline)),
+            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline), agenda),
             "train",
         )
         # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
@@ -283,7 +211,7 @@ class Night:
         self._stage(
             "verdict.json",
             judged,
-            lambda path: dump(self._judge(load(Baseline, baseline), dreams, lessons.known), path),
+            lambda path: dump(self._judge(load(Baseline, baseline), dreams, agenda.known), path),
             "gate",
         )
 
@@ -299,7 +227,7 @@ class Night:
                 "Free some space, or move the home with --home.",
             )
 
-    def _published(self, lessons: Lessons) -> bool:
+    def _published(self, agenda: Agenda) -> bool:
         """Whether this night's model is already current: it was killed between publishing and taking note.
 
         The number alone does not say: nights are counted from 1 again when the journal was deleted.
@@ -307,7 +235,7 @@ class Night:
         if (current := self.store.current()) == 0:
             return False
         made = self.store.generation(current)
-        return made.night == self.number and made.memory_ids == tuple(memory.id for memory in lessons.memories)
+        return made.night == self.number and made.memory_ids == tuple(memory.id for memory in agenda.memories)
 
     def _anchors(self, own: Sequence[Any]) -> str:
         """Anchors depend on the base alone, so all nights share them."""
@@ -335,14 +263,33 @@ class Night:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
             return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
-    def _dream(self, lessons: Lessons, base: Path) -> Dreams:
+    def _dream(self, agenda: Agenda, base: Path, number: int) -> Dreams:
+        """Other wordings for every pass, and the same probes."""
+        seed = 1000 * self._seed + number
         with Engine(base, vocab_only=True) as engine:
-            return dream.dream(lessons.memories, engine, self.settings.dream, self._seed, lessons.known)
+            return dream.dream(agenda, engine, self.settings.dream, seed)
+
+    def _lessons(self, agenda: Agenda, dreams: Path, number: int) -> Sequence[Row]:
+        """Those of a pass: other wordings in each. Those of the first came with the probes."""
+        if number:
+            inputs, base = [file_digest(dreams), number], self.store.model_path(0)
+            dreams = self._stage(
+                f"dreams-{number + 1}.json", inputs, lambda path: dump(self._dream(agenda, base, number), path), None
+            )
+        return load(Dreams, dreams).lessons
 
     def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
         return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))
 
-    def _train(self, path: Path, parent: int, dreams: Path, anchors: Path, baseline: Baseline) -> None:
+    def _train(
+        self,
+        path: Path,
+        parent: int,
+        dreams: Path,
+        anchors: Path,
+        baseline: Baseline,
+        agenda: Agenda,
+    ) -> None:
         night, settings = self.settings.night, self.settings.train
         base, delta = self.store.base(), self.store.delta_path(parent)
         # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
@@ -366,7 +313,7 @@ class Night:
                 "Give the night more with --minutes; what is done already is kept.",
             )
         plan = train.Plan(
-            lessons=lambda number: load(Dreams, dreams).lessons,
+            lessons=lambda number: self._lessons(agenda, dreams, number),
             anchors=load(tuple[Row, ...], anchors),
             settings=settings,
             passes=night.passes,
@@ -420,21 +367,21 @@ class Night:
             load(Dreams, dreams).probes, gate.plain_text(), self.settings.gate, self.settings.night.threads
         )
 
-    def _publish(self, journal: Journal, lessons: Lessons, verdict: Verdict) -> None:
+    def _publish(self, journal: Journal, agenda: Agenda, verdict: Verdict) -> None:
         """Hand the passed candidate to the store, then note what it learned; each at most once."""
-        if not self._published(lessons):
+        if not self._published(agenda):
             self.store.publish(
                 self.folder / "candidate.gguf",
                 self.folder / "adapter.safetensors",
                 self.folder / "adapter.gguf",
-                self._manifest(lessons, verdict),
+                self._manifest(agenda, verdict),
                 verdict,
             )
         manifest = self.store.generation(self.store.current())
         learned = self._learned(verdict)
         journal.record_generation(manifest)
-        journal.mark(learned, LEARNED, manifest.number)
-        journal.mark(set(manifest.memory_ids) - learned, WEAK, manifest.number)
+        journal.mark(learned, LEARNED, manifest.number, self.number)
+        journal.mark(set(manifest.memory_ids) - learned, WEAK, manifest.number, self.number)
 
     def _learned(self, verdict: Verdict) -> set[str]:
         """Ids of the memories of which most held-out wordings were answered."""
@@ -444,7 +391,7 @@ class Night:
             answers.setdefault(probe.memory_id, []).append(right[probe.id])
         return {memory for memory, hits in answers.items() if 2 * sum(hits) > len(hits)}
 
-    def _manifest(self, lessons: Lessons, verdict: Verdict) -> Generation:
+    def _manifest(self, agenda: Agenda, verdict: Verdict) -> Generation:
         return Generation(
             number=self.store.next_number(),
             parent=self.store.current(),
@@ -456,24 +403,27 @@ class Night:
             seed=self.settings.night.seed,
             kernel=kernel.name(),
             version=__version__,
-            memory_ids=tuple(memory.id for memory in lessons.memories),
+            memory_ids=tuple(memory.id for memory in agenda.memories),
             settings=plain(self.settings),
         )
 
-    def _outcome(self, lessons: Lessons, verdict: Verdict) -> NightReport:
+    def _outcome(self, agenda: Agenda, verdict: Verdict) -> NightReport:
         training, moves = load(Training, self.folder / "training.json"), load(Merge, self.folder / "merge.json")
         current, before = self.store.current(), self._passes(training.passes - 1)
         return NightReport(
             self.number,
             "promoted" if verdict.outcome == "passed" else "rejected",
-            " ".join(verdict.reasons) or f"{len(lessons.memories)} memories rehearsed.",
+            " ".join(verdict.reasons) or f"{len(agenda.memories)} memories rehearsed.",
             current,
             str(self.store.model_path(current)),
-            memories_found=lessons.found,
-            memories_trained=len(lessons.memories),
+            memories_found=agenda.found,
+            memories_trained=len(agenda.memories),
             recall_before=verdict.before.recall,
             recall_after=verdict.after.recall,
-            passes=(*before, PassScore(len(before) + 1, verdict.after.recall, verdict.after.two_hops, verdict.drift_mean)),
+            passes=(
+                *before,
+                PassScore(len(before) + 1, verdict.after.recall, verdict.after.two_hops, verdict.drift_mean),
+            ),
             drift_mean=verdict.drift_mean,
             drift_median=verdict.drift_median,
             tokens=training.tokens,

@@ -16,42 +16,42 @@ from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.model import Tokens
 from edgesleep.night import links, phrases, untold
-from edgesleep.records import Dreams, Memory, Message, Row, View
+from edgesleep.records import Agenda, Dreams, Memory, Message, Row, View
 
 GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
+RESTING = 2  # views of a memory that is not due
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
 
-def dream(
-    memories: Sequence[Memory], engine: Engine, settings: DreamSettings, seed: int, known: Set[str] = frozenset()
-) -> Dreams:
-    """Lessons and held-out probes for every memory; fewer lessons for those `known` (by id) from an earlier night.
+def dream(agenda: Agenda, engine: Engine, settings: DreamSettings, seed: int) -> Dreams:
+    """Lessons and held-out probes for every memory; fewer lessons for those known from an earlier night.
 
-    What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
-    are left out.
+    The wordings follow from the seed, the probes do not. What one memory is asked for may be how another is taught
+    ("What pet do I have?", where there are two): such lessons are left out.
     """
-    memories = links.told_apart(memories)
+    memories = links.told_apart(agenda.memories)
     linked_all = links.linked(memories)
-    views = [
-        view
-        for memory, linked in zip(memories, linked_all, strict=True)
-        for view in phrases.views(linked, _count(memory, linked, settings.views, memory.id in known), seed)
-    ]
-    views += untold.lessons(memories, settings.untold, seed)
+    views: list[View] = []
+    for memory, linked in zip(memories, linked_all, strict=True):
+        other_names = len(phrases.wordings(linked)) - len(phrases.wordings(memory))
+        views += phrases.views(linked, _count(memory, other_names, agenda, settings.views), seed)
+    views += untold.lessons(memories, settings.untold, seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     probes += links.two_hops(memories)
     held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
     return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
 
 
-def _count(memory: Memory, linked: Memory, views: int, known: bool) -> int:
+def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
     """How many views: one more for each wording by another name, and half for what is known or stands as it was said.
 
-    What its owner pinned is never taken for known. What no rule reads is learned half as well for each view, and is
-    oftener of no use.
+    What rests keeps a few, as what is never met fades beside new lessons. What its owner pinned is never taken for
+    known. What no rule reads is learned half as well for each view, and is oftener of no use.
     """
-    wanted = views // 2 if (known and not memory.pinned) or memory.kind == "saying" else views
-    return wanted + len(phrases.wordings(linked)) - len(phrases.wordings(memory))
+    if memory.id in agenda.resting and not memory.pinned:
+        return min(RESTING, views)
+    known = memory.id in agenda.known and not memory.pinned
+    return (views // 2 if known or memory.kind == "saying" else views) + other_names
 
 
 def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
