@@ -30,6 +30,16 @@ _THINGS = words(
 )
 _GROUPS = words("band choir village farm allotment boat yoga-class book-club")
 
+_PLACES = words(
+    "library pharmacy garage church mosque temple bakery butcher cinema swimming-pool theatre launderette barber "
+    "nursery office club bookshop"
+)
+_FIRMS = words("insurer mobile-network energy-supplier broker broadband-provider pension-fund union agency airline")
+_DATES = words(
+    "anniversary interview driving-test flight operation check-up exam graduation housewarming court-date "
+    "name-day tax-return viewing audition rehearsal"
+)
+
 # "direct question|embedded", both in the user's mouth; {x} runs over what stands behind. Where the embedded one has
 # {y}, that is the other form of a verb: "get-married:got-married".
 _TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
@@ -71,6 +81,22 @@ _TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
     ("How many {x} do I have?|how many {x} I have", words(
         "tenants bicycles chairs plants uncles keys stamps godchildren umbrellas grandchildren lodgers")),
     ("Which {x} do I play?|which {x} I play", words("sport card-game role lottery position computer-game")),
+    ("What is the name of my {x}?|what the name of my {x} is", _PLACES),
+    ("Which {x} do I go to?|which {x} I go to", _PLACES),
+    ("Where is my {x}?|where my {x} is", _PLACES),
+    ("Which {x} am I with?|which {x} I am with", _FIRMS),
+    ("What is my {x} called?|what my {x} is called", _FIRMS),
+    ("How much do I pay my {x}?|how much I pay my {x}", _FIRMS),
+    ("When is my {x}?|when my {x} is", _DATES),
+    ("What day is my {x}?|what day my {x} is", _DATES),
+    ("What time is my {x}?|what time my {x} is", _DATES),
+    ("Where is my {x}?|where my {x} is", _DATES),
+    ("Which {x} did I go to?|which {x} I went to", words("kindergarten college concert festival exhibition camp")),
+    ("What was my previous {x}?|what my previous {x} was", words("address career flat nickname dream profession")),
+    ("Where did I go {x}?|where I went {x}", words(
+        "for-my-anniversary skiing camping in-the-spring hiking for-easter diving")),
+    ("How {x} am I?|how {x} I am", words("heavy rich punctual fit")),
+    ("How much do I {x}?|how much I {x}", words("weigh earn save smoke drink")),
     ("What is my {x}?|what my {x} is", words(
         "hobby weight religion degree nickname diet email-address postcode job-title "
         "nationality pin licence-plate username")),
@@ -164,7 +190,8 @@ def _contracted(ask: str) -> str:
 
 
 def _yours(wonder: str) -> str:
-    return re.sub(r"\b(?:I|my|me)\b", lambda match: _YOURS[match[0]], wonder).replace("you am ", "you are ")
+    yours = re.sub(r"\b(?:I|my|me)\b", lambda match: _YOURS[match[0]], wonder)
+    return re.sub(r"\byou am\b", "you are", yours)
 
 
 def _known(memories: Sequence[Memory]) -> set[str]:
