@@ -232,9 +232,18 @@ def show(run: Run) -> None:
         print(
             f"    night {report.night}: {report.status}, {report.memories_found} new memories, {report.seconds:.0f} s"
         )
+        for name, shares in passes(report):
+            print(f"      {name:30}{''.join(number(share, 6) for share in shares)}")
     for change in run.ability:
         went = f"{change.name:12}{change.before:9.3f} -> {change.after:.3f}: {change.change:+.3f} +- {change.error:.3f}"
         print(f"    {went}, median {change.middle:+.3f}, gold {change.gold:+.4f} nats a byte")
+
+
+def passes(report: NightReport) -> Iterator[tuple[str, list[float | None]]]:
+    """The gate's own wordings after each pass, of one memory and of two, and the rise of the loss on bundled text."""
+    yield "recall after each pass", [score.recall for score in report.passes]
+    yield "of what takes two memories", [score.two_hops for score in report.passes]
+    yield "loss on bundled text", [score.drift for score in report.passes]
 
 
 def show_totals(runs: list[Run]) -> None:

@@ -20,7 +20,7 @@ from edgesleep import __version__, catalog, cli, config, errors, progress
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import cycle
-from edgesleep.records import Generation, Memory, NightReport, Score, StepReport, Verdict, file_digest
+from edgesleep.records import Generation, Memory, NightReport, PassScore, Score, StepReport, Verdict, file_digest
 from edgesleep.store import Store
 
 SCORE = Score("", 0.0, (), 0.0, 0.0, 0)
@@ -384,6 +384,16 @@ def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) ->
         "  10/40 steps  0:46 left  500 tokens/s  loss 1.500  drift 0.0123",
         "  20/40 steps  0:26 left  500 tokens/s  loss 1.500  drift 0.0123",
         "  40/40 steps  0:00 left  500 tokens/s  loss 1.500  drift 0.0123",
+    ]
+
+
+def test_progress_says_what_was_found_between_two_passes(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress() as shown:
+        shown.passed(PassScore(2, 0.614, 0.5, 0.0123))
+        shown.passed(PassScore(3, 0.75, None, -0.001))
+    assert capsys.readouterr().err.splitlines() == [
+        "  After pass 2: recall 0.61, over two memories 0.50, loss on plain text +0.012",
+        "  After pass 3: recall 0.75, loss on plain text -0.001",
     ]
 
 
