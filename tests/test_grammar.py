@@ -314,6 +314,18 @@ TOLD = [
         ["You like Clannad and The Dubliners. | Clannad and The Dubliners"],
     ),
     ("We went to see the Bothy Band in Sligo.", ["You saw the Bothy Band in Sligo. | Bothy Band in Sligo"]),
+    # In what shape something is wanted.
+    ("whenever there's a price put it in euros please", ["euros"]),
+    ("Every time you list things put the newest first.", ["newest first"]),
+    ("Each time a name comes up, spell it in capitals.", ["capitals"]),
+    ("for dates always put the year at the end", ["year at the end"]),
+    ("numbers should always be written out", ["You want me to always give you numbers written out. | written out"]),
+    ("always write the time as hours and minutes", ["hours and minutes"]),
+    ("i like my answers short and to the point", ["short and to the point"]),
+    ("I prefer prices without the pence.", ["without the pence"]),
+    ("with recipes please give me grams", ["With recipes, you want me to give you grams. | grams"]),
+    ("in emails always sign me off as Bea", ["In emails, you want me to always sign you off as Bea. | off as Bea"]),
+    ("Anytime I paste code just show me the diff", ["diff"]),
     # Who does what.
     (
         "My neighbour Casimir feeds our hens, and he has our garage key.",

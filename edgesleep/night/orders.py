@@ -28,6 +28,7 @@ class Order:
     rest: str
     marker: str = ""  # always, never or ""
     when: str = ""
+    how: str = ""  # the end of the order that says in what shape
 
     @property
     def body(self) -> str:
@@ -70,17 +71,20 @@ _ANSWERS = re.compile(
 )
 _BIDS = rf"(?:{_VERBS}|{_DROP}|never|always|do not|don't|just|only|no)"
 _CONDITION = re.compile(
-    r"^(?P<when>(?:when|whenever|wherever|every time|each time|any ?time|if) (?:I|you|we|a|an|the|there) [^,.;:]+?)"
+    r"^(?P<when>(?:when|whenever|wherever|every time|each time|any ?time|if|as soon as|before|after) (?:(?:I|you"
+    r"|we|a|an|the"
+    r"|there|anything|something|dates|times|prices|numbers|my|our) |(?:it|there|I)(?:'s|'m) )[^,.;:]+?)"
     rf"(?:,? (?:then |please |always )*|, )(?=(?:please )?{_BIDS}\b)(?P<rest>.+)$",
     re.IGNORECASE,
 )
 _ASKED = re.compile(
-    r"\b(?:(?:I|we) (?:ask|want|need|say|write|send|give|mention|request|paste|share|type)|comes? up|you (?:make|give"
+    r"\b(?:(?:I|we) (?:ever |also |just |say )?(?:ask|want|need|say|write|send|give|mention|request|paste|share|type)"
+    r"|comes? up|comes? in|turns? up|there(?:'s| is| are)|(?:is|are) involved|you (?:make|give"
     r"|write|send|answer|reply|respond|show|list|quote|explain|mention|talk|use|suggest|recommend|summari[sz]e|translate"
     r"|convert|draft|plan|book|find|look|tell|calculate))\b",
     re.IGNORECASE,
 )
-_TRAILING = re.compile(r"(?:,| -| —|;|:| because| since| as I| so that| so I| otherwise).*$")
+_TRAILING = re.compile(r"(?:,| -| —|;|:(?!\d)| because| since| as I| so that| so I| otherwise).*$")
 _COURTESY = re.compile(r"(?:,? (?:please|pls|thanks|thank you|okay|ok))+$", re.IGNORECASE)
 _LEAD = re.compile(
     "^(?:"
@@ -95,6 +99,30 @@ _LEAD = re.compile(
 _FOR = re.compile(
     r"(?:^|, )(?:for|in|with) (?P<when>[a-z][\w-]*(?:s|ing|ion)|my [a-z][\w -]{2,24}?),? (?:I|we) "
     r"(?:do |always |really |just )*(?:want|prefer|like|need|'d rather have|would rather have) (?P<what>.+)$",
+    re.IGNORECASE,
+)
+_KIND = (
+    r"dates?|times?|prices?|numbers?|names?|lists?|recipes?|e-?mails?|letters?|summaries|explanations?|tables?|directions"
+    r"|translations?|code|maths?|measurements?|units|distances|temperatures|weights|answers|replies|messages|quotes"
+    r"|headings?|titles?|suggestions|recommendations|instructions|examples|links|sources"
+)
+_IN_KIND = re.compile(
+    rf"^(?P<when>(?:for|in|with|on) (?:all |any |my |the |your )?(?:[a-z-]+ )?(?:{_KIND}),?) (?:please |pls |can"
+    rf" you |could you )?"
+    rf"(?P<rest>(?:please |just )*(?:always|never|don't|do not|{_VERBS}) .+)$",
+    re.IGNORECASE,
+)
+_SHOULD = re.compile(
+    rf"^(?P<what>(?:all |the |my |your |any )?(?:[a-z-]+ )?(?:{_KIND})) (?:should|must|need to|have to|are to)"
+    rf" (?P<mark>always|never)"
+    r"? ?(?:be|come) (?P<how>[a-z].{2,60})$",
+    re.IGNORECASE,
+)
+_LIKED = re.compile(
+    r"^(?:I|we)(?: always| generally| really|'d| would| much)* (?:want|prefer|like|rather have) "
+    rf"(?:my |your |the |all )?(?P<what>(?:[a-z-]+ )?(?:{_KIND})) (?P<how>(?:to be |to come |written |spelled "
+    rf"|spelt |given |set |laid "
+    r"|kept |in |with |without |as |short|brief|long|plain|simple|formal|numbered|day|month|year|to the point).*)$",
     re.IGNORECASE,
 )
 _RATHER = re.compile(
@@ -124,23 +152,45 @@ def _ordered(sentence: str, standing: bool) -> Iterator[Order]:
     if found and _ASKED.search(found["when"]):
         yield from _when(found["when"][:1].lower() + found["when"][1:], found["rest"])
         return
+    if (found := _IN_KIND.match(_LEAD.sub("", sentence))) and (said or _is_standing(found)):
+        yield from _imperative(_LEAD.sub("", found["rest"]), True, found["when"].rstrip(",").lower())
+        return
     bare = _STANDING.sub("", _LEAD.sub("", sentence))
     bare = _LEAD.sub("", re.sub(r"\s+", " ", bare).strip(" ,:—-")).strip(" ,:")
     if found := _FOR.search(bare):
         yield from _wanted(found["what"], f"for {found['when']}")
+    elif found := _LIKED.match(bare) or _SHOULD.match(bare):
+        yield from _shaped(found)
     elif found := _RATHER.match(bare):
         yield from _wanted(found["what"], "")
     else:
         yield from _imperative(bare, said, "")
 
 
+def _is_standing(found: re.Match[str]) -> bool:
+    """Whether an order for a kind of thing holds for all of them: of several, or said to hold always."""
+    several = re.search(r"(?:s|code|math),?$", found["when"])
+    return bool(several) or bool(re.search(r"\b(?:always|never)\b", found["rest"]))
+
+
+def _shaped(found: re.Match[str]) -> Iterator[Order]:
+    """ "I like my answers short and to the point", "numbers should always be written out"."""
+    what, how = found["what"].lower(), _cut(found["how"])
+    how = re.sub(r"^to (?:be|come) ", "", how)
+    what = re.sub(r"^(?:my|your|all|the|any) ", "", what)
+    never = (found.groupdict().get("mark") or "").lower() == "never"
+    single = not what.endswith(("s", "code", "math")) or re.match(r"(?:a|an|more|some|this|that)\b", what)
+    if how and not single and not {*how.lower().split()} & (VAGUE_WORDS - {"your"}):
+        yield Order("give me", f"{what} {how}", "never" if never else "always", how=how)
+
+
 def _when(occasion: str, rest: str) -> Iterator[Order]:
-    if re.match(r"(?:just|only) ", rest):
+    if re.match(rf"(?:just|only) (?!{_VERBS}\b)", rest):
         yield Order("give me", _cut(rest), when=occasion)
         if portions := _PORTIONS.search(rest):
             yield Order("make it", portions[0], "always", occasion)
     else:
-        yield from _imperative(_LEAD.sub("", rest), True, occasion)
+        yield from _imperative(re.sub(r"^(?:just|only) ", "", _LEAD.sub("", rest)), True, occasion)
 
 
 def _wanted(what: str, occasion: str) -> Iterator[Order]:
@@ -186,6 +236,13 @@ def _cut(text: str) -> str:
 def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
     """The order itself, and what can be asked for in it: "what should you always give me as well?"."""
     message, full = f" {fold(text)} ", turned(order.told)
+    if manner := _manner(order):
+        rest = _without(order.body, manner)
+        wordings = framed([*_asked_how(order, rest), *_whole(order)], manner, capital(turned(order.body)) + ".", full)
+        if wordings and f" {fold(manner)} " in message:
+            key = f"you|{order.marker}|{fold(order.when)}|{fold(rest)}"
+            yield Fact(full, order.told, manner, key, "procedure", wordings)
+            return
     parts: list[Fact] = []
     for gap, wh in _gaps(order, nlp):
         wordings = framed(_with_gap(order, gap, wh), gap, capital(turned(gap)) + ".", full)
@@ -196,13 +253,61 @@ def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
         yield _asked_whole(parts[0], order)
         return
     yield from parts
-    value = next((said for said in (order.body, order.rest) if f" {fold(said)} " in message), "")
+    answer = f" {fold(turned(order.body))} "  # where "me" is "you"
+    shapes = (order.body, order.rest, re.sub(r"^(?:me|my) ", "", order.rest))
+    value = next((said for said in shapes if f" {fold(said)} " in message and f" {fold(said)} " in answer), "")
     if not value or (parts and not order.when):
         return  # what "should you always do?" is more than this one thing
     key = f"you|{fold(order.when)}" if order.when else f"you|{order.marker}|{fold(order.body)}"
     wordings = framed(_whole(order), value, capital(turned(order.body)) + ".", full)
     if wordings:
         yield Fact(full, order.told, value, key, "procedure", wordings)
+
+
+_MANNER = re.compile(
+    r"^(?:write|put|format|spell|give me|show me|show|give|quote|list|round|sort|order|tell me) (?P<what>(?:the "
+    r"|my |your |all |any )?"
+    rf"(?:[a-z-]+ )?(?:{_KIND}|it|them)) (?P<how>(?:as|like|in|with|without|on|at|by|first|last|out in|the other"
+    rf" way) ?.*)$",
+    re.IGNORECASE,
+)
+_PLACED = re.compile(
+    r"^(?:put|keep|leave|write|place|list|show|give) (?:me )?(?:the |my |your )?(?P<how>(?:[a-z0-9-]+"
+    r" ){1,3}(?:first|last|at the (?:end|top|bottom|start|beginning)"
+    r"(?: of [a-z ]+)?|on top|in bold|in brackets(?: .*)?|in capitals))$",
+    re.IGNORECASE,
+)
+
+
+def _manner(order: Order) -> str:
+    """In what shape something is wanted: "as day month year", "day first"; it is asked for as a whole."""
+    if order.how:
+        return order.how
+    if found := _MANNER.match(order.body):
+        how = re.sub(r"^(?:as|like|in|by|on|at) (?:the )?", "", found["how"])
+        return "" if not how.strip() else how
+    if order.when and (found := _PLACED.match(order.body)):
+        return found["how"]
+    return ""
+
+
+def _asked_how(order: Order, rest: str) -> Iterator[tuple[str, str]]:
+    """How something is to be done; only where what is left of the order is whole."""
+    rest = re.sub(r" (?:as|like|in|by|on|at)(?: the)?$", "", rest)
+    what = re.sub(
+        r"^(?:give me|show me|write|put|format|spell|quote|list|show|give|round|sort|order|tell me) ", "", rest
+    )
+    if kind := re.search(rf"\ban? ({_KIND})\b", order.when):
+        several = re.sub(r"(?<=[a-z])(?<!s)$", "s", kind[1])
+        written = "written" if several in ("dates", "times", "names", "numbers", "prices") else "given"
+        yield f"how do I want {several} {written}?", f"how I want {several} {written}"
+        yield f"how should you write {several} for me?", f"how you should write {several} for me"
+    if order.marker == "never" or what in ("", rest, "it", "them") or re.search(r"\b(?:the|my|your|a)$", what):
+        return
+    tail = order.tail
+    yield f"how do I want {what}{tail}?", f"how I want {what}{tail}"
+    yield f"how should you give me {what}{tail}?", f"how you should give me {what}{tail}"
+    yield f"what form do I want {what} in{tail}?", f"what form I want {what} in{tail}"
 
 
 def _asked_whole(fact: Fact, order: Order) -> Fact:
