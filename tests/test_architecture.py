@@ -21,6 +21,7 @@ PACKAGE = ROOT / "edgesleep"
 LAYERS = (
     ("errors", "_native"),
     ("records", "secrets", "night.lexicon", "night.dates"),
+    ("night.pointing",),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     ("gguf", "kernel", "journal", "store", "embed", "night.reading", "night.links", "night.untold", "night.echoes"),
     ("adapter", "model", "night.parts", "night.verbs", "night.corrections", "night.withheld"),

@@ -326,6 +326,21 @@ TOLD = [
     ("with recipes please give me grams", ["With recipes, you want me to give you grams. | grams"]),
     ("in emails always sign me off as Bea", ["In emails, you want me to always sign you off as Bea. | off as Bea"]),
     ("Anytime I paste code just show me the diff", ["diff"]),
+    # Days of which the sentence before says what they are.
+    (
+        "what do you write in a birthday card? it's dad's on the 9th of june",
+        ["Your dad's birthday is on the 9th of June. | 9th of June"],
+    ),
+    ("Any ideas for an anniversary present? It's ours on 12 May.", ["Your anniversary is on 12 May. | 12 May"]),
+    ("I need a birthday card for my niece, it's on the 4th of July", ["4th of July"]),
+    ("My sister's birthday is coming up, it's the 14th of May", ["14th of May"]),
+    # What runs together, and what is still to come.
+    ("my sister's getting married in Ghent in June", ["Ghent", "June"]),
+    ("My brother's moving to Oslo, 3rd of March.", ["Oslo", "3rd of March"]),
+    ("We're moving to Braga.", ["You are moving to Braga. | Braga"]),
+    ("We're getting a kitten on the 14th, from the shelter in Stroud.", ["shelter in Stroud"]),
+    ("the hymn our choir is learning is veni creator", ["veni creator"]),
+    ("my friend Noor lives in Sligo", ["Your friend is called Noor. | Noor", "Sligo"]),
     # Who does what.
     (
         "My neighbour Casimir feeds our hens, and he has our garage key.",
@@ -426,6 +441,12 @@ NOT_TOLD = [
     "Ours is broken.",
     "We've got one now.",
     "Thanks, Gina! That's my plan.",
+    "When is there a price in euros?",
+    "Put the newest first.",
+    "In the email put my name last.",
+    "I like the short answers of the test.",
+    "It's Dad's on the 9th of June.",
+    "Was it his birthday? It's cold.",
     "I have been made to wait.",
 ]
 

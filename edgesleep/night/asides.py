@@ -7,11 +7,12 @@ the user or of what is theirs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgesleep.night.clauses import Clause, naming
-from edgesleep.night.lexicon import ATTRIBUTES, UNITS
+from edgesleep.night.lexicon import ATTRIBUTES, UNITS, words
 from edgesleep.night.parties import Cast, Party, party_of
 from edgesleep.night.parts import Part, spoken_run
 from edgesleep.night.reading import Word
@@ -53,6 +54,37 @@ def made_and_named(sentence: Sequence[Word]) -> Iterator[Clause]:
             yield naming(
                 Party(f"the {nouns[-1].text} I {makers[-1].text}", nouns[-1].lemma), spoken_run(_words_of(title))
             )
+
+
+_WORKS = (
+    "tune|song|piece|book|novel|film|movie|series|show|play|poem|opera|album|track|podcast|hymn|carol|aria|ballad|game"
+)
+_WORK = re.compile(
+    rf"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur) (?:[a-z]+ ){{0,2}}(?P<noun>{_WORKS})(?: (?:that )?(?:I|we|they|he|she|my"
+    rf" [a-z]+|our [a-z]+)"
+    r"(?:'[a-z]+)? [a-z' -]{3,40}?)?) is (?:called )?(?P<title>[^,;:.]+)$"
+)
+_FOREIGN = {*words("la le les el los las il lo der die das du de des un une")}
+_NO_TITLE = {*words("""
+    a an my our your his her their its so very really too quite not about by for from in on at to with being getting
+    going
+    pretty rather almost nearly always never still just also now there here than as like this that it everything
+""")}  # fmt: skip
+
+
+def works(sentence: Sequence[Word]) -> Iterator[Clause]:
+    """ "The tune they gave me is la valse d'amelie": titles in small letters, by words that are none of English."""
+    found = _WORK.match(spoken_run(sentence).removesuffix(" .").strip())
+    if found is None:
+        return
+    title = found["title"].split()
+    inside = [word for word in sentence if word.text.lower() in {part.lower() for part in title}]
+    strange = any(not word.known for word in inside) or title[0].lower() in _FOREIGN
+    if not 2 <= len(title) <= 6 or _NO_TITLE & {word.lower() for word in title} or not strange:
+        return
+    party = Party(found["what"][:1].lower() + found["what"][1:], found["noun"])
+    part = Part("attr", "", found["title"], found["title"], is_name=True)
+    yield Clause(party, Verb("be", "is", "", "is", "present"), (part,))
 
 
 def _words_of(name: Word) -> list[Word]:

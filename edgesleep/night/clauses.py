@@ -39,6 +39,8 @@ from edgesleep.night.phrases import article
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import Verb, gone, inner_of, is_told, subject_of, verb_of
 
+_TOYS = {"stuffed", "toy", "plush", "cuddly", "robot", "imaginary", "virtual", "knitted", "wooden", "inflatable"}
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -130,6 +132,8 @@ def _introduced(clause: Clause, cast: Cast) -> Iterator[Clause]:
     _attended(clause, cast)
     if clause.verb.lemma not in ("have", "own", "adopt", "buy", "get") or not part or not part.word or part.is_name:
         return
+    if _TOYS & {word.lower for word in part.word.subtree()}:
+        return  # a stuffed dog is nobody's pet
     if part.word.tag == "NN" and (clause.party.is_self or clause.party.is_human):
         owner = "my" if clause.party.is_self else clause.party.genitive
         thing = Party(f"{owner} {part.noun}", part.noun, name=called(part.word))
@@ -222,7 +226,7 @@ def parts_of(verb: Word) -> Iterator[Part]:
             yield from prepositional(child)
         elif child.dep in ("dobj", "attr", "oprd", "npadvmod"):
             yield from nominal(child)
-        elif child.dep == "acomp" and child.lower in TURNING and verb.lower == "got":
+        elif child.dep == "acomp" and child.lower in TURNING and verb.lower in ("got", "getting"):
             yield from (part for prep in child.having("prep") for part in prepositional(prep))
         elif child.dep == "acomp" and child.lower not in ("pre", "-"):
             yield from adjectival(child)

@@ -423,7 +423,7 @@ _TAKING = re.compile(
 _STARTING = re.compile(
     r"\b(?:will|shall|am|is|are|going to|gonna|fl(?:y|ies)|leaves?|starts?|begins?|moves?|arrives?|returns?|ends?"
     r"|opens?|expires?|closes?|retires?|graduates?|get(?:s|ting)? married|turns?|due)\b"
-    r"|'(?:ll|m|re)\b|\b(?:he|she|it)'s\b",
+    r"|'(?:ll|m|re)\b|\b(?:he|she|it)'s\b|\b(?:come|go|be|me|us) back\b|\bsee (?:me|us) again\b|\b(?:have|need) to\b",
     re.IGNORECASE,
 )
 _NTH = re.compile(r"\b\d{1,2}(?:st|nd|rd|th)\b")

@@ -13,6 +13,7 @@ from dataclasses import replace
 from edgesleep.night.clauses import Clause
 from edgesleep.night.drafts import Draft, draft, is_telling, is_weekly, leans, made, only, totalled
 from edgesleep.night.lexicon import (
+    ACQUIRING,
     BUSINESSES,
     COMING,
     HEADS_OF_NOTHING,
@@ -39,19 +40,39 @@ from edgesleep.night.verbs import Verb
 
 def planned(clause: Clause) -> Iterator[Draft]:
     """ "My mum arrives on Saturday at noon", "we're getting a second dog on the 21st"."""
+    clause = _with_source(clause)
     verb, thing = clause.verb, clause.part("object")
     coming = verb.tense == "progressive" and (verb.lemma not in NO_EVENT | ONGOING or verb.lemma in COMING)
     set_down = verb.tense == "present" and verb.lemma in COMING and not clause.party.is_self and not verb.habit
     when = [part for part in clause.parts if part.role in ("time", "clock") and not is_weekly(part)]
-    if not (coming or set_down) or not when or not clause.party.is_human or (thing and leans(thing)):
+    moving = coming and verb.lemma in ("move", "emigrate", "relocate") and bool(clause.part("place"))
+    if not (coming or set_down) or not (when or moving) or not clause.party.is_human or (thing and leans(thing)):
         return
     told = only(clause, *when)
     for part in told.parts:
-        named = part.role == "place" and part.is_name
+        named = (part.role == "place" and part.is_name) or _is_source(verb, part)
         if part in when or named or (part.role == "object" and is_telling(part)):
             rest = " ".join(fold(other.phrase) for other in told.parts if other is not part and other not in when)
             slot = f"{verb.lemma}|{part.role}|{rest}"
             yield from made(draft(told, part, "event", slot))
+
+
+def _is_source(verb: Verb, part: Part) -> bool:
+    """ "From the rescue in Kendal", of what one gets."""
+    return part.prep == "from" and verb.lemma in ACQUIRING and any(word[:1].isupper() for word in part.text.split())
+
+
+def _with_source(clause: Clause) -> Clause:
+    """ "From the shelter in Stroud" in one, where the parser takes the town for where the getting is done."""
+    parts: list[Part] = []
+    for part in clause.parts:
+        last = parts[-1] if parts and clause.verb.lemma in ACQUIRING else None
+        if last and last.prep == "from" and part.role == "place" and part.prep == "in":
+            text, value = (f"{span} {part.phrase}" for span in (last.text, last.value))
+            parts[-1] = replace(last, role="prep", text=text, value=value, kind="", count="")
+        else:
+            parts.append(part)
+    return replace(clause, parts=tuple(parts))
 
 
 def reaction(clause: Clause) -> Iterator[Draft]:
@@ -202,7 +223,7 @@ def event(clause: Clause) -> Iterator[Draft]:
         return
     if verb.lemma in NO_EVENT and verb.lemma not in LIGHT_EVENTS:
         return
-    clause = totalled(clause)
+    clause = totalled(_with_source(clause))
     clause = replace(clause, parts=tuple(_titled(part) for part in clause.parts))
     if (
         verb.lemma in ("spend", "take", "bring", "put", "give")
@@ -271,6 +292,8 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
         return part.is_name
     if part.role in ("time", "clock", "span", "company"):
         return part.role != "company" or part.is_name
+    if _is_source(verb, part):
+        return True
     sized = part.text.startswith("$") or re.search(r" of \d", part.text)
     return part.role in ("prep", "as") and (part.is_name or bool(sized) or bool(_degree(part, "")[1]))
 

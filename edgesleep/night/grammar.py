@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edgesleep.night.appointments import appointments
-from edgesleep.night.asides import made_and_named, nicknames, restated, took
+from edgesleep.night.asides import made_and_named, nicknames, restated, took, works
 from edgesleep.night.clauses import clauses
 from edgesleep.night.consequences import consequences
 from edgesleep.night.drafts import Draft
@@ -85,6 +85,7 @@ def _drafts(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Ite
         *restated(sentence, cast),
         *made_and_named(sentence),
         *took(sentence),
+        *works(sentence),
         *clauses(sentence, cast),
     ):
         if any(part.role == "other" for part in clause.parts):
@@ -94,7 +95,7 @@ def _drafts(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Ite
             not objects
             and clause.party.text != "it"
             and clause.verb.lemma in NEED_OBJECT
-            and not re.match(r"get \w", clause.verb.rest)
+            and not re.match(r"get(?:ting)? \w", clause.verb.rest)
         )
         if (objects > 1 and clause.verb.lemma not in ("paint", "repaint", "dye")) or (
             lacking and not clause.part("clock")

@@ -29,8 +29,9 @@ _MADE = re.compile(
     r"(?P<verb>made|appointed|named|promoted to) (?P<what>(?:the )?[a-z]+(?: [a-z]+){0,3})$"
 )
 _BIRTHDAY = re.compile(
-    rf"^It(?:'s| is) (?P<whose>(?:my |our )?(?:[a-z]+ )?(?:{'|'.join(sorted(KIN))}))'s? ?"
-    r"(?P<what>birthday|anniversary) (?P<when>(?:on|in) .+)$",
+    rf"^It(?:'s| is) (?P<whose>(?:my |our )?(?:[a-z]+ )?(?:{'|'.join(sorted(KIN))})(?='s)|[A-Z][a-z]+(?='s)|my"
+    rf"|our)(?:'s?)? ?"
+    r"(?P<what>birthday|(?:wedding )?anniversary|name day|christening|graduation) (?P<when>(?:on|in) [^,]+)(?=$|,)",
     re.IGNORECASE,
 )
 _BE = {True: Verb("be", "are", "", "are", "present"), False: Verb("be", "is", "", "is", "present")}
@@ -117,9 +118,15 @@ def _birthday(text: str) -> Iterator[Clause]:
     """ "It's my sister's birthday on 3 May"."""
     found = _BIRTHDAY.match(text)
     if found:
-        whose = found["whose"] if found["whose"].lower().startswith(("my ", "our ")) else f"my {found['whose'].lower()}"
+        whose = found["whose"]
+        if whose.lower() in ("my", "our"):
+            whose = whose.lower()
+        elif whose.lower().startswith(("my ", "our ")) or (whose[:1].isupper() and whose.lower() not in KIN):
+            whose = f"{whose}'s"
+        else:
+            whose = f"my {whose.lower()}'s"
         prep, when = found["when"].split(" ", 1)
-        party = Party(f"{whose}'s {found['what'].lower()}", found["what"].lower())
+        party = Party(f"{whose} {found['what'].lower()}", found["what"].lower())
         yield Clause(party, _BE[False], (Part("time", prep.lower(), when, when.removeprefix("the ")),))
 
 

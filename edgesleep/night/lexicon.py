@@ -42,26 +42,28 @@ ANIMALS = words("""
 """)
 
 FEMALE = {*words("""
-    sister mother mum mom wife girlfriend fiancée daughter aunt niece grandmother grandma granny gran nan landlady
-    godmother goddaughter mother-in-law sister-in-law
+    sister mother mum mom mam mama mummy wife girlfriend fiancée daughter aunt auntie niece grandmother grandma granny
+    gran nan nana landlady godmother goddaughter mother-in-law sister-in-law stepmother stepsister stepdaughter
 """)}  # fmt: skip
 
 MALE = {*words("""
-    brother father dad husband boyfriend fiancé son uncle nephew grandfather grandpa landlord godfather godson
-    father-in-law brother-in-law
+    brother father dad papa daddy husband boyfriend fiancé son uncle nephew grandfather grandpa grandad granddad
+    landlord
+    godfather godson father-in-law brother-in-law stepfather stepbrother stepson
 """)}  # fmt: skip
 
 KIN = {
     *PEOPLE,
     *words("""
-    mam mama papa parent kid grandparent ex-wife ex-husband fiance fiancee supervisor client student pal classmate
+    mam mama mummy papa daddy nana grandad granddad auntie parent kid grandparent ex-wife ex-husband fiance fiancee
+    supervisor client student pal classmate
     bestie girl boy apprentice trainee assistant stepson stepdaughter stepmother stepfather stepbrother stepsister
     plumber cleaner childminder physio optician lodger tenant carer pupil
 """),
 }
 
 # By these words alone the user speaks of their own.
-FAMILY = {*words("mum mom mam mama dad papa granny grandma grandpa nan gran")}
+FAMILY = {*words("mum mom mam mama mummy dad papa daddy granny grandma grandpa nan gran nana grandad granddad")}
 
 # Of these one mostly has several, so that only the name tells which.
 OF_MANY = {*words("""
@@ -352,7 +354,7 @@ INTRANSITIVE = {*words("""
 
 ASKING = {*words("wonder know ask forget remember tell guess say see think find recall wish hope")}
 
-AUXILIARIES = {*words("be have do get can")}
+AUXILIARIES = {*words("be have do get getting can")}
 
 OCCASIONS = {*words("wedding party graduation ceremony concert reunion shower recital reception funeral baptism")}
 

@@ -107,6 +107,8 @@ def prepositional(prep: Word) -> Iterator[Part]:
         run = phrase_run(noun)
         if not is_relative(run) and not _is_torn(noun, run):
             tail = _detachable(noun) if noun.dep == "pobj" and prep.lower != "of" else None
+            if tail and prep.lower == "from" and any(part.role == "place" for part in prepositional(tail)):
+                tail = None  # "from the shelter in Stroud"
             run = [w for w in run if tail is None or w.index < tail.index]
             yield constituent(_prep_role(prep.lower, noun, run), prep.lower, noun, run)
             if tail:

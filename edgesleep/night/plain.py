@@ -2,9 +2,8 @@
 
 Owns words typed in a hurry, days and months in small letters, the missing "on" of "arrives Saturday", contrasts that
 are taken back ("not on Thursday"), pleas and manners at the end ("please remember"), ages without their unit, and
-"ours", "one" and "it's 40" where the sentence before names the thing. Leaves cutting a message into sentences to
-`reading`. Must stay true: no rewrite adds a thing that the message does not say, and text that needs none comes back
-as it was.
+"Ana's moving" with its verb. Leaves "ours" and "one" to `pointing`, cutting a message into sentences to `reading`. Must
+stay true: no rewrite adds a thing that the message does not say, and text that needs none comes back as it was.
 """
 
 from __future__ import annotations
@@ -16,15 +15,14 @@ from edgesleep.night.lexicon import (
     BEASTS,
     COLOURS,
     DAYS,
-    HEADS_OF_NOTHING,
     KIN,
     MONTHS,
     NO_TOWNS,
     NUMBERS,
-    VAGUE_WORDS,
     any_word,
     capital,
 )
+from edgesleep.night.pointing import pointing
 
 # Typed in a hurry: the parser knows these words only with their apostrophes.
 _HURRIED = {
@@ -37,7 +35,7 @@ _HURRIED = {
 _HURRY = re.compile(rf"(?<![\w'])(?:{'|'.join(_HURRIED)})(?!\w)", re.IGNORECASE)
 # These are words by themselves: only what follows tells.
 _TORN = (
-    (re.compile(r"\bits (?=(?:been|a|an|the|not|gone|going|just|only|got|on)\b)", re.IGNORECASE), "it's "),
+    (re.compile(r"\bits (?=(?:been|a|an|the|my|our|not|gone|going|just|only|got|on)\b)", re.IGNORECASE), "it's "),
     (re.compile(r"\bill (?=(?:be|miss|have|get|go|do|make|need|take|let|never|probably|also)\b)"), "I'll "),
     (re.compile(r"\bid (?=(?:be|miss|have|like|love|rather|prefer|never|go|say)\b)"), "I'd "),
 )
@@ -67,18 +65,6 @@ _AGE = re.compile(
     re.IGNORECASE,
 )
 _ONE_WHO = re.compile(r"^(I)(?:'m| am)(?: usually| always)? the one (?:who|that) (?:usually |always )?(\w+?s)\b(?!')")
-_MEASURED = re.compile(
-    r"^It(?:'s| is) (?:about |around |exactly )?(\d[\d,]*|" + NUMBERS + r") (?=(?:on|in|at) (?:our|my|the)\b)"
-)
-_COUNTED = re.compile(r"\bhow many ([a-z][\w-]*s)\b")
-_OF_THEM = re.compile(rf"\b((?:{NUMBERS}|\d+)) of (?:them|those)\b", re.IGNORECASE)
-_MINE_BEFORE = re.compile(r"\b(?:my|our) ((?:[a-z-]+ )??(?!has|is|was|does)[a-z-]+s)\b")
-_ANY = re.compile(
-    r"\b(?:an?|another) ((?:[a-z][\w-]* ){0,2}?[a-z][\w-]*)(?= (?:for|in|on|at|to|of|that|who|which|with"
-    r"|from|by|is|was|has|has|and|or|like|about|as)\b|[.,?!;:]|$)"
-)
-_OURS = re.compile(r"^(Ours|Mine)(?= (?:is|are|was|were|has|have|'s)\b|'s )|(?<=[a-z] )(ours|mine)\b")
-_ONE = re.compile(r"^((?:I|We)(?:'ve| have)(?: got)?) one\b(?: now| too| already)*")
 
 
 # Names in small letters, where the words before them say that they are some.
@@ -132,7 +118,24 @@ _MANNER = re.compile(
     r"(?<=[\w\ue001]), (?:if |albeit |though |although |only )?(?:very |rather |quite |pretty |really |so )?"
     r"(?!(?:early|daily|weekly|monthly|yearly|hourly|family|jelly|only|july|italy|lovely|friendly|likely)\b)[a-z]+ly$"
 )
-_LAST_NAMED = re.compile(r"^(?:He|She|It)(?:'s| is) called ([A-Z]\w+), (?:the|my|our) ([a-z]+(?: [a-z]+)?)(?=,|$)")
+_LAST_NAMED = re.compile(
+    r"^(?:(?:He|She|It)(?:'s| is) (?:called|named)|(?:His|Her|Its) name(?:'s| is)) ([A-Z]\w+), (?:the|my|our) "
+    r"([a-z]+(?: [a-z]+)?)(?=,|$)"
+)
+_IS_MINE = re.compile(r"^([A-Z][\w-]+)'s (?=(?:my|our|the) [a-z-]+(?:,|$| and\b| now\b| at\b))")
+# Somebody and what they are about to do, run together: "Ana's moving to Ghent".
+_DOING = re.compile(
+    r"^((?:My|Our) [a-z-]+|[A-Z][\w-]+)'s (?=(?:moving|coming|going|getting|leaving|starting|visiting|flying|driving"
+    r"|arriving|marrying|retiring|staying|working|living|studying|turning|bringing|expecting|learning|buying|selling|taking)"
+    r" (?:to|there|here|in|into|from|on|at|up|over|down|back|out|home|off|away|with|for|married|engaged|an?|the|us"
+    r"|me|my|our"
+    r"|next|this|after|around|as|[A-Z\d])\b)"
+)
+_DATE_BEHIND = re.compile(rf", (?:the )?(\d{{1,2}}(?:st|nd|rd|th) of (?:{any_word(MONTHS)}))(?=,|$)", re.IGNORECASE)
+# At the end of a statement, what only comments on it.
+_COMMENT = re.compile(
+    r",? (?:obviously|of course|naturally|apparently|sadly|luckily|thankfully)(?:,.*)?$", re.IGNORECASE
+)
 
 
 def unhurried(text: str, names: Collection[str] = ()) -> str:
@@ -157,8 +160,10 @@ def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Itera
     sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
+    sentence = _DATE_BEHIND.sub(r" on the \1", sentence, count=1)
+    sentence = _DOING.sub(r"\1 is ", _IS_MINE.sub(r"\1 is ", _COMMENT.sub("", sentence)))
     sentence = _TORN_CALLED.sub(r"\1 is \2 ", sentence)
-    sentence = _pointing(sentence, before)
+    sentence = pointing(sentence, before)
     sentence = _TORN_IS.sub(r"\1 is \2", sentence)
     sentence, more = _unfolded(_FROM_NOW.sub("", sentence))
     coloured = _COLOURED.search(sentence)
@@ -207,36 +212,3 @@ def _has_years(who: str, is_name: Callable[[str], bool]) -> bool:
 def _years_old(found: re.Match[str]) -> str:
     who = re.sub(r"'s$", " is", re.sub(r"'m$", " am", re.sub(r"'re$", " are", found[1])))
     return f"{who} {found[2]} years old"
-
-
-def _pointing(sentence: str, before: str) -> str:
-    """ "Ours is called Miso", "we've got one", "two of them", "it's 40 on our street", with the thing named."""
-    last = re.split(r"[.?!\n]\s+", before.strip(" .?!\n"))[-1] if before else ""
-    if counted := _COUNTED.search(last):
-        sentence = _MEASURED.sub(lambda found: f"We have {found[1]} {counted[1]} ", sentence)
-    things = _MINE_BEFORE.findall(last)
-    if len({*things}) == 1:
-        sentence = _OF_THEM.sub(lambda found: f"{found[1]} {things[0]}", sentence)
-    thing = _thing(last)
-    if thing:
-        sentence = _OURS.sub(
-            lambda found: (
-                {"Ours": "Our", "ours": "our", "Mine": "My", "mine": "my"}[found[1] or found[2]] + f" {thing}"
-            ),
-            sentence,
-        )
-    others = [noun for noun in _ANY.findall(last) if _is_thing(noun)]
-    if others:
-        article = "an" if others[-1][0] in "aeiou" else "a"
-        sentence = _ONE.sub(lambda found: f"{found[1]} {article} {others[-1]}", sentence)
-    return sentence
-
-
-def _thing(text: str) -> str:
-    """What "ours" stands for: the first thing that the sentence before speaks of."""
-    return next((noun for noun in _ANY.findall(text) if _is_thing(noun)), "")
-
-
-def _is_thing(noun: str) -> bool:
-    last = noun.split()[-1]
-    return last not in HEADS_OF_NOTHING | {"name", "friend", "word", "bit", "lot"} and not {*noun.split()} & VAGUE_WORDS

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from edgesleep.night.clauses import Clause
-from edgesleep.night.lexicon import COLOURS, DAYS, UNITS, capital
+from edgesleep.night.lexicon import ACQUIRING, COLOURS, DAYS, UNITS, capital
 from edgesleep.night.parties import Party
 from edgesleep.night.parts import Part
 from edgesleep.night.phrases import right
@@ -219,6 +219,8 @@ def target(clause: Clause, part: Part) -> Target | None:
     if part.role == "often":
         daily = any(day in part.value.lower() for day in DAYS)
         return asked("when", "", "how often") if daily else asked("how often")
+    if part.prep == "from" and part.role == "prep" and verb.lemma in ACQUIRING:
+        return asked("where", "from", "what place", short=part.phrase)
     if part.role == "place":
         stays = part.prep in ("from", "to") and verb.lemma not in ("go", "travel", "fly", "return", "move")
         lost = verb.rest.endswith((" up", " down", " back", " out", " over")) and verb.lemma != "grow"
@@ -298,6 +300,16 @@ def framed(told: Iterable[tuple[str, str]], value: str, short: str, full: str) -
     return tuple(found.values())[:MOST] if len(found) >= WANTED else ()
 
 
+def fact_of(
+    told: str, value: str, relation: str, kind: str, pairs: Iterable[tuple[str, str]], short: str = "", full: str = ""
+) -> Iterator[Fact]:
+    """The fact that `told` says in the user's mouth, where enough of the questions are sound."""
+    full = full or yours(told)
+    wordings = framed(pairs, value, short or _sentence(yours(value)), full)
+    if wordings:
+        yield Fact(full, told, value, relation.lower(), kind, wordings)
+
+
 def _is_sound(pair: tuple[str, str], value: str) -> bool:
     return not right(pair[0], value) and len(pair[0].split()) <= _LONGEST
 
@@ -321,6 +333,12 @@ def _pairs(clause: Clause, asked: Target, topic: str) -> Iterator[tuple[str, str
         return
     for wh in (asked.wh, *asked.more):
         yield _fronted(clause, replace(asked, wh=wh))
+    dates = {part.phrase for part in clause.parts if part.role in ("time", "clock")}
+    if clause.verb.tense == "progressive" and asked.wh == "where" and (planned := dates & {*asked.left}):
+        left = tuple(phrase for phrase in asked.left if phrase not in planned)
+        yield _fronted(clause, replace(asked, left=left))
+        if clause.verb.lemma == "move" and not left:
+            yield _fronted(clause, replace(asked, left=("to",)))
     party, verb = clause.party.text, clause.verb
     rest = _joined(party, verb.finite, *asked.left)
     if verb.tense == "past" and verb.lemma != "be" and asked.wh in ("what", "where", "when", "who"):

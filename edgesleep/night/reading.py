@@ -223,7 +223,7 @@ OPENINGS = """
 _MORE_OPENINGS = """
     | (?:as|like) I mentioned | I(?:'m| am) (?:happy|glad|proud|pleased|excited) to (?:say|report|share|announce) | like
     | for context | for reference | you see | turns out | it turns out | haha | lol | great | sure | right | because
-    | funny you ask | speaking of [\\w' -]{1,40}, | my friend | since then"""
+    | funny you ask | speaking of [\\w' -]{1,40}, | my friend(?=,) | since then"""
 
 
 def opening(phrases: str) -> re.Pattern[str]:

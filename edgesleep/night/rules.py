@@ -55,9 +55,11 @@ def _name(clause: Clause) -> Iterator[Draft]:
     if clause.verb.lemma == "be" and party.noun == "name" and (attr := _as_name(clause.part("attr", "adj"))):
         owner = re.sub(r"(?:'s?)? (?:(?:first|full|middle|last) )?name$|^the name of ", "", party.text, flags=re.I)
         party, part = Party("I" if owner in ("my", "our") else owner, party.noun), attr
-    elif clause.verb.lemma == "go" and party.text == "I":
+    elif clause.verb.lemma == "go" and (party.text == "I" or party.is_human or party.is_animal):
         part = next((p for p in clause.parts if p.prep == "by" and p.is_name), None)
-    elif clause.verb.lemma != "call" or (part and not part.is_name):
+    elif clause.verb.finite not in ("is named", "are named", "am named") and clause.verb.lemma != "call":
+        return
+    if part and not part.is_name:
         return
     if part is None or len(part.value.split()) > 5 or party.text == "we" or party.noun in VAGUE_WORDS:
         return
@@ -283,6 +285,8 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return  # half of a list
     if part is None or (leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
+    if part.word and any(w.dep == "acl" and w.lemma not in ("call", "name", "title") for w in part.word.subtree()):
+        return  # "dates with the month spelled out" are no dates with the month
     start = part.text.lower()
     capital = any(word[:1].isupper() for word in part.text.split()[1:])
     if part.is_name and re.match(r"the [a-z]+ [A-Z]", part.text):

@@ -111,6 +111,8 @@ def _is_conditional(verb: Word) -> bool:
 
 
 def verb_of(word: Word) -> Verb | None:
+    if word.lower == "type":
+        return None  # "she has type 1 diabetes"
     auxes = [_expanded(aux, word) for aux in word.having("aux", "auxpass") if aux.index < word.index]
     if word.dep == "conj" and not auxes and word.tag in ("VBN", "VBG"):
         auxes = [_expanded(aux, word.head) for aux in word.head.having("aux", "auxpass")]
@@ -174,6 +176,9 @@ def _got(word: Word, auxes: Sequence[str]) -> Verb | None:
     turned = next((w for w in word.having("acomp") if w.lower in TURNING), None)
     if word.lower == "got" and turned and not auxes:
         return Verb("get", "did", f"get {turned.lower}", f"got {turned.lower}", "past")
+    if word.lower == "getting" and turned and auxes in (["am"], ["is"], ["are"]):
+        rest = f"getting {turned.lower}"
+        return Verb("get", auxes[0], rest, f"{auxes[0]} {rest}", "progressive")
     if list(auxes) == ["got"]:
         prefix = "pre-" if any(w.lower == "pre" for w in word.children) else ""
         return Verb(word.lemma, "did", f"get {prefix}{word.lower}", f"got {prefix}{word.lower}", "past")
@@ -195,7 +200,7 @@ def _simple(word: Word, form: str, particle: str, habit: str) -> Verb | None:
 
 def _tense(auxes: Sequence[str], word: Word) -> str:
     if auxes[0] in ("am", "is", "are", "was", "were"):
-        passive = word.tag == "VBN"
+        passive = word.tag == "VBN" and "getting" not in auxes
         past = auxes[0].startswith("w")
         return ("past" if past else "present") if passive else "past progressive" if past else "progressive"
     if auxes[0] in ("have", "has"):
