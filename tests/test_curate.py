@@ -342,7 +342,7 @@ def test_who_is_who_is_known_from_earlier_days() -> None:
     held = found("My partner is called Matthias.")
     today = [turn("Matthias works as a pastry chef.", 2)]
     assert memories(today) == ()
-    assert "Matthias works as a pastry chef." in [memory.statement for memory in curate(today, held).memories]
+    assert "Your partner works as a pastry chef." in [memory.statement for memory in curate(today, held).memories]
 
 
 def test_a_reader_that_is_not_installed_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

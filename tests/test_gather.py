@@ -76,7 +76,7 @@ def test_who_was_told_of_yesterday_is_known_today(home: Path) -> None:
     tell(home, "Matthias works as a pastry chef.")
     with Journal.open(home) as journal:
         lessons = agenda.gather(journal, force=False)
-    assert "Matthias works as a pastry chef." in [memory.statement for memory in lessons.memories]
+    assert "Your partner works as a pastry chef." in [memory.statement for memory in lessons.memories]
 
 
 def test_who_only_has_a_name_is_known_on_the_next_day_as_well(home: Path) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from edgesleep.night.lexicon import BEASTS, BUSINESSES, DAYS, KIN, MONTHS, NUMBERS, any_word, words
+from edgesleep.night.children import children
+from edgesleep.night.lexicon import BUSINESSES, NUMBERS, any_word, words
 from edgesleep.night.phrases import fold
-from edgesleep.night.questions import Fact, framed, yours
+from edgesleep.night.questions import Fact, fact_of
 
 Pairs = list[tuple[str, str]]
 
@@ -45,8 +46,6 @@ _THEIRS = re.compile(
     r"|\b(?:appointment|slot|check-?up|booking) for (?:my|our|the [a-z]|him|her|them)\b"
 )
 _CLASS = re.compile(rf"(?P<who>[A-Z][\w' -]*?) (?:is|am) in (?P<name>{_TITLED})'s? (?:class|form)(?: at [^.]+)?\.")
-_AGED = re.compile(rf"(?:My|Our) (?:{NUMBERS}|\d{{1,2}})[- ]years?[- ]old is called (?P<name>[A-Z][\w'-]+)\.")
-_PRONOUN = re.compile(r"\b(?:(?P<he>he|him|his|himself)|(?P<she>she|her|hers|herself))\b", re.IGNORECASE)
 _VEHICLES = (
     "trains|buses|taxis|lorries|trams|ambulances|cabs|coaches|minicabs|hearses"
     "|an? (?:train|bus|taxi|lorry|tram|ambulance|cab|minicab|hearse)"
@@ -90,8 +89,6 @@ _ELSEWHERE = re.compile(
 )
 _MEALS = re.compile(r"\b(?:recipes?|cooking|cook|meals?|dinners?|lunch(?:es)?|menus?)\b", re.IGNORECASE)
 _FOR_MANY = re.compile(rf"\bmake it for (?P<many>{NUMBERS}|\d+)\b", re.IGNORECASE)
-_PAWS = {*words("bone bones paw paws tail fur kennel leash lead litter barks barked whiskers hooves saddle stable")}
-_NO_NAMES = {*DAYS, *MONTHS, "i"}
 
 
 def consequences(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
@@ -104,16 +101,6 @@ def consequences(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
                 yield fact
 
 
-def _made(
-    told: str, value: str, relation: str, kind: str, pairs: Pairs, short: str = "", full: str = ""
-) -> Iterator[Fact]:
-    """The fact, where enough of the questions are sound."""
-    full = full or yours(told)
-    wordings = framed(pairs, value, short or f"{value[:1].upper()}{value[1:]}.", full)
-    if wordings:
-        yield Fact(full, told, value, relation.lower(), kind, wordings)
-
-
 def _called(whom: str, name: str, more: Pairs, relation: str = "") -> Iterator[Fact]:
     """That somebody is called so; `whom` is "my dentist"."""
     told = f"{whom[:1].upper()}{whom[1:]} is called {name}."
@@ -123,7 +110,7 @@ def _called(whom: str, name: str, more: Pairs, relation: str = "") -> Iterator[F
         (f"what is {whom}'s name?", f"what {whom}'s name is"),
         *more,
     ]
-    return _made(told, name, relation or f"{whom}|name", "relation", pairs)
+    return fact_of(told, name, relation or f"{whom}|name", "relation", pairs)
 
 
 def _professional(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
@@ -152,36 +139,6 @@ def _teacher(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
             yield from _called(f"{whose} teacher", match["name"], [(f"{teaches}?", teaches)])
 
 
-def _child(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
-    """ "Ivo, my six year old, ... because he ...": a son."""
-    for fact in found:
-        match = _AGED.fullmatch(fact.statement_first)
-        kin = _sex(text, match["name"]) if match else ""
-        if match and kin:
-            small = {"son": "boy", "daughter": "girl"}[kin]
-            more = [(f"what is my {small} called?", f"what my {small} is called")]
-            yield from _called(f"my {kin}", match["name"], more, f"my {kin}|{match['name']}|name")
-
-
-def _sex(text: str, name: str) -> str:
-    """Son or daughter, by the pronoun next to the name, where nobody else is named between the two."""
-    start = re.search(rf"\b{re.escape(name)}\b", text)
-    pronoun = _PRONOUN.search(text, start.end()) if start else None
-    if start is None or pronoun is None or (BEASTS | _PAWS) & {*fold(text).split()}:
-        return ""
-    between = text[start.end() : pronoun.start()]
-    others = [word for word in re.findall(r"[\w'-]+", between) if word[:1].isupper() and word.lower() not in _NO_NAMES]
-    if KIN & {*fold(between).split()} or [word for word in others if word != name and not _opens(word, between)]:
-        return ""
-    several = {bool(match["he"]) for match in _PRONOUN.finditer(between + pronoun[0])}
-    return ("son" if pronoun["he"] else "daughter") if len(several) == 1 else ""
-
-
-def _opens(word: str, text: str) -> bool:
-    """Whether a word has its capital from the sentence that it opens, and is an everyday one."""
-    return bool(re.search(rf"[.!?] {re.escape(word)}\b", text)) and len(word) <= 4
-
-
 def _trade(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
     """ "My brother drives trains" is what he does for a living."""
     jobs = {fact.relation.partition("|")[0] for fact in found if fact.relation.endswith("|job")}
@@ -194,7 +151,7 @@ def _trade(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
         jobs.add(owner)
         who = match["who"]
         who = who if who == "I" or not who.startswith(("My ", "Our ")) else who[0].lower() + who[1:]
-        yield from _made(fact.statement_first, value, f"{owner}|living", "fact", _job_pairs(who), fact.statement)
+        yield from fact_of(fact.statement_first, value, f"{owner}|living", "fact", _job_pairs(who), fact.statement)
 
 
 def _job_pairs(who: str) -> Pairs:
@@ -225,7 +182,7 @@ def _past_work(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
             ("what was my former place of work?", "what my former place of work was"),
             ("where did I have a job before?", "where I had a job before"),
         ]
-        yield from _made(told, where, "i|worked|before", "fact", pairs)
+        yield from fact_of(told, where, "i|worked|before", "fact", pairs)
 
 
 def _home(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
@@ -248,7 +205,7 @@ def _home(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
             (f"what place is {own} {home} in?", f"what place {own} {home} is in"),
             (f"where is {own} home?", f"where {own} home is"),
         ]
-        yield from _made(told, where, f"i|home|{home}", "fact", pairs, f"In {where}.")
+        yield from fact_of(told, where, f"i|home|{home}", "fact", pairs, f"In {where}.")
 
 
 def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
@@ -266,10 +223,10 @@ def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
                 (f"how many servings should {what} have?", f"how many servings {what} should have"),
             ]
             relation = f"{fact.relation.split('|make')[0]}|portions"
-            yield from _made(fact.statement_first, match["many"], relation, "procedure", pairs, full=fact.statement)
+            yield from fact_of(fact.statement_first, match["many"], relation, "procedure", pairs, full=fact.statement)
             return
 
 
 _RULES: tuple[Callable[[str, Sequence[Fact]], Iterator[Fact]], ...] = (
-    _professional, _teacher, _child, _trade, _past_work, _home, _portions,
+    _professional, _teacher, children, _trade, _past_work, _home, _portions,
 )  # fmt: skip

@@ -8,7 +8,8 @@ of a fact is a span of the message; a fact comes with at least six sound wording
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from edgesleep.night.appointments import appointments
 from edgesleep.night.asides import made_and_named, nicknames, restated, took, works
@@ -17,6 +18,7 @@ from edgesleep.night.consequences import consequences
 from edgesleep.night.drafts import Draft
 from edgesleep.night.events import lasting
 from edgesleep.night.introductions import introductions
+from edgesleep.night.latecomers import latecomers
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
 from edgesleep.night.limits import limits
 from edgesleep.night.orders import orders
@@ -25,6 +27,7 @@ from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, questions, statement, yours
 from edgesleep.night.reading import Parser, Word, read, spoken_text
+from edgesleep.night.roles import roles
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
 
@@ -40,22 +43,28 @@ def facts(
     `spoken` is the message as `read` has it, where that was done before.
     """
     cast = cast if cast is not None else Cast()
-    cast.turn()
+    cast.turn(spoken_text(text))
     found: dict[str, Fact] = {}
     before: Sequence[Word] = ()
     spoken = list(read(text, nlp, cast.spelt)) if spoken is None else spoken
-    own = spoken_text(text)
+    own = cast.spoken
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
         drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, own)]
+        more = roles(sentence, cast)
         before = sentence
-        for draft in drafts:
-            for fact in _finished(draft, text, plain):
-                found.setdefault(fact.statement + fact.value, fact)
+        for fact in chain(*(_finished(draft, text, plain) for draft in drafts), _grounded(more, text)):
+            found.setdefault(fact.statement + fact.value, fact)
     for fact in orders(text, nlp):
         found.setdefault(fact.statement + fact.value, fact)
     told = tuple(found.values())
     return (*told, *consequences(own, told))
+
+
+def _grounded(told: Iterable[Fact], text: str) -> Iterator[Fact]:
+    """The facts whose value stands in the message."""
+    message = f" {fold(text)} "
+    return (fact for fact in told if fold(fact.value) and f" {fold(fact.value)} " in message)
 
 
 def _finished(draft: Draft, text: str, plain: str) -> Iterator[Fact]:
@@ -87,6 +96,7 @@ def _drafts(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Ite
         *took(sentence),
         *works(sentence),
         *clauses(sentence, cast),
+        *latecomers(sentence, before, cast),
     ):
         if any(part.role == "other" for part in clause.parts):
             continue

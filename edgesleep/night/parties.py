@@ -52,6 +52,9 @@ class Cast:
     known: dict[str, Party] = field(default_factory=dict)  # by name
     topic: str = ""  # the subject of the last clause
     met: set[str] = field(default_factory=set)  # further names, of whom no more is known
+    recent: tuple[Party, ...] = ()  # of the message before this one
+    spoken: str = ""  # this message in the user's own words
+    before: str = ""  # ... and the one before it
 
     @property
     def names(self) -> set[str]:
@@ -62,10 +65,11 @@ class Cast:
         """All names that were given so far."""
         return self.names | self.met
 
-    def turn(self) -> None:
+    def turn(self, spoken: str = "") -> None:
         """A new message begins: its pronouns mean nobody of the last one."""
         self.known |= {party.name: self._told_apart(party) for party in self.seen.values() if party.name}
-        self.seen = {}
+        self.recent, self.seen = tuple(self.seen.values()), {}
+        self.before, self.spoken = self.spoken, spoken
 
     def _told_apart(self, party: Party) -> Party:
         """Another brother than the one that is known goes by his name."""
@@ -86,6 +90,12 @@ class Cast:
         fits = [party for party in self.seen.values() if _fits(pronoun, party)]
         if len(fits) > 1 and pronoun in ("it", "its"):
             fits = [party for party in fits if party.text == self.topic]
+        return fits[0] if len(fits) == 1 else None
+
+    def lately(self, pronoun: str) -> Party | None:
+        """Whom a pronoun means that goes on from the message before: the only one there, where this one names none."""
+        here = [party for party in self.seen.values() if _fits(pronoun, party)]
+        fits = here or [party for party in self.recent if _fits(pronoun, party)]
         return fits[0] if len(fits) == 1 else None
 
     def called(self, noun: str) -> Party | None:
