@@ -27,7 +27,7 @@ KEPT = [
     ("Our boiler was put in by a firm from Tralee.", "Tralee"),
     ("My uncle carried the harp from Ghent to our flat in 2009.", "2009"),
     ("I lost my ring somewhere near Kinlochewe.", "Kinlochewe"),
-    ("my elbow's sore again. had it set in 2016, and it still aches in autumn", "2016"),
+    ("my kettle's dead again. had it mended in 2016, and it still leaks in autumn", "2016"),
     ("The kids are with my sister until Thursday.", "Thursday"),
     ("My brother isn't home until Thursday.", "Thursday"),
     ("We think the world of my aunt in Sligo.", "Sligo"),

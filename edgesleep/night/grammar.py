@@ -17,6 +17,8 @@ from edgesleep.night.clauses import clauses
 from edgesleep.night.consequences import consequences
 from edgesleep.night.drafts import Draft
 from edgesleep.night.events import lasting
+from edgesleep.night.fragments import fragments
+from edgesleep.night.health import health
 from edgesleep.night.introductions import introductions
 from edgesleep.night.latecomers import latecomers
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
@@ -30,6 +32,8 @@ from edgesleep.night.reading import Parser, Word, read, spoken_text
 from edgesleep.night.roles import roles
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
+from edgesleep.night.threads import placed, since
+from edgesleep.night.whereabouts import whereabouts
 
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28
 
@@ -44,18 +48,20 @@ def facts(
     """
     cast = cast if cast is not None else Cast()
     cast.turn(spoken_text(text))
+    whole = placed(text, cast.spoken, cast.before, nlp)
+    if spoken is None or whole != text:
+        spoken = list(read(whole, nlp, cast.spelt))
+    text, own = whole, cast.spoken
     found: dict[str, Fact] = {}
     before: Sequence[Word] = ()
-    spoken = list(read(text, nlp, cast.spelt)) if spoken is None else spoken
-    own = cast.spoken
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
         drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, own)]
-        more = roles(sentence, cast)
+        more = chain(roles(sentence, cast), whereabouts(sentence, cast), health(sentence, own))
         before = sentence
         for fact in chain(*(_finished(draft, text, plain) for draft in drafts), _grounded(more, text)):
             found.setdefault(fact.statement + fact.value, fact)
-    for fact in orders(text, nlp):
+    for fact in chain(_grounded(chain(fragments(own, cast.before), since(own)), text), orders(text, nlp)):
         found.setdefault(fact.statement + fact.value, fact)
     told = tuple(found.values())
     return (*told, *consequences(own, told))
