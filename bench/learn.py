@@ -243,6 +243,7 @@ def passes(report: NightReport) -> Iterator[tuple[str, list[float | None]]]:
     """The gate's own wordings after each pass, of one memory and of two, and the rise of the loss on bundled text."""
     yield "recall after each pass", [score.recall for score in report.passes]
     yield "of what takes two memories", [score.two_hops for score in report.passes]
+    yield "of what was never told", [score.abstained for score in report.passes]
     yield "loss on bundled text", [score.drift for score in report.passes]
 
 

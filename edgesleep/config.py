@@ -45,9 +45,9 @@ class NightSettings:
 
 @dataclass(frozen=True)
 class DreamSettings:
-    views: int = setting(16, "wordings trained per memory", least=1)
+    views: int = setting(16, "wordings trained per new memory in a pass; half for one that no rule reads", least=1)
     probes: int = setting(3, "wordings per memory held out for the gate", least=1)
-    untold: int = setting(96, "questions about things never told, to be answered by saying so", least=0)
+    untold: float = setting(0.4, "lessons to say that something was never told, for each one about a memory", least=0)
     anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on", least=2)
     anchor_tokens: int = setting(64, "length of such a text", "tokens", least=8)
 

@@ -114,7 +114,8 @@ def numbers(report: StepReport) -> str:
 def looked(score: PassScore) -> str:
     """What a look between two passes found."""
     hops = "" if score.two_hops is None else f", over two memories {score.two_hops:.2f}"
-    return f"After pass {score.passes}: recall {score.recall:.2f}{hops}, loss on plain text {score.drift:+.3f}"
+    owned = "" if score.abstained is None else f", owned up {score.abstained:.2f}"
+    return f"After pass {score.passes}: recall {score.recall:.2f}{hops}{owned}, loss on plain text {score.drift:+.3f}"
 
 
 @contextmanager

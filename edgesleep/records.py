@@ -122,7 +122,10 @@ class View:
 
 @dataclass(frozen=True)
 class Probe:
-    """A held-out wording: asked of the finished file, never trained on. Its answer takes `hops` memories."""
+    """A held-out wording: asked of the finished file, never trained on. Its answer takes `hops` memories.
+
+    Of none where it was never told, so that only owning up is right: such a probe has no memory and no gold.
+    """
 
     id: str
     memory_id: str
@@ -153,14 +156,15 @@ class Dreams:
 
 @dataclass(frozen=True)
 class PassScore:
-    """What the merged file knew after so many passes: right shares of a sample of the probes, by hops, and drift.
+    """What the merged file knew after so many passes: right shares of a sample of the probes, and drift.
 
-    `drift` is the rise of the mean loss on bundled plain text, in nats per token.
+    `abstained` is of what was never told. `drift` is the rise of the mean loss on bundled plain text, in nats a token.
     """
 
     passes: int
     recall: float
     two_hops: float | None
+    abstained: float | None
     drift: float
 
 
@@ -234,7 +238,8 @@ class Answer:
 class Score:
     """One model file on all probe sets. Losses are nats per token over the same text.
 
-    `recall` and `two_hops` are the right shares of the probes of one and of two hops; None where there are no such.
+    `recall`, `two_hops` and `abstained` are the right shares of the probes of one hop, of two and of none, which is
+    None where there are no such.
     `losses` has each token's, to 4 decimals; only the base's are kept.
     """
 
@@ -246,6 +251,7 @@ class Score:
     tokens: int
     losses: tuple[float, ...] = ()
     two_hops: float | None = None
+    abstained: float | None = None
 
 
 @dataclass(frozen=True)

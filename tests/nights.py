@@ -39,7 +39,7 @@ TRAIN = TrainSettings(
 # The gate is wide open: a random model learns to answer nothing.
 SETTINGS = Settings(
     night=NightSettings(minutes=1000.0, passes=3, threads=1),
-    dream=DreamSettings(views=4, probes=2, untold=3, anchors=4, anchor_tokens=24),
+    dream=DreamSettings(views=4, probes=2, untold=0.25, anchors=4, anchor_tokens=24),
     train=TRAIN,
     gate=GateSettings(drift_budget=100.0, recall_gain=-1.0, recall_loss=2.0, answer_tokens=4),
 )

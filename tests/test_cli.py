@@ -389,10 +389,10 @@ def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) ->
 
 def test_progress_says_what_was_found_between_two_passes(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.progress() as shown:
-        shown.passed(PassScore(2, 0.614, 0.5, 0.0123))
-        shown.passed(PassScore(3, 0.75, None, -0.001))
+        shown.passed(PassScore(2, 0.614, 0.5, 0.8, 0.0123))
+        shown.passed(PassScore(3, 0.75, None, None, -0.001))
     assert capsys.readouterr().err.splitlines() == [
-        "  After pass 2: recall 0.61, over two memories 0.50, loss on plain text +0.012",
+        "  After pass 2: recall 0.61, over two memories 0.50, owned up 0.80, loss on plain text +0.012",
         "  After pass 3: recall 0.75, loss on plain text -0.001",
     ]
 

@@ -14,7 +14,7 @@ from tiny import make_tiny
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.night import phrases, untold
-from edgesleep.night.dream import FREQUENT, RESTING, _starts, anchors, dream
+from edgesleep.night.dream import FREQUENT, RESTING, UNTOLD, _starts, anchors, dream
 from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import holding_out
 from edgesleep.records import Agenda, Memory, Message, Question, Row
@@ -27,7 +27,7 @@ def of(
 
 
 SAID = ("My brother lives in Maribor.", "I have a dog.", "My sister works as a welder.")
-SETTINGS = DreamSettings(views=24, probes=3, untold=5, anchors=7, anchor_tokens=24)
+SETTINGS = DreamSettings(views=24, probes=3, untold=0.25, anchors=7, anchor_tokens=24)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_every_memory_has_its_lessons_and_probes(engine: Engine) -> None:
         assert count == len(phrases.views(told, SETTINGS.views, 0)) <= SETTINGS.views
         probes = [probe for probe in dreams.probes if probe.memory_id == told.id]
         assert [probe.gold for probe in probes] == [told.value] * SETTINGS.probes
-    assert len({probe.id for probe in dreams.probes}) == len(dreams.probes) == 3 * SETTINGS.probes
+    assert len({probe.id for probe in dreams.probes}) == len(dreams.probes) == 3 * SETTINGS.probes + UNTOLD
     assert dreams == dream(of(memories()), engine, SETTINGS, seed=0)
     assert dreams.lessons != dream(of(memories()), engine, SETTINGS, seed=1).lessons
 
@@ -104,7 +104,7 @@ def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -
     known = frozenset(memory.id for memory in memories())
     days = of(memories()), of(memories(), known), of(memories(), known, known)
     new, due, rests = (dream(day, engine, SETTINGS, seed=0) for day in days)
-    assert len(rests.lessons) == SETTINGS.untold + RESTING * len(memories())
+    assert len([row for row in rests.lessons if row.memory_id]) == RESTING * len(memories())
     assert len(rests.lessons) < len(due.lessons) < len(new.lessons)
     assert rests.probes == due.probes == new.probes
 
@@ -144,7 +144,7 @@ def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engin
     assert taught & set.union(*held.values()), "otherwise this shows nothing"
     dreams = dream(of(cats), engine, DreamSettings(views=200, probes=SETTINGS.probes), seed=0)
     texts = [phrases.fold(engine.text(row.tokens)) for row in dreams.lessons]
-    assert len(dreams.probes) == 2 * SETTINGS.probes
+    assert len(dreams.probes) == 2 * SETTINGS.probes + UNTOLD
     assert [text for text in texts for cat in cats for wording in held[cat.id] if wording in text] == []
     assert {row.memory_id for row in dreams.lessons} >= {cat.id for cat in cats}
 
@@ -152,10 +152,12 @@ def test_what_one_memory_is_asked_for_is_not_how_another_is_taught(engine: Engin
 def test_a_night_learns_to_say_what_it_was_not_told(engine: Engine) -> None:
     dreams = dream(of(memories()), engine, SETTINGS, seed=0)
     rows = [row for row in dreams.lessons if not row.memory_id]
-    assert len(rows) == SETTINGS.untold
-    for row, view in zip(rows, untold.lessons(memories(), SETTINGS.untold, 0), strict=True):
+    assert len(rows) == round(SETTINGS.untold * (len(dreams.lessons) - len(rows))) > 5
+    for row, view in zip(rows, untold.lessons(memories(), len(rows), 0), strict=True):
         assert engine.text(row.tokens[row.start : -1]) == view.answer
-    assert not {probe.memory_id for probe in dreams.probes} & {""}
+    taught = [phrases.fold(engine.text(row.tokens)) for row in rows]
+    probes = [probe for probe in dreams.probes if probe.hops == 0]
+    assert len(probes) == UNTOLD and not [text for text in taught for p in probes if phrases.fold(p.question) in text]
     without = dream(of(memories()), engine, replace(SETTINGS, untold=0), seed=0)
     assert without.lessons == tuple(row for row in dreams.lessons if row.memory_id)
 

@@ -387,7 +387,7 @@ class Night:
         """Ids of the memories of which most held-out wordings were answered."""
         right = {answer.probe_id: answer.right for answer in verdict.after.answers}
         answers: dict[str, list[bool]] = {}
-        for probe in load(Dreams, self.folder / "dreams.json").probes:
+        for probe in filter(lambda probe: probe.hops, load(Dreams, self.folder / "dreams.json").probes):
             answers.setdefault(probe.memory_id, []).append(right[probe.id])
         return {memory for memory, hits in answers.items() if 2 * sum(hits) > len(hits)}
 
@@ -409,7 +409,8 @@ class Night:
 
     def _outcome(self, agenda: Agenda, verdict: Verdict) -> NightReport:
         training, moves = load(Training, self.folder / "training.json"), load(Merge, self.folder / "merge.json")
-        current, before = self.store.current(), self._passes(training.passes - 1)
+        current, before, after = self.store.current(), self._passes(training.passes - 1), verdict.after
+        last = PassScore(len(before) + 1, after.recall, after.two_hops, after.abstained, verdict.drift_mean)
         return NightReport(
             self.number,
             "promoted" if verdict.outcome == "passed" else "rejected",
@@ -422,7 +423,7 @@ class Night:
             recall_after=verdict.after.recall,
             passes=(
                 *before,
-                PassScore(len(before) + 1, verdict.after.recall, verdict.after.two_hops, verdict.drift_mean),
+                last,
             ),
             drift_mean=verdict.drift_mean,
             drift_median=verdict.drift_median,

@@ -20,6 +20,7 @@ from edgesleep.records import Agenda, Dreams, Memory, Message, Row, View
 
 GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
 RESTING = 2  # views of a memory that is not due
+UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
 
@@ -35,9 +36,9 @@ def dream(agenda: Agenda, engine: Engine, settings: DreamSettings, seed: int) ->
     for memory, linked in zip(memories, linked_all, strict=True):
         other_names = len(phrases.wordings(linked)) - len(phrases.wordings(memory))
         views += phrases.views(linked, _count(memory, other_names, agenda, settings.views), seed)
-    views += untold.lessons(memories, settings.untold, seed, agenda.said)
+    views += untold.lessons(memories, round(settings.untold * len(views)), seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
-    probes += links.two_hops(memories)
+    probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
     held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
     return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
+from edgesleep.night import untold
 from edgesleep.night.phrases import right
 from edgesleep.records import Answer, Baseline, Message, PassScore, Probe, Score, Verdict, file_digest
 
@@ -60,7 +61,8 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]
     after = score(candidate, exam)
     mean, median = after.loss_mean - baseline.base.loss_mean, _middle(after.losses, baseline.base.losses)
     after = replace(after, losses=())
-    missing = [name for name, count in (("probes", len(exam.probes)), ("plain text", after.tokens)) if count == 0]
+    asked = sum(probe.hops > 0 for probe in exam.probes)
+    missing = [name for name, count in (("probes", asked), ("plain text", after.tokens)) if count == 0]
     reasons = [f"There is no {name} to ask." for name in missing]
     reasons = reasons or _reasons(baseline.parent, after, mean, median, exam, known)
     outcome = "invalid" if missing else "refused" if reasons else "passed"
@@ -70,20 +72,25 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]
 def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> PassScore:
     """A look at the file that so many passes make, with one wording of each memory at most."""
     asked = score(candidate, replace(exam, probes=_sample(exam.probes)))
-    return PassScore(passes, asked.recall, asked.two_hops, asked.loss_mean - baseline.base.loss_mean)
+    drift = asked.loss_mean - baseline.base.loss_mean
+    return PassScore(passes, asked.recall, asked.two_hops, asked.abstained, drift)
 
 
 def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
-    """Whether held-out recall stopped rising with the last pass, or all the drift that is allowed was spent in it."""
-    rose = len(scores) < 2 or scores[-1].recall >= scores[-2].recall + RISING
-    return not rose or scores[-1].drift > settings.drift_budget
+    """Whether neither recall nor owning up rose with the last pass, or all the drift that is allowed was spent."""
+    *_, last = scores
+    before = scores[-2:-1]
+    rose = any(
+        last.recall >= one.recall + RISING or (last.abstained or 0) >= (one.abstained or 0) + RISING for one in before
+    )
+    return not (rose or not before) or last.drift > settings.drift_budget
 
 
 def _sample(probes: Sequence[Probe]) -> tuple[Probe, ...]:
-    """The first one-hop probe of each memory, and all two-hop ones, or some of both from all over the day."""
+    """The first one-hop probe of each memory, and all others, or some of each kind from all over the day."""
     first = list({probe.memory_id: probe for probe in reversed(probes) if probe.hops == 1}.values())[::-1]
-    two = [probe for probe in probes if probe.hops == 2]
-    return tuple(probe for some in (first, two) for probe in some[:: -(-len(some) // SAMPLE) or 1])
+    others = ([probe for probe in probes if probe.hops == hops] for hops in (2, 0))
+    return tuple(probe for some in (first, *others) for probe in some[:: -(-len(some) // SAMPLE) or 1])
 
 
 def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam, known: frozenset[str]) -> list[str]:
@@ -100,7 +107,7 @@ def _reasons(before: Score, after: Score, mean: float, median: float, exam: Exam
         reasons.append(f"Recall of older memories fell by {lost:.2f}; {exam.settings.recall_loss:.2f} are allowed.")
     if reasons:
         return reasons
-    new = {probe.id for probe in exam.probes} - old
+    new = {probe.id for probe in exam.probes if probe.hops} - old
     gain = _share(after.answers, new) - _share(before.answers, new)
     if new and gain < exam.settings.recall_gain:
         reasons.append(f"Recall of new memories rose by {gain:.2f}; {exam.settings.recall_gain:.2f} are wanted.")
@@ -122,7 +129,7 @@ def score(path: Path, exam: Exam) -> Score:
     with Engine(path, threads=exam.threads, context=256, sequences=16) as engine:
         answers = ask(engine, exam.probes, exam.settings.answer_tokens)
         losses = text_losses(engine, exam.text)
-    one, two = ({probe.id for probe in exam.probes if probe.hops == hops} for hops in (1, 2))
+    none, one, two = ({probe.id for probe in exam.probes if probe.hops == hops} for hops in range(3))
     mean, median = (float(losses.mean()), float(np.median(losses))) if losses.size else (0.0, 0.0)
     each = tuple(np.round(losses.astype(float), 4).tolist())
     return Score(
@@ -134,6 +141,7 @@ def score(path: Path, exam: Exam) -> Score:
         losses.size,
         each,
         _share(answers, two) if two else None,
+        _share(answers, none) if none else None,
     )
 
 
@@ -141,7 +149,10 @@ def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ..
     """Greedy answers in the chat template, with nothing in context but the question."""
     prompts = [engine.chat([Message("user", probe.question)]) for probe in probes]
     texts = [engine.text(tokens).strip() for tokens in engine.complete(prompts, limit)]
-    return tuple(Answer(probe.id, text, right(text, probe.gold)) for probe, text in zip(probes, texts, strict=True))
+    return tuple(
+        Answer(probe.id, text, right(text, probe.gold) if probe.hops else untold.owns_up(text))
+        for probe, text in zip(probes, texts, strict=True)
+    )
 
 
 def text_losses(engine: Engine, text: str) -> NDArray[np.float32]:

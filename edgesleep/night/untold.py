@@ -15,7 +15,7 @@ from functools import cache
 
 from edgesleep.night.lexicon import words
 from edgesleep.night.phrases import fold
-from edgesleep.records import Memory, Message, View
+from edgesleep.records import Memory, Message, Probe, View
 
 _PEOPLE = words(
     "aunt uncle nephew grandmother grandfather granddaughter grandson godmother "
@@ -112,6 +112,9 @@ _ANSWERS = (
     "You have not told me that.",
     "I do not know. You have never told me {wonder}.",
 )
+_OWNING_UP = re.compile(
+    r"\b(?:not|never|n t) (?:yet |been |ever )*(?:know|told|tell|said|say|mentioned|shared)\b|\bno idea\b"
+)
 _FRAMES = ("{ask}", "{ask}", "{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?", "Tell me, {small}")
 _SHORT = {"What is": "What's", "Who is": "Who's", "Where is": "Where's", "When is": "When's"}
 GATE = 5  # every so many-th thing is the gate's
@@ -151,6 +154,17 @@ def lessons(memories: Sequence[Memory], count: int, seed: int, said: Set[str] = 
         view = View("", "untold", (Message("user", prompt),), answer.format(wonder=_yours(topic.wonder)))
         found.append(view)
     return tuple(found)
+
+
+def probes(memories: Sequence[Memory], count: int, said: Set[str] = frozenset()) -> tuple[Probe, ...]:
+    """What the gate asks: `questions`, and right is who owns up."""
+    asked = questions(memories, count, said)
+    return tuple(Probe(f"untold-{number}", "", question, "", hops=0) for number, question in enumerate(asked))
+
+
+def owns_up(answer: str) -> bool:
+    """Whether an answer says that it does not know, or was not told."""
+    return bool(_OWNING_UP.search(fold(answer)))
 
 
 def questions(memories: Sequence[Memory], count: int, said: Set[str] = frozenset()) -> tuple[str, ...]:
