@@ -13,10 +13,10 @@ from tiny import make_tiny
 
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
-from edgesleep.night import gate
+from edgesleep.night import gate, untold
 from edgesleep.night.gate import Exam, baseline, judge, score
 from edgesleep.night.phrases import fold
-from edgesleep.records import Answer, Baseline, Probe, Score, Verdict, file_digest
+from edgesleep.records import Answer, Baseline, PassScore, Probe, Score, Verdict, file_digest
 
 CANDIDATE = Path("candidate")
 SETTINGS = GateSettings(drift_budget=0.1, recall_gain=0.25, recall_loss=0.25, answer_tokens=6)
@@ -247,3 +247,62 @@ def test_the_bundled_text_is_prose_in_short_paragraphs() -> None:
     paragraphs = [part for part in gate.plain_text().split("\n\n") if part.strip()]
     assert len(gate.plain_text().split()) > 3000
     assert max(len(part.split()) for part in paragraphs) < 170
+
+
+# -- between passes ---------------------------------------------------------------------------------------------------
+
+
+def passes(*recalls: float, abstained: float | None = None, drift: float = 0.0) -> list[PassScore]:
+    return [PassScore(n, recall, None, abstained, drift) for n, recall in enumerate(recalls, 1)]
+
+
+@pytest.mark.parametrize(
+    ("recalls", "wanted"),
+    [
+        ((0.1,), False),
+        ((0.1, 0.1), False),  # what was best before is not known yet
+        ((0.1, 0.1, 0.1), True),
+        ((0.1, 0.5, 0.4), False),
+        ((0.1, 0.5, 0.4, 0.53), False),
+        ((0.1, 0.5, 0.4, 0.51), True),  # not by enough
+        ((0.9, 0.9, 0.9, 0.95), False),
+    ],
+)
+def test_it_is_enough_when_two_passes_brought_nothing(recalls: tuple[float, ...], wanted: bool) -> None:
+    assert gate.enough(passes(*recalls), SETTINGS) == wanted
+
+
+def test_owning_up_is_learned_too() -> None:
+    flat = passes(0.5, 0.5, 0.5, abstained=0.2)
+    assert gate.enough(flat, SETTINGS)
+    assert not gate.enough([*flat[:2], replace(flat[2], abstained=0.5)], SETTINGS)
+
+
+def test_it_is_enough_when_all_the_drift_is_spent() -> None:
+    assert gate.enough(passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01), SETTINGS)
+
+
+def test_a_look_between_passes_asks_one_wording_of_each_memory(
+    monkeypatch: pytest.MonkeyPatch, tiny: Path, other: Path
+) -> None:
+    two = tuple(Probe(f"two-{n}", "old", f"two {n}?", "gold", hops=2) for n in range(3))
+    none = tuple(Probe(f"none-{n}", "", f"none {n}?", "", hops=0) for n in range(200))
+    asked: list[Probe] = []
+
+    def answers(engine: Engine, probes: tuple[Probe, ...], limit: int) -> tuple[Answer, ...]:
+        asked.extend(probes)
+        return tuple(Answer(probe.id, "", probe.id in ("old-0", "two-1")) for probe in probes)
+
+    monkeypatch.setattr(gate, "ask", answers)
+    before = Baseline(score(tiny, replace(EXAM, probes=())), score(tiny, EXAM), 1.0)
+    asked.clear()
+    found = gate.after_pass(before, other, replace(EXAM, probes=PROBES + two + none), 3)
+    assert [probe.id for probe in asked if probe.hops] == ["old-0", "new-0", "two-0", "two-1", "two-2"]
+    assert 25 < len([probe for probe in asked if not probe.hops]) <= gate.SAMPLE
+    assert (found.passes, found.recall, found.two_hops, found.abstained) == (3, 0.5, pytest.approx(1 / 3), 0.0)
+    assert found.drift == pytest.approx(score(other, EXAM).loss_mean - before.base.loss_mean)
+
+
+def test_what_was_never_told_is_right_when_it_is_owned_up_to() -> None:
+    assert untold.owns_up("You have not told me that.") and untold.owns_up("I don't know. You have never told me.")
+    assert not untold.owns_up("Your aunt is called Ada. You told me so.")

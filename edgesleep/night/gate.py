@@ -8,7 +8,7 @@ makes the verdict invalid, never passed; a verdict names the hash of its file.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +23,8 @@ from edgesleep.night.phrases import right
 from edgesleep.records import Answer, Baseline, Message, PassScore, Probe, Score, Verdict, file_digest
 
 SAMPLE = 64  # memories that are asked about after a pass, by one wording each
-RISING = 0.02  # rise of recall in a pass that is worth another
+RISING = 0.02  # rise of a share that is worth another pass
+PATIENCE = 2  # passes in which nothing has to rise before it is enough
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,14 @@ def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> 
 
 
 def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
-    """Whether neither recall nor owning up rose with the last pass, or all the drift that is allowed was spent."""
-    *_, last = scores
-    before = scores[-2:-1]
-    rose = any(
-        last.recall >= one.recall + RISING or (last.abstained or 0) >= (one.abstained or 0) + RISING for one in before
-    )
-    return not (rose or not before) or last.drift > settings.drift_budget
+    """Whether nothing rose in the last passes over what was best before, or all the drift that is allowed was spent.
+
+    One pass alone says little: at a high rate recall goes up and down from pass to pass.
+    """
+    earlier, late = scores[:-PATIENCE], scores[-PATIENCE:]
+    shares: tuple[Callable[[PassScore], float], ...] = (lambda one: one.recall, lambda one: one.abstained or 0.0)
+    rose = any(max(map(share, late)) >= max(map(share, earlier)) + RISING for share in shares) if earlier else True
+    return not rose or late[-1].drift > settings.drift_budget
 
 
 def _sample(probes: Sequence[Probe]) -> tuple[Probe, ...]:
