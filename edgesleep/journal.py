@@ -1,10 +1,10 @@
 """journal.db: everything that was said, what was found worth keeping, and how each night went.
 
-Owns the tables, their migrations, and what may be written at all: `redact`
-runs before the write, so a secret never reaches the disk. Leaves finding
-memories to `curate`, what is a secret to `secrets` and model files to `store`. The only file that imports
-sqlite_utils. Turns are append-only, a write is all or nothing, and any number
-of processes may write at once.
+Owns reading and writing, and what may be written at all: `redact` runs before the
+write, so a secret never reaches the disk. Leaves the tables to `tables`, finding
+memories to `curate`, what is a secret to `secrets` and model files to `store`. With
+`tables` the only file that imports sqlite_utils. Turns are append-only, a write is all
+or nothing, and any number of processes may write at once.
 """
 
 from __future__ import annotations
@@ -24,93 +24,20 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import ROLES, SOURCES, STATES, Generation, Memory, NightReport, Turn, digest, plain
 from edgesleep.secrets import redact
+from edgesleep.tables import APPLICATION_ID, MIGRATIONS
 
 FILE = "journal.db"
 MAX_TURN_BYTES = 1 << 20
 EDITS = "memories edit"  # the session of the sentences of edited memories
 SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "system": "import"}
 
-_APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
 _WAIT_SECONDS = 30.0
 _PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "held_out", "at")  # of a memory
-
-MIGRATIONS = Migrations("edgesleep")
-
-
-@MIGRATIONS()
-def m001_lay_the_tables(db: Database) -> None:
-    # AUTOINCREMENT: the id of a deleted turn must not come back below the curation watermark.
-    db.executescript("""
-        CREATE TABLE sessions (id TEXT PRIMARY KEY, started TEXT NOT NULL);
-        CREATE TABLE turns (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL REFERENCES sessions(id),
-            role TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL, at TEXT NOT NULL, sha256 TEXT NOT NULL);
-        CREATE INDEX turns_by_content ON turns (sha256, session);
-        CREATE TRIGGER turns_are_append_only BEFORE UPDATE ON turns
-            BEGIN SELECT RAISE(ABORT, 'turns are append-only'); END;
-        CREATE TABLE memories (
-            id TEXT PRIMARY KEY, relation TEXT NOT NULL, sentence TEXT NOT NULL, slots TEXT NOT NULL, at TEXT NOT NULL,
-            state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
-        CREATE TABLE memory_turns (
-            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
-            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
-        CREATE TABLE watermarks (name TEXT PRIMARY KEY, turn INTEGER NOT NULL);
-        CREATE TABLE nights (
-            number INTEGER PRIMARY KEY AUTOINCREMENT, status TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
-            report TEXT);
-        CREATE TABLE generations (
-            number INTEGER PRIMARY KEY, night INTEGER NOT NULL REFERENCES nights(number), parent INTEGER NOT NULL,
-            created TEXT NOT NULL, model_sha256 TEXT NOT NULL, status TEXT NOT NULL);
-    """)
-    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-
-
-@MIGRATIONS()
-def m002_keep_memories_with_their_questions(db: Database) -> None:
-    # Memories are made from turns, so those of the old form are made again: the watermark goes back to the start.
-    db.executescript("""
-        DROP TABLE memory_turns;
-        DROP TABLE memories;
-        DELETE FROM watermarks WHERE name = 'curated';
-        CREATE TABLE memories (
-            id TEXT PRIMARY KEY, kind TEXT NOT NULL, relation TEXT NOT NULL, statement TEXT NOT NULL,
-            told TEXT NOT NULL, value TEXT NOT NULL, instead_of TEXT NOT NULL, questions TEXT NOT NULL,
-            at TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
-        CREATE TABLE memory_turns (
-            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
-            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
-    """)
-
-
-@MIGRATIONS()
-def m003_note_the_wording_held_out(db: Database) -> None:
-    # A memory from before holds none out: which one it was is not known.
-    db.execute("ALTER TABLE memories ADD COLUMN held_out TEXT NOT NULL DEFAULT ''")
-
-
-@MIGRATIONS()
-def m004_note_what_the_owner_decided(db: Database) -> None:
-    # Of a forgotten memory its id stays, a hash of relation and value, so that it is not found again.
-    db.executescript("""
-        ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
-        CREATE TABLE forgotten (memory TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
-        CREATE TABLE approved (
-            turn INTEGER NOT NULL REFERENCES turns(id), sha256 TEXT NOT NULL,
-            memory TEXT NOT NULL REFERENCES memories(id), PRIMARY KEY (turn, sha256, memory)) WITHOUT ROWID;
-    """)
-
-
-@MIGRATIONS()
-def m005_space_what_is_known(db: Database) -> None:
-    db.executescript("""
-        ALTER TABLE memories ADD COLUMN streak INTEGER NOT NULL DEFAULT 0;
-        ALTER TABLE memories ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
-    """)
 
 
 @dataclass(frozen=True)
@@ -482,7 +409,7 @@ def _check_owner(db: Database, path: Path) -> None:
     tables, owner = db.execute(
         "SELECT (SELECT count(*) FROM sqlite_master), application_id FROM pragma_application_id"
     ).fetchone()
-    if tables and owner != _APPLICATION_ID:
+    if tables and owner != APPLICATION_ID:
         raise EdgesleepError(f"{path} belongs to another program.", "Choose another folder with --home.")
 
 

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "secrets", "night.lexicon", "night.dates"),
+    ("records", "secrets", "tables", "night.lexicon", "night.dates"),
     ("night.pointing",),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     ("gguf", "kernel", "journal", "store", "embed", "night.reading", "night.links", "night.untold", "night.echoes"),
@@ -71,7 +71,7 @@ HOMES = {
     "psutil": {"machine"},
     "rich": {"progress"},
     "safetensors": {"adapter"},
-    "sqlite_utils": {"journal"},
+    "sqlite_utils": {"journal", "tables"},
     "stdnum": {"secrets"},
     "tokenizers": {"embed"},
     "torch": {"reference"},

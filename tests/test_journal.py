@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database, Migrations
 
 from edgesleep import journal as module
+from edgesleep import tables
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked, redact
 from edgesleep.records import Generation, Memory, NightReport, Question, digest
@@ -342,11 +343,11 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
         journal.log("user", "before")
         schema = journal._db.schema
     broken = Migrations("edgesleep")
-    broken()(module.m001_lay_the_tables)
-    broken()(module.m002_keep_memories_with_their_questions)
-    broken()(module.m003_note_the_wording_held_out)
-    broken()(module.m004_note_what_the_owner_decided)
-    broken()(module.m005_space_what_is_known)
+    broken()(tables.m001_lay_the_tables)
+    broken()(tables.m002_keep_memories_with_their_questions)
+    broken()(tables.m003_note_the_wording_held_out)
+    broken()(tables.m004_note_what_the_owner_decided)
+    broken()(tables.m005_space_what_is_known)
 
     @broken()
     def m006_half_done(db: Database) -> None:
@@ -365,7 +366,7 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
 
 def test_a_failing_first_migration_leaves_an_empty_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(db: Database) -> None:
-        module.m001_lay_the_tables(db)
+        tables.m001_lay_the_tables(db)
         raise EdgesleepError("cut short")
 
     broken = Migrations("edgesleep")
@@ -384,7 +385,7 @@ def old_journal(home: Path) -> None:
     with sqlite3.connect(home / "journal.db") as connection:
         db = Database(connection)
         first = Migrations("edgesleep")
-        first()(module.m001_lay_the_tables)
+        first()(tables.m001_lay_the_tables)
         first.apply(db)
         connection.executescript("""
             INSERT INTO sessions VALUES ('evening', '2026-03-01T20:00:00.000+00:00');
@@ -418,11 +419,11 @@ def test_the_old_form_stays_when_making_the_new_one_fails(home: Path, monkeypatc
     old_journal(home)
 
     def fail(db: Database) -> None:
-        module.m002_keep_memories_with_their_questions(db)
+        tables.m002_keep_memories_with_their_questions(db)
         raise EdgesleepError("cut short")
 
     broken = Migrations("edgesleep")
-    broken()(module.m001_lay_the_tables)
+    broken()(tables.m001_lay_the_tables)
     broken(name="m002_keep_memories_with_their_questions")(fail)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", broken)
@@ -456,11 +457,11 @@ def test_what_is_known_again_and_again_is_due_ever_later(journal: Journal) -> No
 
 def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     newer = Migrations("edgesleep")
-    newer()(module.m001_lay_the_tables)
-    newer()(module.m002_keep_memories_with_their_questions)
-    newer()(module.m003_note_the_wording_held_out)
-    newer()(module.m004_note_what_the_owner_decided)
-    newer()(module.m005_space_what_is_known)
+    newer()(tables.m001_lay_the_tables)
+    newer()(tables.m002_keep_memories_with_their_questions)
+    newer()(tables.m003_note_the_wording_held_out)
+    newer()(tables.m004_note_what_the_owner_decided)
+    newer()(tables.m005_space_what_is_known)
     newer(name="m006_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)

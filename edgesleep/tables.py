@@ -1,0 +1,84 @@
+"""Tables of the journal, and how older journals become newer ones.
+
+Owns every table and column of journal.db. Leaves reading and writing to `journal`. Must stay true: a migration that was
+ever released is never changed; the next one is added below it, and each runs whole or not at all.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
+
+MIGRATIONS = Migrations("edgesleep")
+
+
+@MIGRATIONS()
+def m001_lay_the_tables(db: Database) -> None:
+    # AUTOINCREMENT: the id of a deleted turn must not come back below the curation watermark.
+    db.executescript("""
+        CREATE TABLE sessions (id TEXT PRIMARY KEY, started TEXT NOT NULL);
+        CREATE TABLE turns (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL REFERENCES sessions(id),
+            role TEXT NOT NULL, source TEXT NOT NULL, content TEXT NOT NULL, at TEXT NOT NULL, sha256 TEXT NOT NULL);
+        CREATE INDEX turns_by_content ON turns (sha256, session);
+        CREATE TRIGGER turns_are_append_only BEFORE UPDATE ON turns
+            BEGIN SELECT RAISE(ABORT, 'turns are append-only'); END;
+        CREATE TABLE memories (
+            id TEXT PRIMARY KEY, relation TEXT NOT NULL, sentence TEXT NOT NULL, slots TEXT NOT NULL, at TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
+        CREATE TABLE memory_turns (
+            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
+            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
+        CREATE TABLE watermarks (name TEXT PRIMARY KEY, turn INTEGER NOT NULL);
+        CREATE TABLE nights (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, status TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
+            report TEXT);
+        CREATE TABLE generations (
+            number INTEGER PRIMARY KEY, night INTEGER NOT NULL REFERENCES nights(number), parent INTEGER NOT NULL,
+            created TEXT NOT NULL, model_sha256 TEXT NOT NULL, status TEXT NOT NULL);
+    """)
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@MIGRATIONS()
+def m002_keep_memories_with_their_questions(db: Database) -> None:
+    # Memories are made from turns, so those of the old form are made again: the watermark goes back to the start.
+    db.executescript("""
+        DROP TABLE memory_turns;
+        DROP TABLE memories;
+        DELETE FROM watermarks WHERE name = 'curated';
+        CREATE TABLE memories (
+            id TEXT PRIMARY KEY, kind TEXT NOT NULL, relation TEXT NOT NULL, statement TEXT NOT NULL,
+            told TEXT NOT NULL, value TEXT NOT NULL, instead_of TEXT NOT NULL, questions TEXT NOT NULL,
+            at TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new', generation INTEGER);
+        CREATE TABLE memory_turns (
+            memory TEXT NOT NULL REFERENCES memories(id), turn INTEGER NOT NULL REFERENCES turns(id),
+            PRIMARY KEY (memory, turn)) WITHOUT ROWID;
+    """)
+
+
+@MIGRATIONS()
+def m003_note_the_wording_held_out(db: Database) -> None:
+    # A memory from before holds none out: which one it was is not known.
+    db.execute("ALTER TABLE memories ADD COLUMN held_out TEXT NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS()
+def m004_note_what_the_owner_decided(db: Database) -> None:
+    # Of a forgotten memory its id stays, a hash of relation and value, so that it is not found again.
+    db.executescript("""
+        ALTER TABLE memories ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;
+        CREATE TABLE forgotten (memory TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+        CREATE TABLE approved (
+            turn INTEGER NOT NULL REFERENCES turns(id), sha256 TEXT NOT NULL,
+            memory TEXT NOT NULL REFERENCES memories(id), PRIMARY KEY (turn, sha256, memory)) WITHOUT ROWID;
+    """)
+
+
+@MIGRATIONS()
+def m005_space_what_is_known(db: Database) -> None:
+    db.executescript("""
+        ALTER TABLE memories ADD COLUMN streak INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE memories ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+    """)
