@@ -37,7 +37,7 @@ def test_of_two_places_there_is_none(messages: tuple[str, ...]) -> None:
         ("My boss is lovely, she's been my manager since I started there in 2014.", "2014"),
         ("I like my job, I've worked there since 2016.", "2016"),
         ("It's a good company, I've been there for nine years.", "nine years"),
-        ("our team is small. i joined in March 2020", "March 2020"),
+        ("my manager is new. i joined in March 2020", "March 2020"),
     ],
 )
 def test_since_when_somebody_has_had_their_job(text: str, value: str) -> None:

@@ -22,6 +22,8 @@ LEFT = [
     "My dad's coming back from Crete on Sunday.",
     "My brother flew in from his holiday in Malta.",
     "My sister is coming home from Madrid.",
+    "My brother travels from Leeds to York every day.",
+    "My aunt came straight from Larne.",
     "My boss is flying in from Heathrow airport.",
     "My mum might come up from Cork.",
     "Is my aunt coming from Cork?",

@@ -61,7 +61,8 @@ _VISIT = re.compile(
 _DONE = re.compile(
     rf"(?:^\s*|[.!,;:\n(—–-]\s*|\b(?:got|had|needed|and|with|took) )(?P<count>{NUMBERS}|\d|an?|no) (?P<what>fillings?"
     r"|stitches|crowns?|extractions?|injections?|jabs?|x-?rays?|root canals?|blood tests?|scans?|teeth out|tooth out)"
-    r"(?= in | on | and\b| but\b|[.,!;:)\n]|$)",
+    r"(?= in my (?:hand|knee|head|chin|finger|thumb|leg|arm|foot|eyebrow|forehead|lip|mouth)\b| and\b| but\b"
+    r"|[.,!;:)\n]|$)",
     re.IGNORECASE,
 )
 _OF_OTHERS = re.compile(

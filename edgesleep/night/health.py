@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from edgesleep.night.lexicon import KIN, MONTHS, any_word, capital
+from edgesleep.night.lexicon import KIN, MONTHS, any_word, capital, words
 from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, fact_of, yours
@@ -143,7 +143,12 @@ def _operated(spoken: str, text: str) -> Iterator[Fact]:
     if second := _SIDE.search(found["rest"]):
         side = second["side"]
     when = _WHEN.search(found["rest"])
+    if found["done"].lower() == "out" and part.lower() not in _ORGANS and not part.lower().startswith("wisdom"):
+        return  # "had my hand out"
     yield from _done_to(who, whose, side.lower(), part.lower(), found["done"].lower(), when)
+
+
+_ORGANS = {*words("appendix gallbladder tonsils kidney thyroid womb cataract hernia prostate")}
 
 
 def _done_to(who: str, whose: str, side: str, part: str, done: str, when: re.Match[str] | None) -> Iterator[Fact]:

@@ -30,6 +30,10 @@ _HUMAN = {*words("""
 # By which the user calls one person, said with "the".
 _THE_ONE = {*words("boss landlord landlady dog cat puppy kitten baby")}
 _IDIOMS = {*words("friend friends mate baby boy girl buddy pal child kid hero nemesis enemy")}
+_ANYONES = {*words("friend colleague neighbour neighbor client")}
+_SOME = {*words("a an some this that these those")}
+_SETTING = {"i", "i'm", "i've", "i'll", "i'd"} | TIMES
+_TITLE = re.compile(r"(?<=[a-z,] )(?<!\bfrom )(?<!\bin )(?<!\bto )(?<!\bat )(?<!\bnear )[A-Z][\w'-]+")  # but for places
 _BETWEEN = {*words("always never still just only really also even absolutely")}
 _BRANDS = {*words("google siri alexa cortana netflix amazon excel chatgpt claude gemini copilot spotify duolingo")}
 
@@ -135,7 +139,7 @@ def _is_mine(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
 
 
 def _taken_up(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Iterator[Clause]:
-    """ "I'm off to my mum's. Maureen hates waiting": the one relative that has no name yet, where nobody else is named.
+    """ "My aunt rang. Maureen hates waiting": the one relative that was spoken of last, still without a name.
 
     The relative may be of this message or, as its only person, of the one before. The parser may take a name and its
     verb for two nouns ("Philippa snores"), so only their shapes count.
@@ -146,15 +150,25 @@ def _taken_up(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> I
     if not doing or not deed.lower.endswith(("s", "ed", "te", "ove", "ank")) or deed.lower.endswith("'s"):
         return
     spoken = re.search(rf"(?<![\w'-]){re.escape(name.text)}(?![\w'-])", cast.spoken)
-    if not spoken or not _is_new(name, cast) or any(word.is_name for word in sentence[1:]):
+    if not spoken or not _is_new(name, cast) or _names_another(sentence, before, cast.spoken[: spoken.start()]):
         return
     here = [*cast.seen.values()] if before else list(cast.recent)
     people = [party for party in here if (party.is_human or party.is_animal) and party.name != name.text]
-    fits = [
-        party for party in people if not party.plural and not party.name and re.match(r"(?:my|our) \S+$", party.text)
-    ]
-    if len(fits) == 1 and len(people) == 1 and fits[0].noun not in ("friend", "colleague", "neighbour", "client"):
-        yield _named(fits[0], name.text, cast)
+    if len(people) != 1 or people[0].plural or people[0].name or people[0].noun in _ANYONES:
+        return
+    if re.match(r"(?:my|our) \S+$", people[0].text) and cast.topic == people[0].text:
+        yield _named(people[0], name.text, cast)
+
+
+def _names_another(sentence: Sequence[Word], before: Sequence[Word], earlier: str) -> bool:
+    """Whether somebody or something else is there that the name may be of: a man, a film, a toy beside "her"."""
+    apart = any(word.lower in ("him", "her") and word.dep != "poss" for word in sentence)
+    other = any(
+        word.is_noun and word.dep in ("dobj", "pobj", "attr") and {det.lower for det in word.having("det")} & _SOME
+        for word in before
+    )
+    titled = any(word.lower() not in _SETTING for word in _TITLE.findall(earlier))
+    return apart or other or titled or any(word.is_name for word in sentence[1:])
 
 
 def _is_new(word: Word, cast: Cast) -> bool:

@@ -126,8 +126,10 @@ _IS_MINE = re.compile(r"^([A-Z][\w-]+)'s (?=(?:my|our|the) [a-z-]+(?:,|$| and\b|
 # Somebody and what they are about to do, run together: "Ana's moving to Ghent".
 _DOING = re.compile(
     r"^((?:My|Our) [a-z-]+|[A-Z][\w-]+)'s (?=(?:moving|coming|going|getting|leaving|starting|visiting|flying|driving"
-    r"|arriving|marrying|retiring|staying|working|living|studying|turning|bringing|expecting|learning|buying|selling|taking)"
-    r" (?:to|there|here|in|into|from|on|at|up|over|down|back|out|home|off|away|with|for|married|engaged|an?|the|us"
+    r"|arriving|marrying|retiring|staying|working|living|studying|turning|bringing|expecting|learning|buying|selling|taking"
+    r"|stuck|away|ill|sick|busy|mad|obsessed|allergic|scared|married|engaged)"
+    r" (?:to|there|here|again|about|of|in|into|from|on|at|up|over|down|back|out|home|off|away|with|for|married"
+    r"|engaged|an?|the|us"
     r"|me|my|our"
     r"|next|this|after|around|as|[A-Z\d])\b)"
 )

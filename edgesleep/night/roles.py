@@ -103,7 +103,7 @@ def _is_anchored(role: str, whose: str, beside: str, settled: bool) -> bool:
         return occasion
     if whose:
         return True
-    if not beside or re.match(r"on\b", beside):
+    if not beside or re.match(r"on\b|for the (?:job|task|role|part|day)\b", beside):
         return False
     ours = bool(re.search(r"\b(?:my|our|the)\b|\b[A-Z]", beside))
     return occasion or (ours and (role not in _ANYBODYS or bool(re.search(r"\b(?:my|our)\b|\b[A-Z]|^of the", beside))))

@@ -23,7 +23,7 @@ _TO = re.compile(
 _IN = re.compile(
     r"\b(?P<verb>liv(?:e|es|ed|ing)|grew up|grow(?:s|ing)? up|born|raised|stay(?:s|ed|ing)?|(?:get|gets|getting"
     r"|got) married"
-    r"|marri(?:es|ed)|met|stud(?:y|ies|ied|ying)|works?|worked|working|retired?|retiring|settled|bought (?:a|our)"
+    r"|marri(?:es|ed)|met|stud(?:y|ies|ied|ying)|retired?|retiring|settled|bought (?:a|our)"
     r" [a-z]+"
     r"|rent(?:s|ed|ing)? a [a-z]+|has a [a-z]+|have a [a-z]+|teach(?:es|ing)?|taught)( (?:in|out|over|up|down))?"
     r" there\b",
@@ -40,13 +40,13 @@ _NO_PLACE = {*words("""
     today tomorrow
 """)}  # fmt: skip
 _WORK = re.compile(
-    r"\b(?:boss|manager|job|work|works|working|colleagues?|coworkers?|company|firm|office|team|crew|shifts?|employer"
-    r"|department|contract|promotion|promoted|supervisor|hired)\b",
+    r"\b(?:boss|manager|job|work|works|working|colleagues?|coworkers?|company|firm|office|crew|shifts?|employer"
+    r"|contract|promotion|promoted|supervisor|hired)\b",
     re.IGNORECASE,
 )
 _YEAR = rf"(?P<when>(?:(?:{any_word(MONTHS)}) )?(?:19|20)\d\d)"
 _STARTED = re.compile(
-    rf"\bI (?:first |only )?(?:started|joined|began|came|got hired)(?: working| work)?(?: (?:there|here|with them"
+    rf"\bI (?:first |only )?(?:started|joined|began|got hired)(?: working| work)?(?: (?:there|here|with them"
     rf"|the company"
     rf"|the firm|the team))? (?:back )?in {_YEAR}\b",
     re.IGNORECASE,

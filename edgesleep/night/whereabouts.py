@@ -59,6 +59,7 @@ _IS = re.compile(
     rf"|parked|moored))* {_PREP} {_PLACE}{_END}"
 )
 _COMING = {*words("come fly drive travel arrive visit sail cycle journey commute get take catch")}
+_RIDING = {*words("fly drive sail cycle travel")}
 _VEHICLES = {*words("train bus coach ferry boat plane flight")}
 _BACK = re.compile(
     r"\b(?:back|home|returning|return|holiday|holidays|trip|honeymoon|work|school|airport|hospital|a conference)\b",
@@ -130,12 +131,31 @@ def _setting_out(verb: Word, sentence: Sequence[Word], cast: Cast) -> Iterator[F
                 continue
             between = [w for w in sentence if verb.index < w.index < prep.index]
             ways = spoken_run([w for w in between if w.dep != "prt"]) if between else ""
+            after = spoken_run(sentence[run[-1].index + 1 :]) if run[-1].index + 1 < len(sentence) else ""
+            if re.match(r"(?:up |over |on )?to\b", after) or not _is_visit(verb, between, group.tense):
+                continue
             if any(w.text in (",", "—") or w.tag.startswith("VB") or w.tag == "PRP" for w in between):
                 continue
             yield from _comes_from(Clause(party, group, ()), ways, spoken_run(run))
 
 
 _TENSES = ("present", "progressive", "past", "perfect")
+
+
+def _is_visit(verb: Word, between: Sequence[Word], tense: str) -> bool:
+    """Whether somebody sets out to be here: "came up from Cork", not "came straight from Tesco"."""
+    inside = {word.lower for word in between}
+    if inside & {"straight", "direct", "directly", "just", "fresh"}:
+        return False
+    particle = bool(verb.having("prt")) or bool(inside & {"up", "over", "down", "across", "in", "here", "round"})
+    ridden = any(word.lemma in _VEHICLES for word in between) or verb.lemma in (
+        "fly",
+        "drive",
+        "sail",
+        "cycle",
+        "travel",
+    )
+    return particle or ridden or tense in ("progressive", "present")
 
 
 def _is_town(run: Sequence[Word]) -> bool:
