@@ -425,6 +425,11 @@ KILLS = {
     "train": STAGES[3:],
     "step 1": STAGES[3:],
     "step 3": STAGES[3:],
+    "writing trial.gguf": STAGES[3:],
+    "writing pass-1.json": STAGES[3:],
+    "writing dreams-2.json": STAGES[3:],
+    "step 5": STAGES[3:],
+    "writing pass-2.json.inputs": STAGES[3:],
     "writing adapter.safetensors": STAGES[3:],
     "merge": STAGES[4:],
     "writing candidate.gguf": STAGES[4:],
@@ -468,6 +473,8 @@ def test_a_night_that_was_killed_goes_on(
     assert rest.stages == KILLS[moment], "stages that were done are not done again"
     if moment == "step 3":
         assert rest.steps[0].step == 3, "it goes on from the checkpoint of step 2"
+    if moment == "writing pass-1.json":
+        assert rest.steps[0].step == 4, "and from that at the end of the pass"
     check_finished(ready, result, whole)
     check_current(ready, pristine)
 
