@@ -12,6 +12,7 @@ KEPT = [
     (("we adopted a rescue dog on Sunday - a lurcher",), "lurcher"),
     (("we got a kitten (siamese) and she scratches",), "siamese"),
     (("I bought a van. Transit, 2012, white.",), "Transit"),
+    (("just bought a car!! a Skoda Fabia, red",), "Skoda Fabia"),
     (("I got a new bike. Brompton",), "Brompton"),
     (("back from the dentist. two fillings and a telling off",), "two"),
     (("survived the hospital, four stitches",), "four"),
@@ -28,6 +29,8 @@ LEFT = [
     ("The dentist says I need two fillings?",),
     ("Do pies need two fillings?",),
     ("He got a dog. greyhound.",),
+    ("got two stitches wrong in my knitting, dentist after",),
+    ("I bought a bike. smart of me",),
 ]
 
 

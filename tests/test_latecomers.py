@@ -18,6 +18,8 @@ NAMED = [
     (("his name is Bertil, my landlord",), "landlord", "Bertil"),
     (("Gudrun, the boss, is off sick.",), "boss", "Gudrun"),
     (("The boss, Gudrun, is off sick.",), "boss", "Gudrun"),
+    (("My grandson was born on Tuesday, they named him Albie.",), "grandson", "Albie"),
+    (("My best mate Sanjay is a paramedic.",), "mate", "Sanjay"),
     (("Annika is my wife.",), "wife", "Annika"),
     (("Annika's my wife",), "wife", "Annika"),
     (("I have two sons, Emil and Otto.",), "sons", "Emil and Otto"),

@@ -27,12 +27,18 @@ KEPT = [
         "",
     ),
     (("my grandad is in hospital. I'm his next of kin so they ring me",), "You are your grandad's next of kin.", ""),
+    (("my sister asked me to be birth partner",), "You are your sister's birth partner.", ""),
+    (("My sister is nice. She wants me as her bridesmaid",), "You are your sister's bridesmaid.", ""),
+    (("I've agreed to be chair of the PTA",), "You are chair of the PTA.", ""),
+    (("i'm secretary for the tenants association",), "You are secretary for the tenants association.", ""),
     (("i'm a trustee of the Brannock Museum",), "You are a trustee of the Brannock Museum.", ""),
     (("I'm emergency contact for my neighbour Joan",), "You are emergency contact for your neighbour Joan.", ""),
 ]
 LEFT = [
     "I'm his best man.",
     "I was her bridesmaid.",
+    "She wants me as her bridesmaid.",
+    "I'm the best man for the job.",
     "I'm a witness to the accident.",
     "If I'm his best man, what do I wear?",
     "He said I'm the captain of the ship.",

@@ -35,6 +35,7 @@ def test_of_two_places_there_is_none(messages: tuple[str, ...]) -> None:
     ("text", "value"),
     [
         ("My boss is lovely, she's been my manager since I started there in 2014.", "2014"),
+        ("I've been with my company since 2012.", "2012"),
         ("I like my job, I've worked there since 2016.", "2016"),
         ("It's a good company, I've been there for nine years.", "nine years"),
         ("my manager is new. i joined in March 2020", "March 2020"),

@@ -38,13 +38,12 @@ _MAKES = {word for make in CARS for word in fold(make).split()} | {
 _VEHICLES = "car|van|bike|motorbike|scooter|bicycle|campervan|truck"
 _LEAD = r"(?:(?:an?|another|one more|our|my|the) )"
 _GOT = re.compile(
-    r"\b(?P<who>I|we)(?:'m|'re|'ve| am| are| have)?(?: just| finally| also| now)* (?P<verb>getting|got|get|bought"
-    r"|buying"
-    r"|adopted|adopting|have|having|picked up|picking up|ordered|taking in|rescued|rescuing|fostering|rehoming"
-    r"|collecting)"
+    r"(?:(?:^|[.!?]\s+)(?=(?:just|finally) (?:bought|got|ordered|adopted) )|\b(?P<who>I|we)(?:'m|'re|'ve| am| are|"
+    r" have)?)"
+    r"(?: ?(?:just|finally|also|now))* (?P<verb>getting|got|get|bought|buying|adopted|adopting|have|having|picked up"
+    r"|picking up|ordered|taking in|rescued|rescuing|fostering|rehoming|collecting)"
     rf"(?: got)? {_LEAD}(?P<what>(?:(?:new|second|third|little|small|big|rescue|used|second-hand|old|first|young"
-    rf"|different"
-    rf"|other) )*(?P<noun>{any_word(BEASTS)}|{_VEHICLES}))\b",
+    rf"|different|other) )*(?P<noun>{any_word(BEASTS)}|{_VEHICLES}))\b",
     re.IGNORECASE,
 )
 _PIECE = re.compile(r"(?P<mark>[.!?;:…\n]+|,| [-–—]|\()?(?P<words>(?:(?! - )[^.!?;:…\n,()–—])*)(?=(?P<after>[.!?]*))")
@@ -54,8 +53,7 @@ _MIGHT = re.compile(
 )
 _VISIT = re.compile(
     r"\b(?:dentist|hygienist|doctor|gp|hospital|clinic|surgery|a ?& ?e|nurse|physio|optician|numb|anaesthetic"
-    r"|vaccination"
-    r"|orthodontist|dental|er|teeth|tooth)\b",
+    r"|vaccination|orthodontist|dental|er|teeth|tooth)\b",
     re.IGNORECASE,
 )
 _DONE = re.compile(
@@ -102,7 +100,11 @@ def _is_kind(frag: str, noun: str, animal: bool) -> bool:
 
 
 def _kind_told(found: re.Match[str], frag: str, animal: bool) -> Iterator[Fact]:
-    ours, what, noun = ("our" if found["who"].lower() == "we" else "my"), found["what"].lower(), found["noun"].lower()
+    ours, what, noun = (
+        ("our" if (found["who"] or "I").lower() == "we" else "my"),
+        found["what"].lower(),
+        found["noun"].lower(),
+    )
     who, do = ("we", "do") if ours == "our" else ("I", "do")
     name = any(word[:1].isupper() for word in frag.split()) or not animal
     told = f"{ours.capitalize()} {what} is {article(frag)} {frag}."

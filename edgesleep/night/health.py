@@ -55,7 +55,8 @@ _CONDITION = any_of(r"""
     | long covid | fibromyalgia | lactose intolerance | a nut allergy | an? (?:underactive|overactive) thyroid | ocd
     | ptsd
     | bipolar(?: disorder)? | a prosthetic leg | an artificial (?:hip|leg|knee) | hearing aids?
-    | a cochlear implant | reynaud'?s | raynaud'?s | haemophilia | hemophilia | carpal tunnel | tourette'?s | narcolepsy
+    | a bad (?:back|knee|hip|shoulder) | bad knees | weak ankles | a cochlear implant | reynaud'?s | raynaud'?s
+    | haemophilia | hemophilia | carpal tunnel | tourette'?s | narcolepsy
 """).replace("\n    ", "")
 _BEING = any_of(r"""
     (?:type (?:1|2|one|two) )?diabetic | asthmatic | epileptic | dyslexic | dyspraxic | colou?r[- ]?blind
@@ -79,12 +80,13 @@ _IS = re.compile(
     re.I,
 )
 _MEDICINE = re.compile(
-    rf"^{_WHO}(?:'m| am|'s| is|'ve been| have been| has been) on (?P<what>(?:[a-z-]+ ){{0,2}}(?:statins|antidepressants"
+    rf"^{_WHO}(?:(?:'m| am|'s| is|'ve been| have been| has been) on| takes?)(?: \d+ ?(?:mg|mcg|ml)(?: of)?)?"
+    rf" (?P<what>(?:[a-z-]+ ){{0,2}}(?:statins|antidepressants"
     r"|blood thinners|beta ?blockers|insulin|steroids|antibiotics|the pill|hrt|anticoagulants|painkillers|codeine"
     r"|morphine"
     r"|methadone|lithium|mirtazapine|quetiapine|duloxetine|\w{3,}(?:statin|formin|pril|sartan|olol|oxetine|prazole|tidine"
     r"|idone|zepam|thyroxine|traline|opram|dipine|farin|cillin)))"
-    r"(?: \d+ ?mg)?(?= for | since |$|,| and | so | but )",
+    r"(?: \d+ ?mg)?(?= for | since | every | a day| at | twice |$|,| and | so | but )",
     re.IGNORECASE,
 )
 _AGAIN = re.compile(
@@ -93,8 +95,7 @@ _AGAIN = re.compile(
     r"|'ve got)?"
     r" to| I (?:must|should))?|I(?:'m| am| have to| need to| must|'ve got to|'ve to| got to|'ll|'m supposed to|'m due))"
     r"(?: be| come| go| return| pop)?(?: back)?(?: in| again| there)? (?:back |again |in )?(?P<when>(?:around|on"
-    r"|in|at) .+?)"
-    r"(?: for (?P<for>(?:the|my|a|an) [a-z -]+?)| to (?P<to>(?:have|get) [a-z -]+?))?"
+    r"|in|at) .+?)(?: for (?P<for>(?:the|my|a|an) [a-z -]+?)| to (?P<to>(?:have|get) [a-z -]+?))?"
     r"(?= instead| rather|$|,| so | and | but )",
     re.IGNORECASE,
 )

@@ -31,7 +31,8 @@ _MADE = re.compile(
 _BIRTHDAY = re.compile(
     rf"^It(?:'s| is) (?P<whose>(?:my |our )?(?:[a-z]+ )?(?:{'|'.join(sorted(KIN))})(?='s)|[A-Z][a-z]+(?='s)|my"
     rf"|our)(?:'s?)? ?"
-    r"(?P<what>birthday|(?:wedding )?anniversary|name day|christening|graduation) (?P<when>(?:on|in) [^,]+)(?=$|,)",
+    r"(?P<what>(?:\d+(?:st|nd|rd|th) )?birthday|\d+(?:st|nd|rd|th)|(?:wedding )?anniversary|name day|christening"
+    r"|graduation) (?P<when>(?:on|in) [^,]+)(?=$|,)",
     re.IGNORECASE,
 )
 _BE = {True: Verb("be", "are", "", "are", "present"), False: Verb("be", "is", "", "is", "present")}
@@ -119,6 +120,8 @@ def _birthday(text: str) -> Iterator[Clause]:
     found = _BIRTHDAY.match(text)
     if found:
         whose = found["whose"]
+        if found["what"][-1] in "htd" and found["what"][0].isdigit() and whose.lower().split()[-1] not in KIN:
+            return  # "our 10th" may be anything
         if whose.lower() in ("my", "our"):
             whose = whose.lower()
         elif whose.lower().startswith(("my ", "our ")) or (whose[:1].isupper() and whose.lower() not in KIN):
@@ -126,7 +129,9 @@ def _birthday(text: str) -> Iterator[Clause]:
         else:
             whose = f"my {whose.lower()}'s"
         prep, when = found["when"].split(" ", 1)
-        party = Party(f"{whose} {found['what'].lower()}", found["what"].lower())
+        what = found["what"].lower()
+        what = what if what[-1] not in "htd" or not what[0].isdigit() else f"{what} birthday"
+        party = Party(f"{whose} {what}", what.split()[-1])
         yield Clause(party, _BE[False], (Part("time", prep.lower(), when, when.removeprefix("the ")),))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from edgesleep.night.clauses import Clause, naming
 from edgesleep.night.lexicon import BEASTS, KIN, NATION, TIMES, words
@@ -30,6 +31,7 @@ _HUMAN = {*words("""
 # By which the user calls one person, said with "the".
 _THE_ONE = {*words("boss landlord landlady dog cat puppy kitten baby")}
 _IDIOMS = {*words("friend friends mate baby boy girl buddy pal child kid hero nemesis enemy")}
+_NAMERS = {"i", "we", "they", "she", "he"}
 _ANYONES = {*words("friend colleague neighbour neighbor client")}
 _SOME = {*words("a an some this that these those")}
 _SETTING = {"i", "i'm", "i've", "i'll", "i'd"} | TIMES
@@ -42,6 +44,7 @@ def latecomers(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> 
     """Who is called what by a sentence that follows or goes with their introduction."""
     yield from _goes_by(sentence, cast)
     yield from _given(sentence, cast)
+    yield from _beside(sentence, cast)
     yield from _each(sentence, cast)
     yield from _the_one(sentence, cast)
     yield from _is_mine(sentence, cast)
@@ -77,7 +80,7 @@ def _given(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
     """ "We got a puppy and named her Olive", "our new puppy, we called him Bruno"."""
     for verb in sentence:
         subject = subject_of(verb)
-        if verb.lemma not in ("call", "name") or subject is None or subject.lower not in ("i", "we"):
+        if verb.lemma not in ("call", "name") or subject is None or subject.lower not in _NAMERS:
             continue
         after = [word for word in sentence if verb.index < word.index <= verb.index + 3]
         if len(after) < 2 or after[0].lower not in ("him", "her", "it") or not is_told(verb):
@@ -86,6 +89,16 @@ def _given(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         name = [word for word in after[1:] if word.text[:1].isupper() and word.text.isalpha()]
         if party and not party.name and name[:1] == after[1:2] and (party.is_human or party.is_animal):
             yield _named(party, name[0].text, cast)
+
+
+def _beside(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
+    """ "My best mate Sanjay is a medic", where the parser takes the two for two."""
+    for word, name in pairwise(sentence):
+        apart = name.head is not word and word.head is not name and name.dep == "nsubj"
+        if word.lemma in KIN and word.tag == "NN" and apart and _is_personal(name):
+            party = owned_by(word, cast)
+            if party and not party.plural and not party.name and party.text.startswith(("my ", "our ")):
+                yield _named(party, name.text, cast)
 
 
 def _each(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:

@@ -43,21 +43,21 @@ ANIMALS = words("""
 
 FEMALE = {*words("""
     sister mother mum mom mam mama mummy wife girlfriend fiancée daughter aunt auntie niece grandmother grandma granny
-    gran nan nana landlady godmother goddaughter mother-in-law sister-in-law stepmother stepsister stepdaughter
+    gran nan nana landlady godmother goddaughter mother-in-law sister-in-law stepmother stepmum stepsister stepdaughter
+    granddaughter
 """)}  # fmt: skip
 
 MALE = {*words("""
     brother father dad papa daddy husband boyfriend fiancé son uncle nephew grandfather grandpa grandad granddad
-    landlord
-    godfather godson father-in-law brother-in-law stepfather stepbrother stepson
+    grandson landlord godfather godson father-in-law brother-in-law stepfather stepdad stepbrother stepson
 """)}  # fmt: skip
 
 KIN = {
     *PEOPLE,
     *words("""
     mam mama mummy papa daddy nana grandad granddad auntie parent kid grandparent ex-wife ex-husband fiance fiancee
-    supervisor client student pal classmate
-    bestie girl boy apprentice trainee assistant stepson stepdaughter stepmother stepfather stepbrother stepsister
+    supervisor client student pal mate classmate bestie girl boy grandson granddaughter grandchild stepmum stepdad
+    apprentice trainee assistant stepson stepdaughter stepmother stepfather stepbrother stepsister
     plumber cleaner childminder physio optician lodger tenant carer pupil
 """),
 }
@@ -140,6 +140,7 @@ PLACES = {*words("""
     cinema park gym church station airport hotel restaurant cafe café bakery farm garden beach island coast mountains
     market mall club pub bar stadium arena ballroom centre center company firm startup studio warehouse factory
     bedroom bathroom kitchen basement attic garage shed yard backyard balcony drawer cupboard closet shelf wall wardrobe
+    cellar loft allotment barn greenhouse pantry larder marina
 """)}  # fmt: skip
 
 # Verbs whose clause is a statement of the user's own, for all that it stands under another verb.

@@ -59,7 +59,8 @@ _DROP = any_of("""
     | cut out | spare me | no more""")
 _STANDING = re.compile(
     r"\b(?:from now on|from here on|in (?:the )?future|going forward|by default|every (?:single )?time|for everything"
-    r"|at all times|as a rule|in general|ever again|for good)\b",
+    r"|at all times|as a rule|in general|ever again|for good|unless I (?:say|ask|tell you)(?: otherwise| for"
+    r" [a-z]+)?)\b",
     re.IGNORECASE,
 )
 # About answers as such, whatever was asked.
@@ -72,8 +73,7 @@ _ANSWERS = re.compile(
 _BIDS = rf"(?:{_VERBS}|{_DROP}|never|always|do not|don't|just|only|no)"
 _CONDITION = re.compile(
     r"^(?P<when>(?:when|whenever|wherever|every time|each time|any ?time|if|as soon as|before|after) (?:(?:I|you"
-    r"|we|a|an|the"
-    r"|there|anything|something|dates|times|prices|numbers|my|our) |(?:it|there|I)(?:'s|'m) )[^,.;:]+?)"
+    r"|we|a|an|the|there|anything|something|dates|times|prices|numbers|my|our) |(?:it|there|I)(?:'s|'m) )[^,.;:]+?)"
     rf"(?:,? (?:then |please |always )*|, )(?=(?:please )?{_BIDS}\b)(?P<rest>.+)$",
     re.IGNORECASE,
 )
@@ -108,8 +108,7 @@ _KIND = (
 )
 _IN_KIND = re.compile(
     rf"^(?P<when>(?:for|in|with|on) (?:all |any |my |the |your )?(?:[a-z-]+ )?(?:{_KIND}),?) (?:please |pls |can"
-    rf" you |could you )?"
-    rf"(?P<rest>(?:please |just )*(?:always|never|don't|do not|{_VERBS}) .+)$",
+    rf" you |could you )?(?P<rest>(?:please |just )*(?:always|never|don't|do not|{_VERBS}) .+)$",
     re.IGNORECASE,
 )
 _SHOULD = re.compile(
@@ -123,6 +122,19 @@ _LIKED = re.compile(
     rf"(?:my |your |the |all )?(?P<what>(?:[a-z-]+ )?(?:{_KIND})) (?P<how>(?:to be |to come |written |spelled "
     rf"|spelt |given |set |laid "
     r"|kept |in |with |without |as |short|brief|long|plain|simple|formal|numbered|day|month|year|to the point).*)$",
+    re.IGNORECASE,
+)
+# "use metric whenever there's a measurement"
+_AFTERWARDS = re.compile(
+    rf"^(?P<rest>(?:please |always |never |don't )*(?:{_VERBS}) [^,.;:]+?),? (?P<when>(?:whenever|wherever|every"
+    rf" time|each time"
+    r"|any ?time|when) (?:(?:I|you|we|a|an|the|there) |there's |it's )[^,.;:]+)$",
+    re.IGNORECASE,
+)
+_ALWAYS = re.compile(r",? always\b", re.IGNORECASE)
+_BARE = re.compile(
+    rf"^(?:all |the |your |my )?(?P<what>(?:[a-z-]+ )?(?:{_KIND})) (?P<how>(?:always )?(?:in|with|without|as|by|on"
+    rf"|to) .+)$",
     re.IGNORECASE,
 )
 _RATHER = re.compile(
@@ -152,6 +164,12 @@ def _ordered(sentence: str, standing: bool) -> Iterator[Order]:
     if found and _ASKED.search(found["when"]):
         yield from _when(found["when"][:1].lower() + found["when"][1:], found["rest"])
         return
+    found = _AFTERWARDS.match(_LEAD.sub("", sentence))
+    vague = (VAGUE_WORDS - {"you", "there"}) & {*found["when"].lower().split()} if found else set()
+    once = found and re.match(r"(?:tell|remind|ask|call|check)\b", found["rest"], re.IGNORECASE)
+    if found and not vague and not once and _ASKED.search(found["when"]):
+        yield from _imperative(_LEAD.sub("", found["rest"]), True, found["when"][:1].lower() + found["when"][1:])
+        return
     if (found := _IN_KIND.match(_LEAD.sub("", sentence))) and (said or _is_standing(found)):
         yield from _imperative(_LEAD.sub("", found["rest"]), True, found["when"].rstrip(",").lower())
         return
@@ -159,7 +177,11 @@ def _ordered(sentence: str, standing: bool) -> Iterator[Order]:
     bare = _LEAD.sub("", re.sub(r"\s+", " ", bare).strip(" ,:—-")).strip(" ,:")
     if found := _FOR.search(bare):
         yield from _wanted(found["what"], f"for {found['when']}")
-    elif found := _LIKED.match(bare) or _SHOULD.match(bare):
+    elif (
+        found := _LIKED.match(bare)
+        or _SHOULD.match(bare)
+        or (_BARE.match(bare) if said or _ALWAYS.search(bare) else None)
+    ):
         yield from _shaped(found)
     elif found := _RATHER.match(bare):
         yield from _wanted(found["what"], "")
@@ -176,10 +198,12 @@ def _is_standing(found: re.Match[str]) -> bool:
 def _shaped(found: re.Match[str]) -> Iterator[Order]:
     """ "I like my answers short and to the point", "numbers should always be written out"."""
     what, how = found["what"].lower(), _cut(found["how"])
-    how = re.sub(r"^to (?:be|come) ", "", how)
+    how = _ALWAYS.sub("", re.sub(r"^(?:always )?(?:to (?:be|come) )?", "", how)).strip()
     what = re.sub(r"^(?:my|your|all|the|any) ", "", what)
     never = (found.groupdict().get("mark") or "").lower() == "never"
     single = not what.endswith(("s", "code", "math")) or re.match(r"(?:a|an|more|some|this|that)\b", what)
+    if re.search(r"\b(?:is|are|was|were|has|have|do|does|can|will|would|should|must)\b", how):
+        return  # "recipes in French are hard"
     if how and not single and not {*how.lower().split()} & (VAGUE_WORDS - {"your"}):
         yield Order("give me", f"{what} {how}", "never" if never else "always", how=how)
 
@@ -202,11 +226,26 @@ def _wanted(what: str, occasion: str) -> Iterator[Order]:
 
 def _imperative(bare: str, standing: bool, occasion: str) -> Iterator[Order]:
     """ "give me knots", "never use emojis", "no bullet points", "drop the exclamation marks"."""
-    marked = re.match(rf"(?P<mark>always|never|do not|don't) (?P<verb>{_VERBS})\b ?(?P<rest>.*)$", bare, re.IGNORECASE)
+    marked = re.match(
+        rf"(?P<mark>always|never ever|never|do not ever|don't ever|don't you ever|do not|don't)"
+        rf" (?P<verb>{_VERBS})\b ?(?P<rest>.*)$",
+        bare,
+        re.IGNORECASE,
+    )
     if marked:
         marker = "always" if marked["mark"].lower() == "always" else "never"
-        if standing or marked["mark"].lower() in ("always", "never"):
+        if standing or marked["mark"].lower() not in ("do not", "don't"):
             yield from _made(marked["verb"], marked["rest"], marker, occasion)
+    elif (
+        not occasion
+        and standing
+        and (  # with an occasion, "it" is what is asked for then
+            found := re.match(
+                r"keep (?:it|them) (?P<rest>(?:under|below|within|to|short|brief|simple)\b.*)$", bare, re.I
+            )
+        )
+    ):
+        yield from _made("keep", f"your answers {found['rest']}", "always", occasion)
     elif standing and (found := re.match(rf"(?:no|{_DROP}) (?P<rest>.+)$", bare, re.IGNORECASE)):
         yield from _made("use", re.sub(r"^(?:the|any|all the|your) ", "", found["rest"]), "never", occasion)
     elif found := re.match(rf"(?P<verb>{_VERBS})\b (?P<rest>.+)$", bare, re.IGNORECASE):

@@ -125,13 +125,15 @@ _LAST_NAMED = re.compile(
 _IS_MINE = re.compile(r"^([A-Z][\w-]+)'s (?=(?:my|our|the) [a-z-]+(?:,|$| and\b| now\b| at\b))")
 # Somebody and what they are about to do, run together: "Ana's moving to Ghent".
 _DOING = re.compile(
-    r"^((?:My|Our) [a-z-]+|[A-Z][\w-]+)'s (?=(?:moving|coming|going|getting|leaving|starting|visiting|flying|driving"
+    r"^((?:My|Our) [a-z-]+(?: [A-Z][\w-]+)?|[A-Z][\w-]+)'s "
+    r"(?=(?:moving|coming|going|getting|leaving|starting|visiting|flying|driving"
     r"|arriving|marrying|retiring|staying|working|living|studying|turning|bringing|expecting|learning|buying|selling|taking"
     r"|stuck|away|ill|sick|busy|mad|obsessed|allergic|scared|married|engaged)"
     r" (?:to|there|here|again|about|of|in|into|from|on|at|up|over|down|back|out|home|off|away|with|for|married"
-    r"|engaged|an?|the|us"
-    r"|me|my|our"
-    r"|next|this|after|around|as|[A-Z\d])\b)"
+    r"|engaged|an?|the|us|me|my|our|next|this|after|around|as|[A-Z\d])\b)"
+)
+_FEAST_IS = re.compile(
+    r"(\b(?:birthday|anniversary|name day|wedding|exam|christening)(?:'s| is)) (the \d{1,2}(?:st|nd|rd|th)\b)"
 )
 _DATE_BEHIND = re.compile(rf", (?:the )?(\d{{1,2}}(?:st|nd|rd|th) of (?:{any_word(MONTHS)}))(?=,|$)", re.IGNORECASE)
 # At the end of a statement, what only comments on it.
@@ -162,6 +164,7 @@ def plainer(sentence: str, before: str, is_name: Callable[[str], bool]) -> Itera
     sentence = _OVER_FROM.sub(r"\1 from", sentence)
     sentence = _SMALL_TOWN.sub(_town, sentence)
     sentence = _LAST_NAMED.sub(r"My \2 is called \1", sentence)
+    sentence = _FEAST_IS.sub(r"\1 on \2", sentence)
     sentence = _DATE_BEHIND.sub(r" on the \1", sentence, count=1)
     sentence = _DOING.sub(r"\1 is ", _IS_MINE.sub(r"\1 is ", _COMMENT.sub("", sentence)))
     sentence = _TORN_CALLED.sub(r"\1 is \2 ", sentence)

@@ -36,12 +36,17 @@ _AM = re.compile(
     r"|currently))* " + _WHOSE + rf"(?P<role>{_ROLES}){_FOR}{_END}"
 )
 _MADE = re.compile(
-    r"^(?:I(?:'ve| have|'m| am| was| got)(?: just| recently| now)?(?: been)?|(?P<by>[A-Z][\w-]+|(?:My|Our) [a-z-]+)"
-    r"(?:'s| has|'ve| have)?(?: just| now)?) (?P<verb>asked|made|named|elected|chosen|chose|picked|appointed)"
-    r"(?: me)? (?:to be |as )?" + _WHOSE + rf"(?P<role>{_ROLES}){_FOR}{_END}"
+    r"^(?:I(?:'ve| have|'m| am| was| got)(?: just| recently| now)?(?: been| agreed to be|"
+    r" offered to be)?|(?P<by>[A-Z][\w-]+|(?:My|Our) [a-z-]+)"
+    r"(?:'s| has|'ve| have)?(?: just| now)?) (?:(?P<verb>asked|made|named|elected|chosen|chose|picked|appointed"
+    r"|wants?)(?: me)? |(?<=to be ))(?:to be |as )?" + _WHOSE + rf"(?P<role>{_ROLES}){_FOR}{_END}"
 )
 # Of these there are many who are nobody's of the user's world, unless it is said whose.
 _ANYBODYS = {"witness", "leader", "tutor", "mentor", "coach", "trainer", "secretary", "founder", "president", "sponsor"}
+_BODIES = (
+    r"\b(?:associations?|clubs?|society|team|committee|band|choir|group|council|union|board|PTA|orchestra|league|charity"
+    r"|party|guild|troupe|squad|crew|co-?op|parish|chapter|branch|trust)\b"
+)
 _OCCASIONS = r"wedding|ceremony|christening|baptism|funeral|marriage|hen do|stag do|birth"
 _FINITE = {"'m": "am", "'ve been": "have been", "'ll be": "will be", "'m going to be": "am going to be"}
 
@@ -54,6 +59,13 @@ def roles(sentence: Sequence[Word], cast: Cast) -> Iterator[Fact]:
         return
     whose, named = _owner(found["whose"] or "", cast)
     by = found["by"] or "" if found.re is _MADE else ""
+    if by.lower() in ("he", "she", "they"):
+        asker = cast.lately(by.lower())
+        by = _short(asker).text if asker else ""
+        if not by and not found["for"]:
+            return
+    if by and found["whose"] in (None, "her", "his", "their") and not found["for"]:
+        whose, named = f"{by[:1].lower() + by[1:] if by.startswith(('My ', 'Our ')) else by}'s ", True
     beside = _beside((found["for"] or "").strip(), by, cast)
     if beside is None or not _is_anchored(found["role"].lower(), whose, beside, named):
         return
@@ -106,7 +118,8 @@ def _is_anchored(role: str, whose: str, beside: str, settled: bool) -> bool:
     if not beside or re.match(r"on\b|for the (?:job|task|role|part|day)\b", beside):
         return False
     ours = bool(re.search(r"\b(?:my|our|the)\b|\b[A-Z]", beside))
-    return occasion or (ours and (role not in _ANYBODYS or bool(re.search(r"\b(?:my|our)\b|\b[A-Z]|^of the", beside))))
+    sure = role not in _ANYBODYS or bool(re.search(rf"\b(?:my|our)\b|\b[A-Z]|^of the|{_BODIES}", beside))
+    return occasion or (ours and sure)
 
 
 def _pairs(am: str, owner: str, beside: str) -> Iterator[tuple[str, str]]:

@@ -22,10 +22,8 @@ _TO = re.compile(
 )
 _IN = re.compile(
     r"\b(?P<verb>liv(?:e|es|ed|ing)|grew up|grow(?:s|ing)? up|born|raised|stay(?:s|ed|ing)?|(?:get|gets|getting"
-    r"|got) married"
-    r"|marri(?:es|ed)|met|stud(?:y|ies|ied|ying)|retired?|retiring|settled|bought (?:a|our)"
-    r" [a-z]+"
-    r"|rent(?:s|ed|ing)? a [a-z]+|has a [a-z]+|have a [a-z]+|teach(?:es|ing)?|taught)( (?:in|out|over|up|down))?"
+    r"|got) married|marri(?:es|ed)|met|stud(?:y|ies|ied|ying)|retired?|retiring|settled|bought (?:a|our)"
+    r" [a-z]+|rent(?:s|ed|ing)? a [a-z]+|has a [a-z]+|have a [a-z]+|teach(?:es|ing)?|taught)( (?:in|out|over|up|down))?"
     r" there\b",
     re.IGNORECASE,
 )
@@ -47,14 +45,14 @@ _WORK = re.compile(
 _YEAR = rf"(?P<when>(?:(?:{any_word(MONTHS)}) )?(?:19|20)\d\d)"
 _STARTED = re.compile(
     rf"\bI (?:first |only )?(?:started|joined|began|got hired)(?: working| work)?(?: (?:there|here|with them"
-    rf"|the company"
-    rf"|the firm|the team))? (?:back )?in {_YEAR}\b",
+    rf"|the company|the firm|the team))? (?:back )?in {_YEAR}\b",
     re.IGNORECASE,
 )
 _SINCE = re.compile(
     rf"\bI(?:'ve| have) (?:been (?:working )?|worked )(?:there|here|with them|at the company|with the company|in"
     rf" this job"
-    rf"|at this job|in the job) (?P<how>since {_YEAR}|for (?P<span>(?:about |over |almost )?(?:{NUMBERS}|\d+)"
+    rf"|at this job|in the job|(?:with|at|in|for) my (?:current |present )?(?:company|firm|job|employer))"
+    rf" (?P<how>since {_YEAR}|for (?P<span>(?:about |over |almost )?(?:{NUMBERS}|\d+)"
     rf" (?:years|months)))",
     re.IGNORECASE,
 )
