@@ -109,6 +109,19 @@ def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -
     assert rests.probes == due.probes == new.probes
 
 
+def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -> None:
+    sister, home, cat = (memory.id for memory in memories())
+
+    def counts(losses: dict[str, float]) -> list[int]:
+        lessons = dream(of(memories()), engine, replace(SETTINGS, views=8), 0, losses).lessons
+        return [sum(row.memory_id == one for row in lessons) for one in (sister, home, cat)]
+
+    assert counts({}) == counts({sister: 0.1, home: 0.1, cat: 0.1}) == [8, 8, 8]
+    assert counts({sister: 0.0, home: 1.0, cat: 0.5}) == [4, 16, 8]
+    assert counts({sister: 0.0, home: 0.0, cat: 0.0}) == [8, 8, 8], "all is known"
+    assert counts({sister: 0.3, home: 0.1}) == [12, 4, 8], "one that is new counts as all do"
+
+
 def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:
     """Neither as text nor as tokens, not even as part of a longer lesson, however many views there are."""
     dreams = dream(of(memories()), engine, DreamSettings(views=200, probes=3), seed=0)

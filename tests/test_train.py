@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +40,7 @@ def rows(count: int, seed: int, memory: str = "m") -> tuple[Row, ...]:
 
 def plan(*, passes: int = 4, minutes: float = 1000.0, lessons: int = 12, settings: TrainSettings = TRAIN) -> Plan:
     """Twelve lessons, five a step: three steps a pass."""
-    return Plan(lambda number: rows(lessons, 1), rows(6, 2, ""), settings, passes, minutes, SEED)
+    return Plan(lambda number, losses: rows(lessons, 1), rows(6, 2, ""), settings, passes, minutes, SEED)
 
 
 def start(base: Path, settings: TrainSettings = TRAIN) -> tuple[Network, Adapter]:
@@ -349,7 +349,7 @@ def test_each_pass_has_lessons_of_its_own(base: Path, tmp_path: Path) -> None:
     """Asked for by number, again in a run that goes on, and after the caller heard of the pass before."""
     heard: list[str] = []
 
-    def lessons(number: int) -> tuple[Row, ...]:
+    def lessons(number: int, losses: Mapping[str, float]) -> tuple[Row, ...]:
         heard.append(f"lessons {number}")
         return rows(12 - 5 * (number == 1), number)
 
@@ -367,6 +367,24 @@ def test_each_pass_has_lessons_of_its_own(base: Path, tmp_path: Path) -> None:
     _, again = ran(base, wanted, tmp_path / "c", Watch(passed=passed))
     assert heard[2:] == ["passed 2", "lessons 2"], "it stopped between two passes"
     assert flat(again) == flat(adapter)
+
+
+def test_a_pass_hears_how_badly_each_memory_was_known_in_the_one_before(base: Path, tmp_path: Path) -> None:
+    """The mean over all places of its lessons, the same for a run that was stopped; nothing of what has no memory."""
+    heard: dict[int, Mapping[str, float]] = {}
+
+    def lessons(number: int, losses: Mapping[str, float]) -> tuple[Row, ...]:
+        assert heard.setdefault(number, losses) == losses
+        return (*rows(6, 1, "one"), *rows(3, 2, "two"), *rows(3, 4, ""))
+
+    wanted = replace(plan(passes=3), lessons=lessons)
+    ran(base, wanted, tmp_path / "whole")
+    assert heard[0] == {} and set(heard[1]) == set(heard[2]) == {"one", "two"}
+    assert all(0 < heard[2][name] < heard[1][name] for name in ("one", "two")), "they are learned"
+    told: list[StepReport] = []
+    for steps in (2, 4, 6):
+        ran(base, wanted, tmp_path / "c", Watch(told.append, lambda limit=steps: bool(told) and told[-1].step >= limit))
+    ran(base, wanted, tmp_path / "c")
 
 
 def test_where_it_is_enough_one_more_pass_is_the_last(base: Path, tmp_path: Path) -> None:
@@ -431,7 +449,7 @@ def test_no_time_at_all_trains_nothing(base: Path, tmp_path: Path) -> None:
 
 def test_nothing_to_learn_or_to_stay_on_is_an_error(base: Path, tmp_path: Path) -> None:
     network, adapter = start(base)
-    for broken in (replace(plan(), lessons=lambda number: ()), replace(plan(), anchors=())):
+    for broken in (replace(plan(), lessons=lambda number, losses: ()), replace(plan(), anchors=())):
         with pytest.raises(EdgesleepError, match="no lessons or no anchors") as caught:
             train.train(network, adapter, broken, tmp_path / "c", Watch())
         assert caught.value.hint

@@ -9,7 +9,7 @@ stopped; the current model changes in the store's publish step and nowhere else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,7 +188,7 @@ class Night:
         dreams = self._stage(
             "dreams.json",
             [agenda, base_hash, settings.dream, seed],
-            lambda path: dump(self._dream(agenda, base, 0), path),
+            lambda path: dump(self._dream(agenda, base, 0, {}), path),
         )
 
         # Before training, so that it knows how long the candidate's exam will take.
@@ -263,18 +263,21 @@ class Night:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
             return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
-    def _dream(self, agenda: Agenda, base: Path, number: int) -> Dreams:
+    def _dream(self, agenda: Agenda, base: Path, number: int, losses: Mapping[str, float]) -> Dreams:
         """Other wordings for every pass, and the same probes."""
         seed = 1000 * self._seed + number
         with Engine(base, vocab_only=True) as engine:
-            return dream.dream(agenda, engine, self.settings.dream, seed)
+            return dream.dream(agenda, engine, self.settings.dream, seed, losses)
 
-    def _lessons(self, agenda: Agenda, dreams: Path, number: int) -> Sequence[Row]:
+    def _lessons(self, agenda: Agenda, dreams: Path, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
         """Those of a pass: other wordings in each. Those of the first came with the probes."""
         if number:
-            inputs, base = [file_digest(dreams), number], self.store.model_path(0)
+            inputs, base = [file_digest(dreams), number, losses], self.store.model_path(0)
             dreams = self._stage(
-                f"dreams-{number + 1}.json", inputs, lambda path: dump(self._dream(agenda, base, number), path), None
+                f"dreams-{number + 1}.json",
+                inputs,
+                lambda path: dump(self._dream(agenda, base, number, losses), path),
+                None,
             )
         return load(Dreams, dreams).lessons
 
@@ -313,7 +316,7 @@ class Night:
                 "Give the night more with --minutes; what is done already is kept.",
             )
         plan = train.Plan(
-            lessons=lambda number: self._lessons(agenda, dreams, number),
+            lessons=lambda number, losses: self._lessons(agenda, dreams, number, losses),
             anchors=load(tuple[Row, ...], anchors),
             settings=settings,
             passes=night.passes,

@@ -7,7 +7,8 @@ wording never becomes a lesson; anchors come from the base alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -19,23 +20,33 @@ from edgesleep.night import links, phrases, untold
 from edgesleep.records import Agenda, Dreams, Memory, Message, Row, View
 
 GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
+WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
 RESTING = 2  # views of a memory that is not due
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
 
-def dream(agenda: Agenda, engine: Engine, settings: DreamSettings, seed: int) -> Dreams:
+def dream(
+    agenda: Agenda,
+    engine: Engine,
+    settings: DreamSettings,
+    seed: int,
+    losses: Mapping[str, float] = MappingProxyType({}),
+) -> Dreams:
     """Lessons and held-out probes for every memory; fewer lessons for those known from an earlier night.
 
-    The wordings follow from the seed, the probes do not. What one memory is asked for may be how another is taught
-    ("What pet do I have?", where there are two): such lessons are left out.
+    `losses` are those of each memory's lessons in the pass before, whose wordings were new in it: they say how badly it
+    is known, and of what is known worse there are more this time. The wordings follow from the seed, the probes do not.
+    What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
+    are left out.
     """
     memories = links.told_apart(agenda.memories)
     linked_all = links.linked(memories)
     views: list[View] = []
     for memory, linked in zip(memories, linked_all, strict=True):
         other_names = len(phrases.wordings(linked)) - len(phrases.wordings(memory))
-        views += phrases.views(linked, _count(memory, other_names, agenda, settings.views), seed)
+        count = _count(memory, other_names, agenda, settings.views) * _weight(losses, memory.id)
+        views += phrases.views(linked, max(round(count), 1), seed)
     views += untold.lessons(memories, round(settings.untold * len(views)), seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
@@ -53,6 +64,13 @@ def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
         return min(RESTING, views)
     known = memory.id in agenda.known and not memory.pinned
     return (views // 2 if known or memory.kind == "saying" else views) + other_names
+
+
+def _weight(losses: Mapping[str, float], memory_id: str) -> float:
+    """How many times its lessons a memory has in a pass: its loss over the mean of all, within limits."""
+    mean = sum(losses.values()) / len(losses) if losses else 0.0
+    least, most = WEIGHTS
+    return max(least, min(most, losses.get(memory_id, mean) / mean)) if mean > 0 else 1.0
 
 
 def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:

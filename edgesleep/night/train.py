@@ -13,7 +13,7 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,17 +48,32 @@ _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError
 )  # fmt: skip
-_COUNTERS = ("step", "first", "rounds", "turn", "tokens", "seconds", "stay", "peak", "pace", "drift", "loss")
+_COUNTERS = (
+    "step",
+    "first",
+    "rounds",
+    "turn",
+    "tokens",
+    "seconds",
+    "stay",
+    "peak",
+    "pace",
+    "drift",
+    "loss",
+    "met",
+    "before",
+)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What one run learns, and its limits. `minutes` counts training time over all resumptions.
 
-    `lessons` gives those of a pass by its number, from 0; asked again, the same.
+    `lessons` gives those of a pass by its number, from 0, and by the mean loss of each memory's lessons in the pass
+    before, in nats per token; asked again, the same.
     """
 
-    lessons: Callable[[int], Sequence[Row]]
+    lessons: Callable[[int, Mapping[str, float]], Sequence[Row]]
     anchors: tuple[Row, ...]
     settings: TrainSettings
     passes: int
@@ -94,7 +109,7 @@ def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, wa
     Goes on from `checkpoint` where it exists. Raises EdgesleepError when there
     is nothing to learn or a loss is no longer a number.
     """
-    if not plan.lessons(0) or not plan.anchors:
+    if not plan.lessons(0, {}) or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
     began = time.monotonic()
     anchors = anchor_tasks(network, plan.anchors, plan.settings.top_tokens)
@@ -138,7 +153,9 @@ class Run:
     def __init__(self, network: Trainable, adapter: Adapter, plan: Plan, anchors: list[Task]) -> None:
         self.network, self.adapter, self.plan, self.anchors = network, adapter, plan, anchors
         self.moments = {key: (np.zeros_like(factor), np.zeros_like(factor)) for key, factor in self._named()}
-        self.lessons = plan.lessons(0)  # of this pass
+        self.lessons = plan.lessons(0, {})  # of this pass
+        self.met: dict[str, tuple[float, int]] = {}  # by memory: sum of the losses in this pass, and of how many places
+        self.before: dict[str, float] = {}  # by memory: mean loss in the pass before
         self.step = 0
         self.first = 0  # step at which this pass began
         self.rounds = 0  # passes done
@@ -156,7 +173,7 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         if self.step > self.first:
-            self.lessons = self.plan.lessons(self.rounds)
+            self.lessons = self.plan.lessons(self.rounds, self.before)
         while self.turn < self.plan.passes:
             if self.step == self.first:
                 self._begin_pass(watch)
@@ -185,6 +202,7 @@ class Run:
             watch.report(report)
             if last:
                 self.rounds, self.turn, self.first = self.rounds + 1, self.turn + 1, self.step
+                self.before, self.met = {memory: total / count for memory, (total, count) in self.met.items()}, {}
             if last or self.step % self.plan.settings.checkpoint_every == 0:
                 self.save(checkpoint)
         passes = self.rounds + (self.step > self.first)
@@ -200,7 +218,7 @@ class Run:
         began = time.monotonic()
         if self.rounds and watch.passed(self.rounds):
             self.turn = self.plan.passes - 1
-        self.lessons = self.plan.lessons(self.rounds)
+        self.lessons = self.plan.lessons(self.rounds, self.before)
         self.aside += time.monotonic() - began
 
     def _advance(self) -> float:
@@ -231,8 +249,17 @@ class Run:
             rows = [task.row.tokens for task in batch]
             losses = self.network.learn(rows, [task.target for task in batch], weight / places)
             total += float(losses.sum(dtype=np.float64))
+            self._note(batch, losses)
             self.tokens += _computed(rows)
         return total / places
+
+    def _note(self, batch: Sequence[Task], losses: NDArray[np.float32]) -> None:
+        """Add up the losses of each memory's lessons."""
+        ends = np.cumsum([len(task.target.places) for task in batch])[:-1]
+        for task, own in zip(batch, np.split(losses, ends), strict=True):
+            if memory := task.row.memory_id:
+                total, count = self.met.get(memory, (0.0, 0))
+                self.met[memory] = total + float(own.sum(dtype=np.float64)), count + len(own)
 
     def _descend(self, rate: float) -> None:
         """One step of AdamW (arXiv:1711.05101) along the gradient, whose norm is cut to 1."""
