@@ -43,6 +43,15 @@ def test_what_is_said_later_replaces_what_was_held(home: Path) -> None:
         assert [memory.value for memory in journal.memories("replaced")] == ["Oxmoor"]
 
 
+def test_what_was_edited_is_asked_once_for_all_turns(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Journal] = []
+    monkeypatch.setattr(Journal, "edited", lambda journal: asked.append(journal) or frozenset())
+    tell(home, "I live in Skelwick.", "I play the zither.", "It rains.")
+    with Journal.open(home) as journal:
+        agenda.gather(journal, force=False)
+    assert len(asked) == 1
+
+
 def test_told_again_a_memory_goes_on_knowing_what_it_stands_in_place_of(home: Path) -> None:
     tell(home, "I live in Skelwick.")
     for _ in range(3):

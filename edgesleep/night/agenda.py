@@ -28,7 +28,8 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Agenda:
     recent = journal.turns(after=since - LOOK_BACK)
     turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
     through = turns[-1].id if turns else since
-    turns = [turn for turn in turns if turn.id not in journal.edited()]
+    edited = journal.edited()  # once: asked for each turn, it is a query for each
+    turns = [turn for turn in turns if turn.id not in edited]
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
     day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
