@@ -35,6 +35,8 @@ class Change:
 
 def pick(memories: Sequence[Memory], start: str) -> Memory:
     """The memory whose id is, or alone begins with, `start`. Raises EdgesleepError where none or several do."""
+    if not start:  # of a single memory it would be the beginning too: `forget "$UNSET"` must delete nothing
+        raise EdgesleepError("The id is empty.", _LIST)
     found = [memory for memory in memories if memory.id == start] or [
         memory for memory in memories if memory.id.startswith(start.lower())
     ]
@@ -88,7 +90,9 @@ def _following(memory: Memory, others: Iterable[Memory]) -> list[Memory]:
 
 def _naming(gone: Sequence[Memory], others: Iterable[Memory], but: Collection[str]) -> tuple[Memory, ...]:
     """Other memories in which a value occurs that is to be gone."""
-    values = [memory.value for memory in gone if len(fold(memory.value)) > 2]
+    # Of "Pim is your dog", Pim's own sentence the other way round, the value is only what Pim was.
+    turned = {f"{fold(memory.value)}|is" for memory in gone}
+    values = [memory.value for memory in gone if len(fold(memory.value)) > 2 and memory.relation not in turned]
     return tuple(m for m in others if m.id not in but and any(right(m.statement, value) for value in values))
 
 
