@@ -236,7 +236,7 @@ class Journal:
     ) -> None:
         """Let `memories` hold from now on, even such as were forgotten, and those with the ids `replaced` no more.
 
-        A turn `said` is logged as the one that tells them; a `secret` (its hash) is approved in the turn they have.
+        They are new and as they are put here, also where the journal has one with the same id in other words. A turn `said` is logged as the one that tells them; a `secret` (its hash) is approved in the turn they have.
         """
         with self._writing():
             if said:
@@ -247,13 +247,27 @@ class Journal:
                     "UPDATE memories SET state = 'replaced', generation = NULL, pinned = 0 WHERE id = ?", [old]
                 )
             for memory in memories:
-                self._remember(memory)
-                self._db.execute("UPDATE memories SET pinned = ? WHERE id = ?", [memory.pinned, memory.id])
-                self._db.execute("UPDATE memories SET state = 'new' WHERE id = ? AND state = 'replaced'", [memory.id])
-                self._db.execute("DELETE FROM forgotten WHERE memory = ?", [memory.id])
+                self._adopt(memory)
                 if secret:
                     values = [memory.turn_ids[0], secret, memory.id]
                     self._db.execute("INSERT OR IGNORE INTO approved VALUES (?, ?, ?)", values)
+
+    def _adopt(self, memory: Memory) -> None:
+        """Store a memory as it is now put, to be learned from the beginning, whatever was known of it."""
+        self._remember(memory)
+        asked = [question.ask for question in memory.questions]
+        (row,) = self._rows("SELECT held_out FROM memories WHERE id = ?", memory.id)
+        # Another wording may by now be in the weights: what was held out goes on to be, where it is asked at all.
+        held_out = row["held_out"] if row["held_out"] in asked else memory.held_out
+        values = plain(replace(memory, held_out=held_out))
+        values["questions"] = msgspec.json.encode(memory.questions).decode()
+        columns = ("kind", "relation", "statement", "told", "value", "held_out", "questions", "pinned")
+        self._db.execute(
+            f"UPDATE memories SET {', '.join(f'{column} = ?' for column in columns)}, "
+            "state = 'new', generation = NULL, streak = 0, due = 0 WHERE id = ?",
+            [*(values[column] for column in columns), memory.id],
+        )
+        self._db.execute("DELETE FROM forgotten WHERE memory = ?", [memory.id])
 
     def approved(self) -> dict[tuple[int, str], list[str]]:
         """Ids of the memories that were approved, by the turn and the hash of the sentence that tells a secret."""

@@ -251,6 +251,23 @@ def test_what_is_adopted_takes_the_place_of_another(journal: Journal) -> None:
     assert journal.approved() == {}
 
 
+def test_what_is_adopted_is_new_in_the_words_it_has_now(journal: Journal) -> None:
+    journal.log_many([Entry("user", "a"), Entry("user", "b")])
+    held, other = (replace(MEMORY.questions[0], ask=ask) for ask in ("where is home?", "in what town am I?"))
+    first = replace(MEMORY, questions=(held, other), held_out=held.ask)
+    journal.remember([first], through=2)
+    for night in (1, 2):
+        journal.mark(["m1"], "learned", night, night)
+    put = replace(first, statement="Bergen is your home.", told="Bergen is home.", held_out=other.ask)
+    journal.adopt([put])
+    assert journal.memories("new") == [replace(put, held_out=held.ask)], "the other may have been trained on"
+    assert (journal.standing(), journal.resting(3)) == ({"m1": ("new", None)}, frozenset())
+    journal.mark(["m1"], "learned", 3, 3)
+    assert journal.resting(4) == frozenset(), "its streak began anew"
+    journal.adopt([replace(put, questions=(other,))])
+    assert journal.memories() == [replace(put, questions=(other,))], "what is asked no more cannot be held out"
+
+
 def test_adopting_is_all_or_nothing(journal: Journal) -> None:
     with pytest.raises(EdgesleepError, match="FOREIGN KEY"):
         journal.adopt([MEMORY], said=None)

@@ -258,6 +258,19 @@ def test_an_edit_can_be_taken_back(ready: Path) -> None:
     assert night(ready)["You play the zither."] == "zither" and "You play the hurdy-gurdy." not in night(ready)
 
 
+def test_an_edit_that_only_puts_it_otherwise_is_stored(ready: Path) -> None:
+    tell(ready, "I work in Penhallow as a cook.")
+    night(ready)
+    memory = does("search", "penhallow cook")[0]["id"]
+    with Journal.open(ready) as journal:
+        journal.mark([memory], "learned", 1, 1)
+    change = does("edit", memory, "I work in Penhallow.")
+    assert [(row["id"], row["statement"]) for row in change["holds"]] == [(memory, "You work in Penhallow.")]
+    now = does("show", memory)
+    assert (now["statement"], now["state"], now["told"]) == ("You work in Penhallow.", "new", "I work in Penhallow.")
+    assert not [question for question in now["questions"] if "cook" in question["full"]]
+
+
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [
