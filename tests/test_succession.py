@@ -145,6 +145,37 @@ def test_what_was_told_in_the_same_breath_goes_as_well() -> None:
     assert "Ottilie" in {memory.value for memory in found if memory.relation == "who|drives a volvo"}
 
 
+# Facts that share a subject and a value, what is said of one of them, and what is left of the other.
+APART = [
+    ("My mum lives in Ennis.", "My mum was born in Ennis.", "My mum lives in Cork now.", "My mum was born in Ennis."),
+    (
+        "My sister lives in Leeds.",
+        "My sister works in Leeds.",
+        "My sister now works in York.",
+        "My sister lives in Leeds.",
+    ),
+    (
+        "My brother has two cats.",
+        "My brother has two children.",
+        "My brother has three children now.",
+        "My brother has two cats.",
+    ),
+    (
+        "My dad plays chess on Tuesdays.",
+        "My dad works from home on Tuesdays.",
+        "My dad plays chess on Fridays now.",
+        "My dad works from home on Tuesdays.",
+    ),
+]
+
+
+@pytest.mark.parametrize("told", [lambda *said: told(*said), later], ids=["one day", "two days"])
+@pytest.mark.parametrize(("one", "other", "new", "left"), APART, ids=[new for *_, new, _ in APART])
+def test_what_has_the_same_value_stays(told, one: str, other: str, new: str, left: str) -> None:
+    assert left in {memory.told for memory in told(one, other, new)}
+    assert left in {memory.told for memory in told(f"{one} {other}", new)}, "in one message too"
+
+
 @pytest.mark.parametrize("told", [lambda *said: told(*said), later], ids=["one day", "two days"])
 def test_another_brother_keeps_his_own_facts(told) -> None:
     brothers = ("My brother Fintan lives in Cork.", "My brother Declan lives in Derry.")

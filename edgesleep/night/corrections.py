@@ -253,23 +253,19 @@ def corrected(memory: Memory, value: str, turn: int, at: str) -> Memory | None:
 
 
 def told_with(memory: Memory, others: Iterable[Memory]) -> list[Memory]:
-    """The other memories that say what a memory says: of the same sentence, or its value of the same subject."""
-    subject = memory.relation.partition("|")[0]
-    own = subject not in ("i", "said", "note", "who", "you", "price")
-    turned = f"{fold(memory.value)}|is" if memory.relation.endswith("|name") else None
+    """The other memories of the same message that say what a memory says, and maybe more.
+
+    Of a message, for a place to live can be a place of birth as well: "My mum lives in Ennis", "She was born in Ennis".
+    """
+    said = content(memory.told) - {"call"}  # "My sister is called Ida" is told by "My sister Ida drives a Lada" too
+    # The subject and a number are too little: "My sister is 30", "My sister works 30 hours".
+    bare = not said or (memory.value.isdigit() and said <= content(memory.relation.partition("|")[0]))
     return [
         other
         for other in others
         if other.id != memory.id
+        and {*other.turn_ids} & {*memory.turn_ids}
         and (
-            other.told == memory.told
-            or other.relation == turned
-            or (own and other.relation.startswith(f"{subject}|") and right(other.told, memory.value))
-            or (_turned(other, memory) and right(other.told, memory.value))
+            other.told == memory.told or (not bare and right(other.told, memory.value) and said <= content(other.told))
         )
     ]
-
-
-def _turned(memory: Memory, other: Memory) -> bool:
-    """Whether a memory answers with the subject of what was told: "who drives a Lada?"."""
-    return memory.relation.startswith("who|") and bool({*memory.turn_ids} & {*other.turn_ids})

@@ -85,7 +85,7 @@ class Ledger:
             if self._stands(fix.memory):
                 fresh = None if covered[fix.memory.id] else corrected(fix.memory, fix.value, turn, at)
                 gone += self._put(fresh, fix.memory) if fresh else self._end(fix.memory)
-        # With a memory goes all that was told in the same sentence, unless it was told again.
+        # With a memory goes what the same message says with its words and value, unless it was told again.
         for other in [other for memory in gone for other in told_with(memory, self._standing())]:
             if turn not in other.turn_ids and not other.pinned:
                 self._end(other)
