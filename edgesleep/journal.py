@@ -236,7 +236,8 @@ class Journal:
     ) -> None:
         """Let `memories` hold from now on, even such as were forgotten, and those with the ids `replaced` no more.
 
-        They are new and as they are put here, also where the journal has one with the same id in other words. A turn `said` is logged as the one that tells them; a `secret` (its hash) is approved in the turn they have.
+        They are new, and as they are put here also where the journal has one with the same id in other words. A turn
+        `said` is logged as the one that tells them; a `secret` (its hash) is approved in the turn they have.
         """
         with self._writing():
             if said:
