@@ -388,8 +388,8 @@ def _kept(store: Store, number: int) -> str | None:
 def rollback(home: Path, number: int | None, dry_run: bool) -> None:
     """Serve an earlier generation again.
 
-    Without NUMBER the one before the current; 0 is the base. What only the generations left behind were taught is
-    learned anew in the next night.
+    Without NUMBER the one before the current; 0 is the base. What the generations left behind were taught is learned
+    anew in the next night, also where the earlier one had begun to learn it.
 
     Example: edgesleep rollback
     """
@@ -414,18 +414,25 @@ def rollback(home: Path, number: int | None, dry_run: bool) -> None:
 
 
 def _unlearn(home: Path, store: Store, number: int) -> int:
-    """Mark as new what was taught, but to no generation on the way from the base to `number`; how many that were."""
+    """Mark as new what no generation on the way from the base to `number` was taught, or brought to where it stands.
+
+    Of the latter it is not noted how well that generation knew it: better learned once more than resting unknown.
+    Returns how many that were.
+    """
     from edgesleep.journal import Journal
 
     made = {generation.number: generation for generation in store.generations()}
     taught = {memory for generation in made.values() for memory in generation.memory_ids}
+    way = set()
     while number in made:
+        way.add(number)
         taught.difference_update(made[number].memory_ids)
         number = made[number].parent
     with Journal.open(home) as journal:
-        held = {memory.id for state in ("learned", "weak") for memory in journal.memories(state)}
-        journal.mark(held & taught, "new")
-    return len(held & taught)
+        held = {memory: by for memory, (state, by) in journal.standing().items() if state in ("learned", "weak")}
+        again = {memory for memory, by in held.items() if memory in taught or (by is not None and by not in way)}
+        journal.mark(again, "new")
+    return len(again)
 
 
 @main.command()

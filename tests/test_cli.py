@@ -268,13 +268,30 @@ def test_rollback_serves_the_parent_and_learns_anew_what_only_the_child_knew(rea
     publish(ready, "a")
     publish(ready, "a", "b", "c")
     with Journal.open(ready) as journal:
-        journal.mark(["a", "b"], "learned", 2)
+        journal.mark(["a"], "learned", 1)
+        journal.mark(["b"], "learned", 2)
         journal.mark(["c"], "weak", 2)
     assert "Serving generation 1 instead of 2" in run("rollback").stdout
     assert Store(ready).current() == 1
     with Journal.open(ready) as journal:
         assert [memory.id for memory in journal.memories("learned")] == ["a"]
         assert [memory.id for memory in journal.memories("new")] == ["b", "c", "d"]
+
+
+def test_rollback_learns_anew_what_only_the_child_knew_well(ready: Path) -> None:
+    remember(ready, "a", "b")
+    publish(ready, "a", "b")
+    publish(ready, "a")
+    with Journal.open(ready) as journal:
+        journal.mark(["b"], "learned", 1, 1)
+        journal.mark(["a"], "weak", 1, 1)
+        for number in (2, 3, 5):
+            journal.mark(["a"], "learned", 2, number)
+        assert journal.resting(6) == {"a"}
+    assert "learned anew: 1" in run("rollback", "1").stdout
+    with Journal.open(ready) as journal:
+        assert journal.standing() == {"a": ("new", None), "b": ("learned", 1)}
+        assert journal.resting(6) == frozenset()
 
 
 def test_rollback_to_the_base_forgets_nothing_but_learns_all_anew(ready: Path, tiny: Path) -> None:
