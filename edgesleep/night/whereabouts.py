@@ -3,7 +3,7 @@
 Owns places said with "the" that are the user's own ("two hives up on the allotment", "the spare key is under the blue
 pot"), and where a relative sets out from ("she's coming up on the train from Ennis"). Leaves "I live in Porto" and "I
 keep my passport in the tin" to `events`. Must stay true: only what stays where it is has a place worth keeping, and
-who comes back or comes home has set out from nowhere that tells something.
+who comes back or comes home has set out from nowhere that tells something. Where one sets out is not where one lives.
 """
 
 from __future__ import annotations
@@ -148,13 +148,7 @@ def _is_visit(verb: Word, between: Sequence[Word], tense: str) -> bool:
     if inside & {"straight", "direct", "directly", "just", "fresh"}:
         return False
     particle = bool(verb.having("prt")) or bool(inside & {"up", "over", "down", "across", "in", "here", "round"})
-    ridden = any(word.lemma in _VEHICLES for word in between) or verb.lemma in (
-        "fly",
-        "drive",
-        "sail",
-        "cycle",
-        "travel",
-    )
+    ridden = any(word.lemma in _VEHICLES for word in between) or verb.lemma in _RIDING
     return particle or ridden or tense in ("progressive", "present")
 
 
@@ -167,11 +161,11 @@ def _comes_from(clause: Clause, ways: str, place: str) -> Iterator[Fact]:
     told = capital(" ".join(f"{who} {verb.finite} {ways} from {place}".split())) + "."
     does, s = ("do", "") if clause.party.plural else ("does", "s")
     be = "are" if clause.party.plural else "is"
-    pairs = [
+    pairs = [  # not where somebody lives: one sets out from a holiday too
         (f"where {does} {who} come from?", f"where {who} come{s} from"),
-        (f"where {does} {who} live?", f"where {who} live{s}"),
         (f"where {does} {who} travel from?", f"where {who} travel{s} from"),
         (f"what place {does} {who} come from?", f"what place {who} come{s} from"),
         (f"where {be} {who} coming from?", f"where {who} {be} coming from"),
+        (f"where {be} {who} travelling from?", f"where {who} {be} travelling from"),
     ]
     yield from fact_of(told, place, f"{who}|coming|from", "fact", pairs, f"From {place}.")
