@@ -37,7 +37,9 @@ class NightSettings:
     minutes: float = setting(
         15.0, "length of a night; training ends early enough to merge and test in it", "minutes", least=0
     )
-    passes: int = setting(8, "how often each memory is met at most, in other wordings each time", least=1)
+    passes: int = setting(
+        8, "how often a night goes through its memories at most, each time in other wordings", least=1
+    )
     seed: int = setting(0, "seed of everything random in the night", least=0)
     threads: int = setting(0, "processor threads; 0 takes all fast cores the process may use", "threads", least=0)
     nice: int = setting(10, "how far other programs go before, in processor and disk; 0: not at all", least=0)

@@ -304,5 +304,13 @@ def test_a_look_between_passes_asks_one_wording_of_each_memory(
 
 
 def test_what_was_never_told_is_right_when_it_is_owned_up_to() -> None:
-    assert untold.owns_up("You have not told me that.") and untold.owns_up("I don't know. You have never told me.")
-    assert not untold.owns_up("Your aunt is called Ada. You told me so.")
+    for answer in (
+        "You have not told me that.", "I don't know.", "You haven't told me yet.", "You never said.", "I have no idea.",
+        "You didn't mention it.", "I can't tell you what your aunt does.",
+    ):  # fmt: skip
+        assert untold.owns_up(answer), answer
+    for answer in (
+        "Your aunt is called Ada. You told me so.", "I do not know, but your aunt is called Mary.", "Not Ada.",
+        "You have not told me, I think she is Ada.", "", "She knows.",
+    ):  # fmt: skip
+        assert not untold.owns_up(answer), answer

@@ -69,7 +69,9 @@ def test_lessons_follow_from_the_seed_and_are_as_many_as_wanted() -> None:
         (memory("My aunt lives in Gdansk."), "aunt"),
         (memory("I have two cats called Ash and Birch."), "cat"),
         (memory("My cousin plays in three bands."), "band"),
-        (memory("I am a vegetarian.", "What diet do I follow?"), "diet"),
+        (memory("I am a vegetarian."), "diet"),
+        (memory("I am with Octopus for my electricity."), "energy"),
+        (memory("I am 80 kilos."), "weigh"),
         (memory("I got married in Maribor."), "married"),
         (memory('I told you: "Never suggest cheese."'), "cheese"),
     ],
@@ -109,7 +111,7 @@ def test_no_topic_is_one_of_the_exams() -> None:
     never = [ask for path in sorted(DAYS.glob("day?.json")) for ask in json.loads(path.read_text("utf-8"))["never"]]
     assert len(never) == 45
     words = {word for ask in never for word in untold._content(ask)}
-    assert [(topic.ask, topic.words & words) for topic in TOPICS if topic.words & words] == []
+    assert [topic.ask for topic in TOPICS if untold._content(topic.thing) & words] == []
 
 
 def test_what_the_user_spoke_of_is_not_said_to_be_untold() -> None:

@@ -22,7 +22,7 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
-from edgesleep.network import build
+from edgesleep.network import Trainable, build
 from edgesleep.night import dream, gate, merge, report, train
 from edgesleep.night.agenda import LEARNED, REPLACED, WEAK, gather
 from edgesleep.records import (
@@ -135,6 +135,16 @@ def _nothing(store: Store) -> NightReport:
     return NightReport(0, "skipped", "There is nothing new to learn.", number, str(store.model_path(number)))
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What training needs: what the night is about, the first pass's lessons with the probes, anchors, baseline."""
+
+    agenda: Agenda
+    dreams: Path
+    anchors: Path
+    baseline: Baseline
+
+
 @dataclass
 class Night:
     """One night's folder, and the stages in it."""
@@ -188,7 +198,7 @@ class Night:
         dreams = self._stage(
             "dreams.json",
             [agenda, base_hash, settings.dream, seed],
-            lambda path: dump(self._dream(agenda, base, 0, {}), path),
+            lambda path: dump(self._dream(agenda, 0, {}), path),
         )
 
         # Before training, so that it knows how long the candidate's exam will take.
@@ -200,7 +210,7 @@ class Night:
         adapter = self._stage(
             "adapter.safetensors",
             inputs,
-            lambda path: self._train(path, parent, dreams, anchors, load(Baseline, baseline), agenda),
+            lambda path: self._train(path, parent, Ready(agenda, dreams, anchors, load(Baseline, baseline))),
             "train",
         )
         # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
@@ -263,20 +273,21 @@ class Night:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
             return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
-    def _dream(self, agenda: Agenda, base: Path, number: int, losses: Mapping[str, float]) -> Dreams:
+    def _dream(self, agenda: Agenda, number: int, losses: Mapping[str, float]) -> Dreams:
         """Other wordings for every pass, and the same probes."""
         seed = 1000 * self._seed + number
-        with Engine(base, vocab_only=True) as engine:
+        with Engine(self.store.model_path(0), vocab_only=True) as engine:
             return dream.dream(agenda, engine, self.settings.dream, seed, losses)
 
-    def _lessons(self, agenda: Agenda, dreams: Path, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
+    def _lessons(self, ready: Ready, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
         """Those of a pass: other wordings in each. Those of the first came with the probes."""
+        dreams = ready.dreams
         if number:
-            inputs, base = [file_digest(dreams), number, losses], self.store.model_path(0)
+            inputs = [file_digest(dreams), number, losses]
             dreams = self._stage(
                 f"dreams-{number + 1}.json",
                 inputs,
-                lambda path: dump(self._dream(agenda, base, number, losses), path),
+                lambda path: dump(self._dream(ready.agenda, number, losses), path),
                 None,
             )
         return load(Dreams, dreams).lessons
@@ -284,53 +295,27 @@ class Night:
     def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
         return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))
 
-    def _train(
-        self,
-        path: Path,
-        parent: int,
-        dreams: Path,
-        anchors: Path,
-        baseline: Baseline,
-        agenda: Agenda,
-    ) -> None:
+    def _train(self, path: Path, parent: int, ready: Ready) -> None:
         night, settings = self.settings.night, self.settings.train
-        base, delta = self.store.base(), self.store.delta_path(parent)
-        # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
-        adapter = Adapter.load(delta) if delta else None
-        if adapter and (adapter.rank, adapter.alpha) != (settings.rank, settings.alpha):
-            raise EdgesleepError(
-                f"Generation {parent} was trained with train.rank {adapter.rank} and train.alpha {adapter.alpha:g}.",
-                "Set them back in config.toml, or begin again from the base with `edgesleep rollback 0`.",
-            )
-        network = build(
-            Gguf.open(Path(base.path)), adapter.seed if adapter else night.seed, settings.memory << 20, settings.exact
-        )
-        adapter = adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, night.seed, base.sha256)
-        own = [file_digest(dreams), file_digest(anchors), settings, night.passes, night.seed, base.sha256, parent]
+        base = self.store.base()
+        network, adapter = self._student(parent)
+        sources = [file_digest(ready.dreams), file_digest(ready.anchors)]
+        own = [*sources, settings, night.passes, night.seed, base.sha256, parent]
         checkpoint = self.folder / f"checkpoint-{digest([*own, __version__])[:16]}.npz"
-        left = 60 * night.minutes - (time.monotonic() - self.began) - RESERVE * baseline.seconds
-        if left <= 0 and not checkpoint.exists():
-            raise EdgesleepError(
-                f"Of {night.minutes:g} minutes none are left to train in: the model's exams alone need "
-                f"{(1 + RESERVE) * baseline.seconds / 60:.1f}.",
-                "Give the night more with --minutes; what is done already is kept.",
-            )
         plan = train.Plan(
-            lessons=lambda number, losses: self._lessons(agenda, dreams, number, losses),
-            anchors=load(tuple[Row, ...], anchors),
+            lessons=lambda number, losses: self._lessons(ready, number, losses),
+            anchors=load(tuple[Row, ...], ready.anchors),
             settings=settings,
             passes=night.passes,
-            minutes=max(left / 60, 0.0),
+            minutes=self._minutes_left(ready.baseline, checkpoint.exists()),
             seed=self._seed,
         )
 
         def passed(count: int) -> bool:
             """Ask what the adapter would make of the model so far; whether that is enough."""
+            look = [*own, count]
             self._stage(
-                f"pass-{count}.json",
-                [*own, count],
-                lambda path: dump(self._after_pass(adapter, dreams, baseline, count), path),
-                None,
+                f"pass-{count}.json", look, lambda path: dump(self._after_pass(adapter, ready, count), path), None
             )
             scores = self._passes(count)
             self.watch.passed(scores[-1])
@@ -343,10 +328,37 @@ class Night:
         dump(training, self.folder / "training.json")
         adapter.save(path)
 
-    def _after_pass(self, adapter: Adapter, dreams: Path, baseline: Baseline, count: int) -> PassScore:
+    def _student(self, parent: int) -> tuple[Trainable, Adapter]:
+        """The network of the base, and the parent's cumulative adapter to train on, or a fresh one."""
+        night, settings = self.settings.night, self.settings.train
+        base, delta = self.store.base(), self.store.delta_path(parent)
+        # The cumulative delta keeps the dither that it was trained with, whatever this night's seed is.
+        adapter = Adapter.load(delta) if delta else None
+        if adapter and (adapter.rank, adapter.alpha) != (settings.rank, settings.alpha):
+            raise EdgesleepError(
+                f"Generation {parent} was trained with train.rank {adapter.rank} and train.alpha {adapter.alpha:g}.",
+                "Set them back in config.toml, or begin again from the base with `edgesleep rollback 0`.",
+            )
+        seed = adapter.seed if adapter else night.seed
+        network = build(Gguf.open(Path(base.path)), seed, settings.memory << 20, settings.exact)
+        return network, adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, seed, base.sha256)
+
+    def _minutes_left(self, baseline: Baseline, begun: bool) -> float:
+        """For training, so that merge and exam fit in as well. Raises EdgesleepError where it cannot even begin."""
+        minutes = self.settings.night.minutes
+        left = 60 * minutes - (time.monotonic() - self.began) - RESERVE * baseline.seconds
+        if left <= 0 and not begun:
+            raise EdgesleepError(
+                f"Of {minutes:g} minutes none are left to train in: the model's exams alone need "
+                f"{(1 + RESERVE) * baseline.seconds / 60:.1f}.",
+                "Give the night more with --minutes; what is done already is kept.",
+            )
+        return max(left / 60, 0.0)
+
+    def _after_pass(self, adapter: Adapter, ready: Ready, count: int) -> PassScore:
         trial = self.folder / "trial.gguf"
         merge.merge(Gguf.open(self.store.model_path(0)), adapter, trial)
-        found = gate.after_pass(baseline, trial, self._exam(dreams), count)
+        found = gate.after_pass(ready.baseline, trial, self._exam(ready.dreams), count)
         trial.unlink()
         return found
 

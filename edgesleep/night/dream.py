@@ -50,7 +50,9 @@ def dream(
     views += untold.lessons(memories, round(settings.untold * len(views)), seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
-    held = {tuple(phrases.fold(probe.question).split()) for probe in probes}
+    # Also those that are not asked tonight, as another memory shares them: a later night may ask them again.
+    held_out = (memory.held_out for memory in agenda.memories if memory.held_out)
+    held = {tuple(phrases.fold(text).split()) for text in (*held_out, *(probe.question for probe in probes))}
     return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
 
 

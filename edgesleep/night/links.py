@@ -39,7 +39,7 @@ def linked(memories: Sequence[Memory]) -> tuple[Memory, ...]:
 
 
 def two_hops(memories: Sequence[Memory]) -> tuple[Probe, ...]:
-    """The wordings held out, by the other name: no lesson has them, nor any other night's."""
+    """The wordings held out, by the other name: no lesson of these memories has them."""
     links = [link for memory in memories if (link := _link(memory))]
     return tuple(
         Probe(f"{memory.id}-linked", memory.id, question.text, memory.value, hops=2)

@@ -175,7 +175,7 @@ class Run:
         if self.step > self.first:
             self.lessons = self.plan.lessons(self.rounds, self.before)
         while self.turn < self.plan.passes:
-            if self.step == self.first:
+            if self.step == self.first and self.seconds < self._limit():
                 self._begin_pass(watch)
             if self.seconds >= self._limit():
                 stopped = "time"

@@ -1,7 +1,7 @@
 """Untold: questions whose answer the user never gave, so that a night also learns to say so.
 
-Owns the topics of such questions and the ways of owning up. Leaves what was told to `curate`. Must stay true: nothing
-that a memory is about, or the user spoke of, is asked; what lessons ask about and what the gate asks about are two
+Owns the topics of such questions and the ways of owning up. Leaves what was told to `curate`. Must stay true: no
+thing of which the user spoke, in its own word or a near one, is asked about; lessons and the gate ask about two
 separate lists of things, and neither has what the exams in bench/ ask as never told.
 """
 
@@ -92,13 +92,13 @@ _TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
     ("What time is my {x}?|what time my {x} is", _DATES),
     ("Where is my {x}?|where my {x} is", _DATES),
     ("Which {x} did I go to?|which {x} I went to", words("kindergarten college concert festival exhibition camp")),
-    ("What was my previous {x}?|what my previous {x} was", words("address career flat nickname dream profession")),
+    ("What was my previous {x}?|what my previous {x} was", words("address flat nickname dream car")),
     ("Where did I go {x}?|where I went {x}", words(
         "for-my-anniversary skiing camping in-the-spring hiking for-easter diving")),
     ("How {x} am I?|how {x} I am", words("heavy rich punctual fit")),
     ("How much do I {x}?|how much I {x}", words("weigh earn save smoke drink")),
     ("What is my {x}?|what my {x} is", words(
-        "hobby weight religion degree nickname diet email-address postcode job-title "
+        "hobby weight religion degree nickname diet email-address postcode "
         "nationality pin licence-plate username")),
     ("What did I have for {x}?|what I had for {x}", words("breakfast lunch supper dessert")),
     ("Who taught me to {x}?|who taught me to {x}", words("cook sew drive swim sing sail knit")),
@@ -113,8 +113,21 @@ _ANSWERS = (
     "I do not know. You have never told me {wonder}.",
 )
 _OWNING_UP = re.compile(
-    r"\b(?:not|never|n t) (?:yet |been |ever )*(?:know|told|tell|said|say|mentioned|shared)\b|\bno idea\b"
+    r"\b(?:not|never|\w*n t) (?:yet |been |ever )*(?:know|told|tell|said|say|mention(?:ed)?|shared?)\b|\bno idea\b"
 )
+_BUT = re.compile(r"\bbut\b|\bI (?:think|believe|guess)\b", re.IGNORECASE)
+# Other words in which the same may have been told.
+_NEAR = {
+    "weigh": "weight kilo stone", "weight": "weigh kilo stone", "studying": "study studie student", "kitten": "cat",
+    "pony": "horse", "flatmate": "flat share roommate housemate", "lodger": "lodge rent", "tenant": "rent let",
+    "landlord": "rent", "network": "phone sim contract", "energy": "electricity electric gas power",
+    "broadband": "internet wifi fibre", "insurer": "insurance insured policy", "diet": "vegan vegetarian eat",
+    "nationality": "citizen passport", "hobby": "hobbie", "religion": "church mosque temple", "rich": "earn",
+    "smoking": "smoke smoker", "smoke": "smoking smoker", "married": "marry wedding wed", "postcode": "address",
+    "motorbike": "bike", "bicycle": "bike cycle", "notary": "solicitor", "supervisor": "boss manager",
+    "accountant": "tax", "therapist": "therapy", "gardener": "garden", "cleaner": "clean", "pharmacy": "chemist",
+    "operation": "surgery", "flight": "fly", "swimming": "swim", "launderette": "laundry", "nursery": "daycare",
+}  # fmt: skip
 _FRAMES = ("{ask}", "{ask}", "{ask}", "Do you remember {wonder}?", "Can you tell me {wonder}?", "Tell me, {small}")
 _SHORT = {"What is": "What's", "Who is": "Who's", "Where is": "Where's", "When is": "When's"}
 GATE = 5  # every so many-th thing is the gate's
@@ -129,7 +142,7 @@ _HOLLOW = {
 
 @dataclass(frozen=True)
 class Topic:
-    """One question: as it is asked, embedded, what it is about, and the words of that."""
+    """One question: as it is asked, embedded, what it is about, and the words in which that may have been told."""
 
     ask: str
     wonder: str
@@ -164,7 +177,7 @@ def probes(memories: Sequence[Memory], count: int, said: Set[str] = frozenset())
 
 def owns_up(answer: str) -> bool:
     """Whether an answer says that it does not know, or was not told."""
-    return bool(_OWNING_UP.search(fold(answer)))
+    return bool(_OWNING_UP.search(fold(answer))) and not _BUT.search(answer)
 
 
 def questions(memories: Sequence[Memory], count: int, said: Set[str] = frozenset()) -> tuple[str, ...]:
@@ -190,7 +203,9 @@ def _each_topic() -> Iterator[Topic]:
         ask, wonder = frame.split("|")
         for thing in things:
             x, _, y = thing.replace("-", " ").replace(" in law", "-in-law").partition(":")
-            yield Topic(ask.format(x=x), wonder.format(x=x, y=y), x, frozenset(_content(x)))
+            content = _content(x)
+            near = {other for word in content for other in words(_NEAR.get(word, ""))}
+            yield Topic(ask.format(x=x), wonder.format(x=x, y=y), x, frozenset(content | near))
 
 
 def _for_gate(topic: Topic) -> bool:
