@@ -211,8 +211,7 @@ def _lasting(spoken: str) -> Iterator[Fact]:
         verb = (
             re.sub(r"^'ve|^'s", f" {has}", found["verb"].lower()).replace("have got", "have").replace("has got", "has")
         )
-        verb = verb.replace(f"{has} had", f"{has} had").strip()
-        told = f"{found['who'][:1].upper()}{found['who'][1:]} {verb} {what}{found['after'] or ''}."
+        told = f"{found['who'][:1].upper()}{found['who'][1:]} {verb.strip()} {what}{found['after'] or ''}."
         yield from _condition(told, who, bare, f"{who}|condition|{fold(bare)}")
     elif found := _IS.match(spoken):
         who = _person(found["who"])
