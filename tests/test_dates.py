@@ -68,6 +68,8 @@ RESOLVED = [
     ("Dinner Thursday at ten.", "Dinner on Thursday 12 March 2026 at ten."),
     ("Friday night we ate sushi.", "On the night of Friday 6 March 2026 we ate sushi."),
     ("I'm free until Friday.", "I'm free until Friday 13 March 2026."),
+    ("I'm here til friday.", "I'm here til Friday 13 March 2026."),
+    ("I'm in Bari 'til tomorrow.", "I'm in Bari 'til Tuesday 10 March 2026."),
     ("I have been ill since Friday.", "I have been ill since Friday 6 March 2026."),
     ("The meeting was moved to Thursday.", "The meeting was moved to Thursday 12 March 2026."),
     # weeks, weekends, months, years, and their parts

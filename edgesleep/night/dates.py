@@ -397,10 +397,10 @@ _WE_AFTER = re.compile(r",?\s+(?:I|we)\b")
 _MORE_AFTER = re.compile(
     rf"\s*[,(]?\s*(?:the )?\d{{1,2}}(?!\d|:|\.\d|\s?[ap]\.?m)|\s*,?\s*{_ANY_MONTH}\b|\s*\("
     r"|\s+(?:week|or so|mornings|afternoons|evenings|nights)\b"
-    rf"|\s*(?:,|\band|\bor|\bto|\bthrough|\btill|\buntil|[-–/&])\s*(?:on )?(?i:{_ANY_DAY})|\s+(?!I\b)[A-Z]"
+    rf"|\s*(?:,|\band|\bor|\bto|\bthrough|'?\btill?|\buntil|[-–/&])\s*(?:on )?(?i:{_ANY_DAY})|\s+(?!I\b)[A-Z]"
 )
 _MORE_BEFORE = re.compile(
-    rf"{_ANY_DAY}s?\s*(?:,|\band|\bor|\bto|\bthrough|\btill|\buntil|[-–/&])\s*(?:on )?$"
+    rf"{_ANY_DAY}s?\s*(?:,|\band|\bor|\bto|\bthrough|'?\btill?|\buntil|[-–/&])\s*(?:on )?$"
     r"|\b(?:an?|the|that|one|any|some|good|ash|black|palm)\s+$",
     re.IGNORECASE,
 )
@@ -428,7 +428,7 @@ _STARTING = re.compile(
 )
 _NTH = re.compile(r"\b\d{1,2}(?:st|nd|rd|th)\b")
 
-_SINCE = "by|until|till|before|after|since|from|for"
+_SINCE = "by|until|till|'?til|before|after|since|from|for"
 _NUMBER = rf"(?P<number>[1-9]\d{{0,2}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
 _UNIT = r"(?P<unit>days?|weeks?|fortnights?|months?|years?|decades?)"
 _PART = r"(?: (?P<part>(?-i:morning|afternoon|evening|night)))?"
