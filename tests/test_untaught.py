@@ -85,11 +85,35 @@ def test_what_the_user_said_first_stays_theirs() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("claim", "answer"),
+    [
+        ("Let me guess: I live in York.", "I live in York."),
+        ("So your introduction could be:\n- My dog is called Rex.\n- I live in Oslo.", "my dog is called rex"),
+        ("For example: my train leaves at 10:30. Is that so?", "My train leaves at 10:30!"),
+    ],
+)
+def test_one_sentence_of_ones_own_in_answer_teaches(claim: str, answer: str) -> None:
+    def learned(*said: tuple[str, str]) -> list[str]:
+        return [memory.told for memory in hear(chat(*said)).memories]
+
+    assert learned(("assistant", claim), ("user", answer)) == learned(("user", answer)) != []
+    asked = ("user", "What of that?"), ("assistant", "Tell me: how is it with you?")
+    assert learned(("assistant", claim), *asked, ("user", answer)) == learned(("user", answer)), "asked for later"
+    pasted = ("user", "What of that?"), ("assistant", "It is up to you.")
+    assert learned(("assistant", claim), *pasted, ("user", answer)) == [], "answers nothing"
+    for by in ("tool", "web"):
+        assert learned((by, claim), ("user", answer)) == [], "nobody asked"
+
+
 def test_the_night_knows_what_was_said_on_earlier_days(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agenda, "curate", hear)
     tell(home, "Who am I?")
     with Journal.open(home) as journal:
-        journal.log("assistant", "My dog is called Rex. It is late.")
+        journal.log("assistant", "My dog is called Rex.")
+        # Said right to that, the same sentence would be the user's own answer: here it is only pasted from further up.
+        journal.log("user", "How late is it?")
+        journal.log("assistant", "It is late.")
         agenda.gather(journal, force=False)
         journal.log("user", "My dog is called Rex.")
         assert agenda.gather(journal, force=False).memories == ()
