@@ -1,32 +1,31 @@
 """`edgesleep memories`: what was found worth keeping, shown, and decided upon by its owner.
 
 Owns the group's commands and how a memory looks on the screen. Leaves deciding to `night.owner` and storing to
-`journal`. Must stay true: a secret, approved or withheld, is on the screen only after `show --reveal`; a command that
-writes holds the home's lock, so that no night runs meanwhile; a dry run writes nothing.
+`journal`. Must stay true: a secret, approved or withheld, is shown here only by `show --reveal`; a command that writes
+holds the home's lock, so that no night runs meanwhile; a dry run writes nothing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgesleep import records
+from edgesleep import records, secrets
 from edgesleep.cli_shared import dry_run_flag, json_flag, print_json
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import Memory, Turn
+from edgesleep.records import Memory
 
 if TYPE_CHECKING:
     from edgesleep.journal import Journal
     from edgesleep.night.owner import Change
     from edgesleep.night.withheld import Withheld
 
-COVER = "****"  # in the place of a secret that was approved
 WITHHELD = "withheld"
 KINDS = {"told": "told in words", "mentioned": "speaks of a secret"}
 STILL = (
@@ -131,7 +130,7 @@ def show(home: Path, id: str, reveal: bool, as_json: bool) -> None:
         memory = owner.pick(shown.memories, id)
         turns = [turn for turn in journal.turns() if turn.id in memory.turn_ids]
         if not reveal:
-            turns = [Turn(**{**records.plain(turn), "content": hidden(turn.content), "sha256": ""}) for turn in turns]
+            turns = [replace(turn, content=shown.without(hidden(turn.content)), sha256="") for turn in turns]
         fields = records.plain(memory) if reveal else shown.covered(memory)
         state, generation = shown.standing[memory.id]
         fields |= {"state": state, "generation": generation, "approved": memory.id in shown.secret}
@@ -202,7 +201,7 @@ def approve(home: Path, id: str, dry_run: bool, as_json: bool) -> None:
     with _deciding(home, dry_run) as journal:
         item = owner.pick_withheld(journal, id)
         change = owner.approve(journal, item, commit=not dry_run)
-        _tell(journal, change, dry_run, as_json, {memory.id for memory in change.holds})
+        _tell(journal, change, dry_run, as_json, change.holds)
 
 
 @memories.command()
@@ -221,9 +220,9 @@ def forget(home: Path, ids: tuple[str, ...], dry_run: bool, as_json: bool) -> No
     from edgesleep.night import owner
 
     with _deciding(home, dry_run) as journal:
-        everything, secret = journal.memories(), Shown(journal).secret
-        change = owner.forget(journal, [owner.pick(everything, id) for id in ids], commit=not dry_run)
-        _tell(journal, change, dry_run, as_json, secret)
+        shown = Shown(journal)
+        change = owner.forget(journal, [owner.pick(shown.memories, id) for id in ids], commit=not dry_run)
+        _tell(journal, change, dry_run, as_json, shown.secret.values())
         if not as_json:
             click.echo(STILL)
 
@@ -278,11 +277,11 @@ def edit(home: Path, id: str, sentence: str, dry_run: bool, as_json: bool) -> No
     with _deciding(home, dry_run) as journal:
         shown = Shown(journal)
         change = owner.edit(journal, owner.pick(shown.memories, id), text, commit=not dry_run)
-        _tell(journal, change, dry_run, as_json, shown.secret)
+        _tell(journal, change, dry_run, as_json, shown.secret.values())
 
 
-def _tell(journal: Journal, change: Change, dry_run: bool, as_json: bool, secret: set[str]) -> None:
-    """What was decided, or would be."""
+def _tell(journal: Journal, change: Change, dry_run: bool, as_json: bool, secret: Iterable[Memory]) -> None:
+    """What was decided, or would be; `secret` are covered though a decision may have taken them out."""
     shown = Shown(journal, secret)
     groups = {"holds": change.holds, "gone": change.gone, "naming": change.naming}
     gone = "Replaced" if change.holds else "Forgotten"
@@ -323,12 +322,13 @@ def _deciding(home: Path, dry_run: bool) -> Iterator[Journal]:
 class Shown:
     """All memories of a journal as they may be shown."""
 
-    def __init__(self, journal: Journal, secret: set[str] | None = None) -> None:
-        """`secret`: ids of those whose value is covered; without it all that were approved."""
+    def __init__(self, journal: Journal, secret: Iterable[Memory] = ()) -> None:
+        """All that were approved are covered, and those of `secret`, which the journal may hold no more."""
         self.memories: Sequence[Memory] = journal.memories()
         self.standing = journal.standing()
         approved = {memory for found in journal.approved().values() for memory in found}
-        self.secret = approved | (secret or set())
+        self.secret = {memory.id: memory for memory in self.memories if memory.id in approved}
+        self.secret |= {memory.id: memory for memory in secret}
         ids = {memory.id for memory in self.memories}
         self._width = next((n for n in range(6, 12) if len({id[:n] for id in ids}) == len(ids)), 12)
 
@@ -339,11 +339,15 @@ class Shown:
         return memory.id[: self._width]
 
     def covered(self, memory: Memory) -> dict[str, Any]:
-        """The fields of a memory, without its secret."""
-        fields: dict[str, Any] = records.plain(memory)
-        return (
-            _covered(fields, re.compile(re.escape(memory.value), re.IGNORECASE)) if memory.id in self.secret else fields
-        )
+        """The fields of a memory, without secrets: its own, another's that it names, and one whose place it took."""
+        fields: dict[str, Any] = self.without(records.plain(memory))
+        if memory.relation in {other.relation for other in self.secret.values()}:
+            fields = secrets.covered(fields, [memory.instead_of])
+        return fields
+
+    def without(self, part: Any) -> Any:
+        """Text, or plain values, in which no approved secret stands."""
+        return secrets.covered(part, [memory.value for memory in self.secret.values()])
 
     def brief(self, memory: Memory) -> dict[str, Any]:
         """What a list says of a memory."""
@@ -354,14 +358,6 @@ class Shown:
     def line(self, memory: Memory) -> str:
         star, statement = "*" if memory.pinned else " ", self.brief(memory)["statement"]
         return f"{star} {self.short(memory)}  {memory.at[:10]}  {self.state(memory):8}  {' '.join(statement.split())}"
-
-
-def _covered(part: Any, secret: re.Pattern[str]) -> Any:
-    if isinstance(part, str):
-        return secret.sub(COVER, part)
-    if isinstance(part, dict):
-        return {key: value if key in ("id", "at") else _covered(value, secret) for key, value in part.items()}
-    return [_covered(value, secret) for value in part] if isinstance(part, list | tuple) else part
 
 
 def _withheld(journal: Journal) -> Iterator[Withheld]:

@@ -10,13 +10,14 @@ here asks the network, so no plugin's `verify` is called, only its patterns are.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from itertools import chain
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def find(text: str) -> tuple[Secret, ...]:
 
 
 _APPROVED = ContextVar("_APPROVED", default=False)
+COVER = "****"  # in the place of a secret that was approved, where it may be seen
 MENTIONED = "mentioned"  # the kind of a sentence that speaks of a secret and may tell it
 
 
@@ -76,6 +78,22 @@ def redact(text: str) -> str:
             for start, end in reversed([*form.spans(text)]):
                 text = f"{text[:start]}[redacted: {form.kind}]{text[end:]}"
     return text
+
+
+def covered(part: Any, values: Iterable[str]) -> Any:
+    """Text, or records as plain values, with COVER wherever one of `values` stands; ids and times stay."""
+    found = sorted(filter(None, values), key=len, reverse=True)
+    if not found:
+        return part
+    return _covered(part, re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, found))})(?!\w)", re.IGNORECASE))
+
+
+def _covered(part: Any, secret: re.Pattern[str]) -> Any:
+    if isinstance(part, str):
+        return secret.sub(COVER, part)
+    if isinstance(part, dict):
+        return {key: value if key in ("id", "at") else _covered(value, secret) for key, value in part.items()}
+    return [_covered(value, secret) for value in part] if isinstance(part, list | tuple) else part
 
 
 # -- by form alone ---------------------------------------------------------------------------------------------------

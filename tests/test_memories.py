@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -201,6 +202,37 @@ def test_a_newer_secret_takes_the_place_of_an_older(ready: Path) -> None:
     run("approve", "w7.1")
     assert "Your wifi password is kestrel9nest." in night(ready)
     assert "Your wifi password is hunter2horse." not in night(ready)
+
+
+def test_a_secret_whose_place_was_taken_is_neither_shown_nor_asked_back(ready: Path) -> None:
+    tell(ready, "My door code is 4471.", "My door code is 9920.")
+    run("approve", "w7.1")
+    older = id_of("door code")
+    run("approve", "w8.1")
+    newer = next(row["id"] for row in does("search", "door code") if row["id"] != older)
+    with Journal.open(ready) as journal:
+        held = {memory.id: memory for memory in journal.memories()}
+        assert (held[newer].value, held[newer].instead_of) == ("9920", "")
+        # As an older journal has it: what was in it before is covered.
+        journal.remember([dataclasses.replace(held[newer], instead_of="4471")], 0)
+        journal.remember([dataclasses.replace(held[id_of("zither")], statement="", instead_of="9920")], 0)
+    outputs = [run(*words).output for words in (["list", "--json"], ["show", newer], ["show", older], ["list"])]
+    assert not [text for text in outputs if "4471" in text or "9920" in text]
+    assert does("show", newer, "--reveal")["instead_of"] == "4471"
+    gone = run("forget", older, newer).output
+    assert "****" in gone and "4471" not in gone and "9920" not in gone
+
+
+def test_a_secret_that_is_edited_away_is_not_asked_back(ready: Path) -> None:
+    run("approve", "w1.1")
+    change = does("edit", id_of("wifi password"), "My dog is called Miso.")
+    assert [row["statement"] for row in change["holds"]] == ["Your dog is called Miso.", "Miso is your dog."]
+    run("approve", "w4.1")
+    run("edit", id_of("enamel"), "My sister collects thimbles.")
+    with Journal.open(ready) as journal:
+        now = {memory.value: memory.instead_of for memory in owner.holding(journal)}
+    assert "hunter2horse" not in now.values() and "enamel pins" not in now.values()
+    assert now["Miso"] in ("", "Pim") and now["thimbles"] == ""
 
 
 @pytest.mark.parametrize(

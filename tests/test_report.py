@@ -74,6 +74,18 @@ def test_a_refused_night_says_why_first() -> None:
     assert "Serving generation 6" in page(refused)
 
 
+def test_an_approved_secret_is_covered_whoever_says_it() -> None:
+    told = "My door code is 4471."
+    door = Memory("d", "fact", "door|code", "Your door code is 4471.", told, "4471", (), (7,), "", instead_of="9920")
+    probe = Probe("d-0", "d", "Is the door code 4471?", "4471")
+    before, after = Answer("d-0", "It was 9920.", False), Answer("d-0", "x" * 83 + " It is 4471.", True)
+    scores = (replace(score, answers=(said,)) for score, said in ((VERDICT.before, before), (VERDICT.after, after)))
+    verdict = replace(VERDICT, **dict(zip(("before", "after"), scores, strict=True)))
+    shown = report.text(RESULT, (door,), Dreams((), (probe,)), verdict, MOVES)
+    assert "[1/1] Your door code is ****." in shown
+    assert "44" not in shown.partition("[1/1]")[2] and "9920" not in shown
+
+
 def test_a_merge_that_moved_nothing_of_nothing_is_told() -> None:
     assert "0 of 0 (0.0%)" in page(moves=replace(MOVES, codes=0, moved=0))
 

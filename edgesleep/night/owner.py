@@ -114,7 +114,7 @@ def edit(journal: Journal, memory: Memory, sentence: str, *, commit: bool = True
     left = [other for other in held if other not in gone]
     day = curate([said], left)
     main = _one(day.memories, memory)
-    new = [_instead(other, memory) if other is main else other for other in day.memories]
+    new = _discreet([_instead(other, memory) if other is main else other for other in day.memories], journal)
     gone = _replaced(new, day.ended, gone, held)
     if commit:
         journal.adopt(new, [other.id for other in gone], said)
@@ -139,8 +139,18 @@ def _one(found: Sequence[Memory], old: Memory) -> Memory:
 
 
 def _instead(new: Memory, old: Memory) -> Memory:
-    same = fold(new.value) == fold(old.value)
-    return replace(new, instead_of=old.instead_of if same else old.value, pinned=old.pinned)
+    """The new in the old one's place: pinned as that was, and where the topic is the same, knowing what it was."""
+    new = replace(new, pinned=old.pinned)
+    if new.relation != old.relation:
+        return new
+    return replace(new, instead_of=old.instead_of if fold(new.value) == fold(old.value) else old.value)
+
+
+def _discreet(new: Iterable[Memory], journal: Journal) -> list[Memory]:
+    """The memories, none of which stands in place of an approved secret: it would be taught 'Was it not "4471"?'."""
+    approved = {memory for found in journal.approved().values() for memory in found}
+    secret = {memory.value for memory in journal.memories() if memory.id in approved}
+    return [replace(memory, instead_of="") if memory.instead_of in secret else memory for memory in new]
 
 
 def _replaced(
@@ -177,7 +187,7 @@ def approve(journal: Journal, item: Withheld, *, commit: bool = True) -> Change:
             f"{item.id} holds no more: memory {later.id} on the same topic {why}.", "Forget that first."
         )
     values = {memory.relation: memory.value for memory in gone}
-    new = [replace(memory, instead_of=values.get(memory.relation, "")) for memory in new]
+    new = _discreet([replace(memory, instead_of=values.get(memory.relation, "")) for memory in new], journal)
     if commit:
         journal.adopt(new, [memory.id for memory in gone], secret=item.sha256)
     return Change(tuple(new), tuple(gone))

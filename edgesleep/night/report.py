@@ -1,13 +1,16 @@
 """Report: what a night did, for the person whose model it is.
 
 Owns the text of a finished night. Leaves the numbers to the stages that
-measured them; nothing here is computed that is not on record.
+measured them; nothing here is computed that is not on record. Must stay true: a
+secret that was approved is covered, whoever says it, memory, question or answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from edgesleep import secrets
 from edgesleep.records import Dreams, Memory, Merge, NightReport, Verdict
 
 
@@ -29,16 +32,29 @@ def _lines(
     yield f"trained                       {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
     yield f"time and peak memory          {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB"
     yield ""
-    before = {answer.probe_id: answer for answer in verdict.before.answers}
-    after = {answer.probe_id: answer for answer in verdict.after.answers}
+    hidden = _secrets(memories)
+    before, after = (
+        {answer.probe_id: replace(answer, text=secrets.covered(answer.text, hidden)) for answer in score.answers}
+        for score in (verdict.before, verdict.after)
+    )
     for memory in memories:
         probes = [probe for probe in dreams.probes if probe.memory_id == memory.id]
         right = sum(after[probe.id].right for probe in probes)
-        yield f"[{right}/{len(probes)}] {memory.statement}"
+        yield f"[{right}/{len(probes)}] {secrets.covered(memory.statement, hidden)}"
         for probe in probes[:1]:
-            yield f"      asked:  {probe.question}"
+            yield f"      asked:  {secrets.covered(probe.question, hidden)}"
             yield f"      before: {_one_line(before[probe.id].text)}"
             yield f"      after:  {_one_line(after[probe.id].text)}"
+
+
+def _secrets(memories: Sequence[Memory]) -> list[str]:
+    """The values of those memories that are secrets: what tells one is learned only where it was approved."""
+    hidden: list[str] = []
+    for memory in memories:
+        said = [memory.told, memory.statement, *(question.full for question in memory.questions)]
+        if secrets.withheld("\n".join(said)):
+            hidden += [memory.value, memory.instead_of]
+    return hidden
 
 
 def _one_line(answer: str, width: int = 90) -> str:
