@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 WITHHELD = "withheld"
 KINDS = {"told": "told in words", "mentioned": "speaks of a secret"}
 STILL = (
-    "No night trains it or finds it again. The current model may still know it, until it is rebuilt without it; the\n"
-    "messages stay in the journal, and earlier nights' reports as they are."
+    "No night trains it, or finds the same value on the same topic again. The current model may still know it, until it\n"
+    "is rebuilt without it; the messages stay in the journal. What earlier nights wrote keeps it in full: in nights/*/\n"
+    "the reports, memories.json, dreams*.json and what the model answered."
 )
 
 
@@ -210,10 +211,12 @@ def approve(home: Path, id: str, dry_run: bool, as_json: bool) -> None:
 @json_flag
 @click.pass_obj
 def forget(home: Path, ids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Delete memories, and never find them again.
+    """Delete memories.
 
-    With each goes what follows from its sentence. The current model may still know it until it is rebuilt without it;
-    the messages stay. To have it learned later, put another memory so with `edit`.
+    With each goes what follows from its sentence. No night finds the same value on the same topic again, but another
+    value, or what is said of it on another topic, is found as before. The current model may still know it until it is
+    rebuilt without it; the messages stay, and so does what earlier nights wrote in nights/: reports, memories.json and
+    dreams*.json have it in full. To have it learned later, put another memory so with `edit`.
 
     Example: edgesleep memories forget 3f9c 81d0
     """

@@ -288,7 +288,10 @@ class Journal:
             self._db.execute("UPDATE memories SET pinned = ? WHERE id = ?", [on, memory_id])
 
     def forget(self, memory_ids: Sequence[str]) -> None:
-        """Take memories out for good; their ids stay, so that no night finds them again. Turns are as they were."""
+        """Take memories out for good; their ids stay, so that no night finds the same value on the same topic again.
+
+        Turns are as they were.
+        """
         with self._writing():
             for gone in memory_ids:
                 self._db.execute(

@@ -325,12 +325,15 @@ def test_what_was_forgotten_is_not_found_again(ready: Path) -> None:
     assert "Your dog is called Pim." in night(ready)
     result = run("forget", memory, id_of("zither"))
     assert "The current model may still know it" in result.stdout
+    assert all(kept in result.stdout for kept in ("the same value on the same topic", "memories.json", "dreams*.json"))
     assert [row["statement"] for row in gone] == ["Your dog is called Pim.", "Pim is your dog."]
     tell(ready, "Did I say? My dog is called Pim.")
     assert night(ready) == {"You live in Skelwick.": "Skelwick"}
     with Journal.open(ready) as journal:
         assert [turn.content for turn in journal.turns()][1] == DAY[1], "turns stay"
         assert len(journal.forgotten()) == 3
+    tell(ready, "My dog is called Miso.")
+    assert "Your dog is called Miso." in night(ready), "another value is found, as the help says"
 
 
 def test_an_empty_id_is_not_the_only_memory(ready: Path) -> None:
