@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 WITHHELD = "withheld"
 KINDS = {"told": "told in words", "mentioned": "speaks of a secret"}
 STILL = (
-    "No night trains it, or finds the same value on the same topic again. The current model may still know it, until it\n"
-    "is rebuilt without it; the messages stay in the journal. What earlier nights wrote keeps it in full: in nights/*/\n"
-    "the reports, memories.json, dreams*.json and what the model answered."
+    "No night trains it, or finds the same value on the same topic again. The current model may still know it, until\n"
+    "it is rebuilt without it; the messages stay in the journal. What earlier nights wrote keeps it in full: in\n"
+    "nights/*/ the reports, memories.json, dreams*.json and what the model answered."
 )
 
 
