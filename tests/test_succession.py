@@ -89,6 +89,19 @@ BOTH_HOLD = [
     ("I live in Skelwick.", "If I no longer lived in Skelwick, I'd be sad.", {"Skelwick"}),
     ("My car is a Skoda Octavia.", "My neighbour sold his Skoda.", {"Skoda Octavia"}),
 ]
+# What was said, and what sounds like its end, but is of something else.
+NOT_OVER = [
+    ("My dog is allergic to chicken.", "My dog doesn't eat chicken any more."),
+    ("My brother lives in Maribor.", "My brother no longer likes Maribor."),
+    ("My brother lives in Maribor.", "My brother never flies to Maribor any more."),
+    ("My cousin works at Fiat.", "My cousin no longer drives a Fiat."),
+    ("My mum was born in Ennis.", "My mum has moved from Ennis to Cork."),
+    ("My mum was born in Ennis.", "My mum is no longer in Ennis."),
+    ("I was born in Leeds.", "I was born in Leeds and moved from Leeds to York when I was two."),
+    ("I have a dog.", "We gave away the dog bed."),
+    ("I drive a Lada Niva.", "I sold the Lada Niva poster."),
+    ("My car is a Skoda Octavia.", "We sold the Skoda roof rack."),
+]
 # What was said, and what was said later: nothing of it holds any more.
 OVER = [
     ("I work for Halvorsen Timber.", "I no longer work for Halvorsen Timber."),
@@ -96,6 +109,11 @@ OVER = [
     ("My car is a Skoda Octavia.", "We sold the Skoda."),
     ("My car is a 2014 Skoda Octavia.", "So about the car: the Skoda goes to the scrapyard."),
     ("My brother lives in Cork.", "My brother doesn't live in Cork any more."),
+    ("My brother lives in Cork.", "My brother isn't in Cork any more."),
+    ("My mum is on warfarin.", "My mum no longer takes warfarin."),
+    ("My dad drives a Skoda.", "My dad no longer has the Skoda."),
+    ("I drive a Lada Niva.", "I sold the Lada to my cousin."),
+    ("I have a dog.", "We gave away the dog last week."),
 ]
 
 
@@ -137,6 +155,13 @@ def test_two_facts_are_never_made_one(told, one: str, other: str, values: set[st
 def test_what_is_over_ends(told, old: str, new: str) -> None:
     gone = {memory.told for memory in told(old)}
     assert gone and not gone & {memory.told for memory in told(old, new)}
+
+
+@pytest.mark.parametrize("told", [lambda *said: told(*said), later], ids=["one day", "two days"])
+@pytest.mark.parametrize(("old", "new"), NOT_OVER, ids=[new for _, new in NOT_OVER])
+def test_what_is_over_is_only_what_was_meant(told, old: str, new: str) -> None:
+    kept = {memory.told for memory in told(old)}
+    assert kept and kept <= {memory.told for memory in told(old, new)}
 
 
 def test_what_was_told_in_the_same_breath_goes_as_well() -> None:

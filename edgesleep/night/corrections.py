@@ -54,14 +54,25 @@ _NOT_IT = re.compile(
     rf"\s+{_BEFORE_IT}$",
     re.IGNORECASE,
 )
-_NO_LONGER = re.compile(rf"\bno longer\s+(?:[a-z]+ ){{0,2}}{_BEFORE_IT}$", re.IGNORECASE)
-_NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bstop|\bno need to)\b[^,;:]*$", re.IGNORECASE)
+_LEFT_PLACE = re.compile(rf"\b(?:moved|gone|went)\b[^,;]{{0,30}}\bfrom\s+{_BEFORE_IT}$", re.IGNORECASE)
+_NO_LONGER = re.compile(rf"\bno longer\s+(?P<said>(?:[a-z]+ ){{0,2}}{_BEFORE_IT})$", re.IGNORECASE)
+_NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bstop|\bno need to)\b(?P<said>[^,;:]*)$", re.IGNORECASE)
 _ANY_MORE = re.compile(r"^[^.,;:!?]{0,24}?\s(?:any ?more|any longer)\b", re.IGNORECASE)
-_AGAIN = re.compile(r"\bcan (?:now )?[a-z]+ $", re.IGNORECASE)  # what could not be
+_AGAIN = re.compile(r"\bcan (?:now )?(?P<said>[a-z]+) $", re.IGNORECASE)  # what could not be
+_FOR_GOOD = re.compile(r"\|(?:bear|born|grow|origin)\b")  # relations that nothing ends
+_LIVING = {"liv", "hom", "bas"}  # roots
+_HAVING = re.compile(r"\b(?:have|has|had|having|got|owns?|keeps?)\b", re.IGNORECASE)
 _NO_TRADE = re.compile(r"(?:'m|\bam|\bis|\bare|'s|'re) no longer an? ", re.IGNORECASE)
 _SOLD = re.compile(
     r"\b(?:I|we)(?:'ve| have)? (?:just |finally )?(?:sold|scrapped|got rid of|gave away|given away|traded in) "
     r"(?:the|my|our) (?:old )?$",
+    re.IGNORECASE,
+)
+# What can follow the thing that was sold, and no noun: not "we sold the Skoda roof rack".
+_THING_ENDS = re.compile(
+    r"\s*(?:$|[.,;:!?)–—]|(?:to|for|and|but|or|so|as|because|since|when|while|after|before|on|in|at|with|by|around|about"
+    r"|last|this|today|yesterday|now|already|then|too|off|online|I|we|it|he|she|they|which|who|that|my|our|the|an?"
+    r"|is|was|has|\w+ly)\b)",
     re.IGNORECASE,
 )
 _SCRAPPED = re.compile(
@@ -115,15 +126,56 @@ def _shared(memory: Memory, called: str, sentence: str, around: str) -> int:
 def _gone(sentence: str, memory: Memory) -> tuple[str, str] | None:
     """What a sentence calls the memory's value, where it says that it is gone, and the new one, "" if it says none."""
     for form, kind in _forms(memory.value):
-        for match in re.finditer(rf"(?<![\w'’])(?:{form})(?![\w'’])", sentence, re.IGNORECASE):
+        called = [*re.finditer(rf"(?<![\w'’])(?:{form})(?![\w'’])", sentence, re.IGNORECASE)]
+        for match in called:
             before, after = sentence[: match.start()], sentence[match.end() :]
-            over = bool(_NO_LONGER.search(before)) or bool(_NEGATED.search(before) and _ANY_MORE.match(after))
-            over |= "|not|" in memory.relation and bool(_AGAIN.search(before)) and after.startswith(" again")
-            over = (over and _is_theirs(before, memory)) or (_is_owned(memory) and _is_given_away(before, after))
-            value = _instead(before, after, kind) if over or _NOT_IT.search(before) else ""
+            over = _is_over(before, after, memory) or (_is_owned(memory) and _is_given_away(before, after))
+            other = _NOT_IT.search(before) and (
+                not _LEFT_PLACE.search(before) or _can_move(sentence, memory, len(called))
+            )
+            value = _instead(before, after, kind) if over or other else ""
             if over or value:
                 return match[0], _whole(memory.value, match[0], value, kind)
     return None
+
+
+def _is_over(before: str, after: str, memory: Memory) -> bool:
+    """Whether what a memory says is said to be so no longer, by the words before its value and after it."""
+    said = _NO_LONGER.search(before) or (_ANY_MORE.match(after) and _NEGATED.search(before))
+    if not said and "|not|" in memory.relation and after.startswith(" again"):
+        said = _AGAIN.search(before)
+    return said is not None and _is_theirs(before, memory) and _is_meant(said["said"], memory)
+
+
+def _is_meant(said: str, memory: Memory) -> bool:
+    """Whether a memory says of its value what these words do, or they only say "is".
+
+    Who no longer likes Cork may still live there, and a dog that eats no chicken any more may be allergic to it.
+    """
+    if _FOR_GOOD.search(memory.relation):
+        return False
+    subject = _roots(memory.relation.partition("|")[0])
+    having = _HAVING.search(said)
+    verbs = _roots(_HAVING.sub("", said)) - subject
+    if verbs:
+        return bool(verbs & (_roots(f"{memory.told} {memory.questions[0].ask}") - subject))
+    return not having or "|drive|" in memory.relation or bool(_HAVING.search(memory.told)) or _is_owned(memory)
+
+
+def _can_move(sentence: str, memory: Memory, times: int) -> bool:
+    """Whether a memory can be over because somebody or something moved from its value, named so many times.
+
+    Not a birth, nor what the sentence says of the place besides: "I was born in Leeds, and moved from Leeds to York".
+    """
+    about = _roots(memory.told, memory.value) - _roots(memory.relation.partition("|")[0])
+    so = not about or bool(about & (_LIVING | _roots(sentence)))
+    return so and times == 1 and not _FOR_GOOD.search(memory.relation)
+
+
+def _roots(text: str, without: str = "") -> set[str]:
+    """What `content` finds, so that "lives", "living" and "live" are one."""
+    stems = (re.sub(r"[eyi]$", "", stem) for stem in content(text, without) if not stem.endswith("ly"))
+    return {re.sub(r"(.)\1$", r"\1", stem) for stem in stems}
 
 
 def _forms(value: str) -> Iterator[tuple[str, str]]:
@@ -180,7 +232,7 @@ def _is_owned(memory: Memory) -> bool:
 
 
 def _is_given_away(before: str, after: str) -> bool:
-    return bool(_SOLD.search(before)) or bool(
+    return bool(_SOLD.search(before) and _THING_ENDS.match(after)) or bool(
         re.search(r"\b(?:the|my|our) (?:old )?$", before, re.IGNORECASE) and _SCRAPPED.match(after)
     )
 
