@@ -22,6 +22,7 @@ from edgesleep import _native, kernel, model
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError, GgufError, KernelError
 from edgesleep.gguf import Gguf
+from edgesleep.kernel import Quantized
 from edgesleep.model import LINEARS, Shape, Target, Tokens
 
 Floats = NDArray[np.float32]
@@ -44,6 +45,7 @@ class Trainable(Protocol):
     def shapes(self) -> dict[str, tuple[int, int]]: ...
     def attach(self, adapter: Adapter) -> None: ...
     def moved(self) -> None: ...
+    def rest(self) -> None: ...
     def learn(self, rows: Sequence[Tokens], targets: Sequence[Target], scale: float) -> Floats: ...
     def top(self, rows: Sequence[Tokens], places: Sequence[Ints], count: int) -> tuple[Ints, Floats]: ...
 
@@ -118,8 +120,13 @@ class Network:
         head = model.head(file, seed)
         self.vocabulary = head.rows
         self.copy, self.remember, self.batch_tokens, self.token_bytes = self._plan(memory, exact)
+        self._exact = exact
+        self._native = self._open(head)
+
+    def _open(self, head: Quantized) -> _native.Network:
+        shape, file, seed = self.shape, self._file, self._seed
         factors = self._vector("rope_freqs.weight", shape.rope_width // 2)
-        self._native = _native.Network(
+        opened = _native.Network(
             self._native_shape(),
             shape.frequencies(False, factors),
             shape.frequencies(True, factors),
@@ -127,9 +134,10 @@ class Network:
             kernel.native_matrix(model.matrix(file, "token_embd.weight", seed)),
             kernel.native_matrix(head),
             self._norm("output_norm.weight", shape.width),
-            exact,
+            self._exact,
         )
-        kernel.done(self._native.error)
+        kernel.done(opened.error)
+        return opened
 
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
@@ -146,6 +154,12 @@ class Network:
         ]
         kernel.done(self._native.attach(trained, self.copy, self.remember))
         self.moved()
+
+    def rest(self) -> None:
+        """Give back all memory that an adapter and work have taken; `attach` begins anew."""
+        self.gradients = {}
+        self._native = self._open(model.head(self._file, self._seed))
+        self._file.release()
 
     def moved(self) -> None:
         """To be called when the adapter's factors have changed."""

@@ -193,6 +193,10 @@ class TorchNetwork:
             self._weights[name].keep = fits
         self.gradients = {name: (np.zeros_like(a), np.zeros_like(b)) for name, (a, b) in adapter.factors.items()}
 
+    def rest(self) -> None:
+        """Give back what `attach` and gradients took."""
+        self.gradients, self.factors = {}, {}
+
     def moved(self) -> None:
         """To be called when the adapter's factors have changed."""
         for weight in self._weights.values():

@@ -431,6 +431,19 @@ def test_a_fresh_adapter_leaves_the_base_exactly(small: Path) -> None:
     np.testing.assert_array_equal(net.logits(TOKENS[:64]), before)
 
 
+def test_a_network_that_rested_is_the_base_until_it_is_attached_again(small: Path) -> None:
+    net = of(small)
+    base = net.logits(TOKENS[:64])
+    adapter = trained(net)
+    net.attach(adapter)
+    before = net.logits(TOKENS[:64])
+    net.rest()
+    assert net.gradients == {}
+    np.testing.assert_array_equal(net.logits(TOKENS[:64]), base)
+    net.attach(adapter)
+    np.testing.assert_array_equal(net.logits(TOKENS[:64]), before)
+
+
 @pytest.mark.parametrize("copy", [True, False])
 def test_moved_factors_are_used_at_once(small: Path, copy: bool) -> None:
     """A step in place gives what a new network with those factors gives, whether rounded weights are kept or not."""

@@ -216,8 +216,10 @@ class Run:
     def _begin_pass(self, watch: Watch) -> None:
         """Hear whether this is to be the last, and what it is about; a run that goes on from here hears it again."""
         began = time.monotonic()
-        if self.rounds and watch.passed(self.rounds):
-            self.turn = self.plan.passes - 1
+        if self.rounds:
+            self.network.rest()  # whoever is told may need the memory
+            self.turn = self.plan.passes - 1 if watch.passed(self.rounds) else self.turn
+            self.network.attach(self.adapter)
         self.lessons = self.plan.lessons(self.rounds, self.before)
         self.aside += time.monotonic() - began
 
