@@ -374,6 +374,18 @@ def test_a_night_that_was_interrupted_goes_on_without_what_was_forgotten(ready: 
     assert cycle.plan_night(ready, Settings()).memories_trained == 3
 
 
+def test_a_night_that_was_interrupted_takes_up_what_was_put_otherwise(ready: Path) -> None:
+    tell(ready, "I work in Penhallow as a cook.")
+    with Journal.open(ready) as journal:
+        number = journal.begin_night()
+        dump(agenda.gather(journal, force=True), ready / "nights" / f"{number:04d}" / cycle.AGENDA)
+        assert cycle._left_over(ready, number, journal)
+    run("edit", does("search", "penhallow cook")[0]["id"], "I work in Penhallow.")
+    with Journal.open(ready) as journal:
+        assert cycle._left_over(ready, number, journal) is None
+        assert "I work in Penhallow." in {memory.told for memory in agenda.gather(journal, force=True).memories}
+
+
 # -- as of every command -------------------------------------------------------------------------------------------
 
 

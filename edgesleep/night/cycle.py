@@ -24,7 +24,7 @@ from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import dream, gate, merge, report, train
-from edgesleep.night.agenda import LEARNED, REPLACED, WEAK, gather
+from edgesleep.night.agenda import LEARNED, NEW, WEAK, gather
 from edgesleep.records import (
     Agenda,
     Baseline,
@@ -126,8 +126,8 @@ def _left_over(home: Path, number: int | None, journal: Journal) -> Agenda | Non
         agenda = load(Agenda, path)
     except EdgesleepError:
         return None  # of an older edgesleep: its turns are read again
-    held = {memory_id for memory_id, (state, _) in journal.standing().items() if state != REPLACED}
-    return agenda if held.issuperset(memory.id for memory in agenda.memories) else None
+    held = {memory.id: memory.told for state in (NEW, WEAK, LEARNED) for memory in journal.memories(state)}
+    return agenda if all(held.get(memory.id) == memory.told for memory in agenda.memories) else None
 
 
 def _nothing(store: Store) -> NightReport:
