@@ -278,10 +278,21 @@ def _outcome(result: NightReport) -> Iterator[str]:
     yield f"Night {result.night}: {result.status}. {result.reason}" if result.night else result.reason
     if result.recall_before is not None and result.recall_after is not None:
         yield f"Recall of held-out wordings: {result.recall_before:.2f} -> {result.recall_after:.2f}"
+        for name, share in _more(result):
+            yield f"{name}: {share:.2f}"
         yield f"Loss on plain text: {result.drift_mean:+.3f} nats per token (median {result.drift_median:+.3f})"
         yield f"Trained: {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
         yield f"Took: {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB at most"
     yield f"Serving generation {result.generation}: {result.model}"
+
+
+def _more(result: NightReport) -> Iterator[tuple[str, float]]:
+    """What else the finished file was asked, where it was."""
+    for last in result.passes[-1:]:
+        if last.two_hops is not None:
+            yield "Recall of what takes two memories", last.two_hops
+        if last.abstained is not None:
+            yield "Owned up to what was never told", last.abstained
 
 
 # -- looking, and going back ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -574,3 +575,12 @@ def test_every_command_that_writes_has_a_dry_run() -> None:
     assert all("--dry-run" in flags(name) for name in ("init", "import", "run-night", "rollback"))
     assert all("--json" in flags(name) for name in ("ask", "run-night", "status", "generations", "models", "report"))
     assert "--no-log" in flags("ask")
+
+
+def test_a_night_says_what_else_its_file_was_asked() -> None:
+    last = PassScore(2, 0.6, 0.5, 0.75, 0.01)
+    night = NightReport(1, "promoted", "", 1, "m", recall_before=0.0, recall_after=0.6, passes=(last,), drift_mean=0.0)
+    lines = list(cli._outcome(replace(night, drift_median=0.0)))
+    assert lines[2:4] == ["Recall of what takes two memories: 0.50", "Owned up to what was never told: 0.75"]
+    bare = replace(night, drift_median=0.0, passes=(PassScore(1, 0.6, None, None, 0.01),))
+    assert not [line for line in cli._outcome(bare) if "two memories" in line or "Owned" in line]
