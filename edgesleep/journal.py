@@ -320,6 +320,11 @@ class Journal:
         rows = self._rows("SELECT number, status FROM nights ORDER BY number DESC LIMIT 1")
         return int(rows[0]["number"]) if rows and rows[0]["status"] in ("running", "interrupted") else None
 
+    def coming_night(self) -> int:
+        """The number of the night that is open, or else of the next one."""
+        ended = self._rows("SELECT count(*) AS n FROM nights WHERE report IS NOT NULL")
+        return self.open_night() or int(ended[0]["n"]) + 1
+
     def end_night(self, report: NightReport) -> None:
         """Store how a night ended. An interrupted night stays open and keeps its number."""
         values = [report.status, _now(), msgspec.json.encode(report).decode(), report.night]

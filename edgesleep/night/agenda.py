@@ -51,7 +51,7 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Agenda:
     chosen = [*new, *still[WEAK], *still[LEARNED]] if new or still[WEAK] or force else []
     spoken = untold.spoken(turn.content for turn in recent if turn.teaches)
     known = frozenset(m.id for m in still[LEARNED])
-    resting = known & journal.resting(journal.open_night() or len(journal.nights()) + 1)
+    resting = known & journal.resting(journal.coming_night())
     return Agenda(tuple(chosen), known, resting, len(new), through, spoken)
 
 

@@ -98,7 +98,7 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
         agenda = _left_over(home, number, journal) or gather(journal, force, commit=False)
         if not agenda.memories:
             return _nothing(store)
-        number = number or len(journal.nights()) + 1
+        number = journal.coming_night()
     reason = f"{len(agenda.memories)} memories would be rehearsed, {agenda.found} of them new."
     return replace(
         _nothing(store),
@@ -200,7 +200,6 @@ class Night:
             [agenda, base_hash, settings.dream, seed],
             lambda path: dump(self._dream(agenda, 0, {}), path),
         )
-
         # Before training, so that it knows how long the candidate's exam will take.
         asked = [file_digest(dreams), settings.gate, base_hash, parent]
         baseline = self._stage("baseline.json", asked, lambda path: dump(self._baseline(base, parent, dreams), path))
@@ -436,10 +435,7 @@ class Night:
             memories_trained=len(agenda.memories),
             recall_before=verdict.before.recall,
             recall_after=verdict.after.recall,
-            passes=(
-                *before,
-                last,
-            ),
+            passes=(*before, last),
             drift_mean=verdict.drift_mean,
             drift_median=verdict.drift_median,
             tokens=training.tokens,

@@ -49,19 +49,8 @@ _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError
 )  # fmt: skip
 _COUNTERS = (
-    "step",
-    "first",
-    "rounds",
-    "turn",
-    "tokens",
-    "seconds",
-    "stay",
-    "peak",
-    "pace",
-    "drift",
-    "loss",
-    "met",
-    "before",
+    *("step", "first", "rounds", "turn", "tokens", "seconds"),
+    *("stay", "peak", "pace", "drift", "loss", "met", "before"),
 )
 
 
