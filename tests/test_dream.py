@@ -17,7 +17,7 @@ from edgesleep.night import phrases, untold
 from edgesleep.night.dream import FREQUENT, RESTING, UNTOLD, _starts, anchors, dream
 from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import holding_out
-from edgesleep.records import Agenda, Memory, Message, Question, Row
+from edgesleep.records import Agenda, Memory, Message, PassScore, Question, Row
 
 
 def of(
@@ -120,6 +120,19 @@ def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -
     assert counts({sister: 0.0, home: 1.0, cat: 0.5}) == [4, 16, 8]
     assert counts({sister: 0.0, home: 0.0, cat: 0.0}) == [8, 8, 8], "all is known"
     assert counts({sister: 0.3, home: 0.1}) == [12, 4, 8], "one that is new counts as all do"
+
+
+@pytest.mark.parametrize(
+    ("recall", "abstained", "share"), [(0.5, 0.5, 1), (0.9, 0.46, 2), (0.5, 0.99, 0.25), (0, None, 1)]
+)
+def test_owning_up_has_more_lessons_where_it_is_known_worse_than_memories_are(
+    engine: Engine, recall: float, abstained: float | None, share: float
+) -> None:
+    def untold(score: PassScore | None) -> int:
+        lessons = dream(of(memories()), engine, replace(SETTINGS, views=10, untold=0.4), 0, {}, score).lessons
+        return sum(not row.memory_id for row in lessons)
+
+    assert untold(PassScore(1, recall, None, abstained, 0.0)) == pytest.approx(share * untold(None), abs=1)
 
 
 def test_no_held_out_wording_is_among_the_lessons(engine: Engine) -> None:

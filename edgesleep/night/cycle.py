@@ -272,21 +272,24 @@ class Night:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
             return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
 
-    def _dream(self, agenda: Agenda, number: int, losses: Mapping[str, float]) -> Dreams:
+    def _dream(
+        self, agenda: Agenda, number: int, losses: Mapping[str, float], score: PassScore | None = None
+    ) -> Dreams:
         """Other wordings for every pass, and the same probes."""
         seed = 1000 * self._seed + number
         with Engine(self.store.model_path(0), vocab_only=True) as engine:
-            return dream.dream(agenda, engine, self.settings.dream, seed, losses)
+            return dream.dream(agenda, engine, self.settings.dream, seed, losses, score)
 
     def _lessons(self, ready: Ready, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
         """Those of a pass: other wordings in each. Those of the first came with the probes."""
         dreams = ready.dreams
         if number:
-            inputs = [file_digest(dreams), number, losses]
+            score = next(reversed(self._passes(number)), None)
+            inputs = [file_digest(dreams), number, losses, score]
             dreams = self._stage(
                 f"dreams-{number + 1}.json",
                 inputs,
-                lambda path: dump(self._dream(ready.agenda, number, losses), path),
+                lambda path: dump(self._dream(ready.agenda, number, losses, score), path),
                 None,
             )
         return load(Dreams, dreams).lessons

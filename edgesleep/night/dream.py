@@ -17,10 +17,12 @@ from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.model import Tokens
 from edgesleep.night import links, phrases, untold
-from edgesleep.records import Agenda, Dreams, Memory, Message, Row, View
+from edgesleep.records import Agenda, Dreams, Memory, Message, PassScore, Row, View
 
 GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
+OWNING = (0.25, 2.0)  # the same for the lessons about what was never told
+DOUBT = 0.02  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 2  # views of a memory that is not due
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
@@ -32,11 +34,13 @@ def dream(
     settings: DreamSettings,
     seed: int,
     losses: Mapping[str, float] = MappingProxyType({}),
+    score: PassScore | None = None,
 ) -> Dreams:
     """Lessons and held-out probes for every memory; fewer lessons for those known from an earlier night.
 
     `losses` are those of each memory's lessons in the pass before, whose wordings were new in it: they say how badly it
-    is known, and of what is known worse there are more this time. The wordings follow from the seed, the probes do not.
+    is known, and of what is known worse there are more this time. `score` is what the model answered after that pass.
+    The wordings follow from the seed, the probes do not.
     What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
     are left out.
     """
@@ -47,7 +51,7 @@ def dream(
         other_names = len(phrases.wordings(linked)) - len(phrases.wordings(memory))
         count = _count(memory, other_names, agenda, settings.views) * _weight(losses, memory.id)
         views += phrases.views(linked, max(round(count), 1), seed)
-    views += untold.lessons(memories, round(settings.untold * len(views)), seed, agenda.said)
+    views += untold.lessons(memories, round(settings.untold * _owning(score) * len(views)), seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
     # Also those that are not asked tonight, as another memory shares them: a later night may ask them again.
@@ -73,6 +77,18 @@ def _weight(losses: Mapping[str, float], memory_id: str) -> float:
     mean = sum(losses.values()) / len(losses) if losses else 0.0
     least, most = WEIGHTS
     return max(least, min(most, losses.get(memory_id, mean) / mean)) if mean > 0 else 1.0
+
+
+def _owning(score: PassScore | None) -> float:
+    """How many times the usual share of lessons say that something was never told: wrong answers there over wrong ones.
+
+    Both are learned from one budget of drift. Where a day is hard to learn, a fixed share made a model own up to what
+    it was told (docs/LOG.md).
+    """
+    if score is None or score.abstained is None:
+        return 1.0
+    least, most = OWNING
+    return max(least, min(most, (1 - score.abstained + DOUBT) / (1 - score.recall + DOUBT)))
 
 
 def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
