@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from edgesleep.night.children import children
-from edgesleep.night.lexicon import BUSINESSES, NUMBERS, any_word, words
+from edgesleep.night.lexicon import BUSINESSES, DAYS, NUMBERS, any_word, words
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import Fact, fact_of
 
@@ -86,6 +86,18 @@ _OURS = re.compile(
 _MINE = re.compile(r"(?:My|Our) (?:[\w-]+ )*(?P<home>house|flat|apartment|cottage|bungalow|studio) is in [^.]+\.")
 _ELSEWHERE = re.compile(
     r"\b(?:holiday|second|summer|rents? out|renting out|let out|tenants?|airbnb|old|sell\w*)\b", re.I
+)
+_IN_WATER = re.compile(r"\b(?:seas?|swim\w*|pool|lake|lido|river|loch)\b", re.IGNORECASE)
+_GOES_IN = re.compile(
+    rf"\b(?:I|we) (?:go|get|am|'m|always go) (?:back )?in (?:every|each|on) (?P<when>(?:{any_word(DAYS)})s?"
+    r"(?: (?:mornings?|afternoons?|evenings?|nights?))?)\b",
+    re.IGNORECASE,
+)
+_ABOUT = re.compile(r", (?:the|that) one (?P<by>about|by) (?P<whom>[A-Z][\w'-]+(?: [A-Z][\w'-]+)*)")
+_BOOKISH = re.compile(r"\b(?:books?|novels?|read|reading|chapters?|author|kindle|audiobooks?)\b", re.IGNORECASE)
+_SCREEN = re.compile(
+    r"\b(?:watch\w*|films?|movies?|series|episodes?|seasons?|shows?|games?|play\w*|albums?|course|puzzle)\b",
+    re.IGNORECASE,
 )
 _MEALS = re.compile(r"\b(?:recipes?|cooking|cook|meals?|dinners?|lunch(?:es)?|menus?)\b", re.IGNORECASE)
 _FOR_MANY = re.compile(rf"\bmake it for (?P<many>{NUMBERS}|\d+)\b", re.IGNORECASE)
@@ -227,6 +239,43 @@ def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
             return
 
 
+def _swim(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "I'd miss the sea, I go in every Sunday": when the user swims."""
+    match = _GOES_IN.search(text)
+    if match and _IN_WATER.search(text):
+        when = match["when"]
+        pairs = [
+            ("when do I go swimming?", "when I go swimming"),
+            ("what day do I swim?", "what day I swim"),
+            ("when do I swim?", "when I swim"),
+            ("which day of the week do I go swimming?", "which day of the week I go swimming"),
+            ("when do I go in the water?", "when I go in the water"),
+        ]
+        told = f"I go swimming {'on' if fold(when.split()[-1]).endswith('s') else 'every'} {when}."
+        yield from fact_of(told, when, "i|swim|often", "fact", pairs)
+
+
+def _book(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
+    """ "I finished Endurance, the one about Shackleton" is a book, where nothing was watched or played."""
+    for fact in found:
+        finished = re.fullmatch(r"I (?:have |'ve )?(?:just )?finished (?P<title>[A-Z][^.]*)\.", fact.statement_first)
+        if not finished or fact.value != finished["title"] or _SCREEN.search(text):
+            continue
+        after = _ABOUT.match(text, text.find(fact.value) + len(fact.value))
+        if not after and not _BOOKISH.search(text):
+            continue
+        pairs = [
+            ("what book did I finish?", "what book I finished"),
+            ("which book have I just read?", "which book I have just read"),
+            ("what book did I read?", "what book I read"),
+            ("what is the title of the book I finished?", "what the title of the book I finished is"),
+        ]
+        if after:
+            one = f"the book {after['by']} {after['whom']}"
+            pairs.append((f"what is {one} called?", f"what {one} is called"))
+        yield from fact_of(fact.statement_first, fact.value, f"i|finished|book|{fold(fact.value)}", "event", pairs)
+
+
 _RULES: tuple[Callable[[str, Sequence[Fact]], Iterator[Fact]], ...] = (
-    _professional, _teacher, children, _trade, _past_work, _home, _portions,
+    _professional, _teacher, children, _trade, _past_work, _home, _portions, _swim, _book,
 )  # fmt: skip

@@ -56,7 +56,7 @@ def facts(
     before: Sequence[Word] = ()
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
-        drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast), *appointments(sentence, own)]
+        drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast, own), *appointments(sentence, own)]
         more = chain(roles(sentence, cast), whereabouts(sentence, cast), health(sentence, own))
         before = sentence
         for fact in chain(*(_finished(draft, text, plain) for draft in drafts), _grounded(more, text)):

@@ -169,6 +169,10 @@ def _done_to(who: str, whose: str, side: str, part: str, done: str, when: re.Mat
         ]
         if done == "out":
             pairs.pop(2)
+        if done == "operated on":
+            own = "my" if person == "I" else f"{person}'s"
+            pairs.append((f"when was {own} {part} operation?", f"when {own} {part} operation was"))
+            pairs.append((f"what year was {own} {part} surgery?", f"what year {own} {part} surgery was"))
         yield from fact_of(told, value, f"{key}|when", "event", pairs)
     if side in ("left", "right"):
         own = "my" if person == "I" else f"{person}'s"
@@ -312,10 +316,12 @@ def _back_again(spoken: str, text: str) -> Iterator[Fact]:
         (f"when do I have to go back {why}?", f"when I have to go back {why}"),
         (f"when am I to come back {why}?", f"when I am to come back {why}"),
         (f"when do they want me back {why}?", f"when they want me back {why}"),
-        (f"when is my next visit {why}?", f"when my next visit is {why}"),
+        (f"when is my next visit {why}?", f"when my next visit {why} is"),
     ]
     if purpose and (kind := _TREATMENT.search(purpose)):
         pairs.insert(1, (f"when is my {kind[1].lower()} appointment?", f"when my {kind[1].lower()} appointment is"))
+        if purpose == "the crown":
+            pairs.append(("when is the crown being done?", "when the crown is being done"))
     thing = _TREATMENT.search(why)
     key = fold(thing[1] if thing else purpose or why)
     yield from fact_of(told, value, f"i|back|{key}", "event", pairs, capital(f"{date}."))

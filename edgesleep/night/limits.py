@@ -33,6 +33,18 @@ _BEYOND = re.compile(
     r"^(?P<who>I|We) (?P<not>don't|do not|never|can't|cannot) (?P<verb>[a-z]+(?: up| out| in| down)?) "
     rf"(?P<prep>above|over|below|under|beyond|past|more than|less than|before|after) (?P<what>{_MEASURE})$"
 )
+# What a limit may be of, and the units that this is measured in.
+_LIMITED = tuple(
+    (noun, re.compile(unit))
+    for noun, unit in (
+        ("wind", r"knots|mph|\b(?:an?|per) (?:second|hour)"),
+        ("weight", r"kilos?|kg|pounds"),
+        ("height", r"(?:met(?:re|er)s?|feet)$"),
+        ("depth", r"(?:met(?:re|er)s?|feet)$"),
+        ("distance", r"(?:met(?:re|er)s?|miles?|kilomet(?:re|er)s?|km)$"),
+        ("heat", r"degrees"),
+    )
+)
 _GOING = {"go", "go up", "stop", "turn back", "turn round"}
 _UPPER, _LOWER = {"above", "over", "beyond", "past", "more than", "at"}, {"below", "under", "less than"}
 _STOPS = "stop|start|turn back|turn round|go up|charge|pay|aim|keep it|close|open|train|run|ride"
@@ -50,10 +62,10 @@ _PRICE = re.compile(
 _IDLE = {*words("way thanks problem need worries idea more one chance sense reason hurry rush matter doubt")}
 
 
-def limits(sentence: Sequence[Word], cast: Cast) -> Iterator[Draft]:
-    """What a sentence tells by a negation."""
+def limits(sentence: Sequence[Word], cast: Cast, message: str = "") -> Iterator[Draft]:
+    """What a sentence of a message tells by a negation."""
     text = spoken_run(sentence).removesuffix(" .").strip()
-    yield from _measured(re.sub(r",? (?:so|because|but|since|or|unless) .*$", "", text))
+    yield from _measured(re.sub(r",? (?:so|because|but|since|or|unless) .*$", "", text), message)
     yield from _priced(text)
     yield from _refused(text)
     for word in sentence:
@@ -104,7 +116,7 @@ def _is_plain(part: Part, verb: Word) -> bool:
     return bare and word.tag in ("NN", "NNS", "NNP") and len(part.value.split()) <= 4
 
 
-def _measured(text: str) -> Iterator[Draft]:
+def _measured(text: str, message: str) -> Iterator[Draft]:
     """ "We don't go up above 12 metres a second", "we now stop at 10 metres a second"."""
     found = _BEYOND.match(text) or _AT.match(text)
     if found is None:
@@ -115,7 +127,9 @@ def _measured(text: str) -> Iterator[Draft]:
     finite = f"{front} {found['verb']}" if denied else found["verb"]
     part = Part("prep", found["prep"], found["what"], found["what"])
     told = Clause(party, Verb(found["verb"], front, found["verb"], finite, "present"), (part,))
-    yield Draft(told, Target(part.value, "what", (found["prep"],)), "fact", f"i|{_bound(found)}")
+    yield Draft(
+        told, Target(part.value, "what", (found["prep"],)), "fact", f"i|{_bound(found)}", _limit(found, message)
+    )
 
 
 def _bound(found: re.Match[str]) -> str:
@@ -124,6 +138,15 @@ def _bound(found: re.Match[str]) -> str:
     if found["verb"] in _GOING and found["prep"] in _UPPER | _LOWER:
         return f"limit|{'least' if found['prep'] in _LOWER else 'most'}|{unit}"
     return f"{found['verb']}|{found['prep']}"
+
+
+def _limit(found: re.Match[str], message: str) -> str:
+    """The topic of an upper limit, with what it is a limit of where the message has a word for that."""
+    if not _bound(found).startswith("limit|most"):
+        return ""
+    known = (noun for noun, unit in _LIMITED if re.search(rf"\b{noun}\b", message, re.I) and unit.search(found["what"]))
+    noun = next(known, "")
+    return f"known limit|{noun}" if noun else "limit"
 
 
 def _priced(text: str) -> Iterator[Draft]:

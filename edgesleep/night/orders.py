@@ -284,7 +284,8 @@ def _facts(order: Order, text: str, nlp: Parser) -> Iterator[Fact]:
             return
     parts: list[Fact] = []
     for gap, wh in _gaps(order, nlp):
-        wordings = framed(_with_gap(order, gap, wh), gap, capital(turned(gap)) + ".", full)
+        asked = _gap_asked(order, gap, wh, text)
+        wordings = framed(asked, gap, capital(turned(gap)) + ".", full)
         if wordings and f" {fold(gap)} " in message and len(parts) < 2:
             key = f"you|{order.marker}|{fold(order.when)}|{fold(_without(order.body, gap))}"
             parts.append(Fact(full, order.told, gap, key, "procedure", wordings))
@@ -318,6 +319,14 @@ _PLACED = re.compile(
 )
 
 
+# Of what is put somewhere, the thing and the place: "the torque values" and "in brackets".
+_PUT = re.compile(
+    r"^(?:put|keep|leave|write|place) (?P<what>(?:the |my |your )?(?:[a-z0-9-]+ ){0,2}[a-z0-9-]+) "
+    r"(?:(?P<in>in) (?:brackets|bold|capitals|italics|quotes)\b|first|last|at the|on top).*$",
+    re.IGNORECASE,
+)
+
+
 def _manner(order: Order) -> str:
     """In what shape something is wanted: "as day month year", "day first"; it is asked for as a whole."""
     if order.how:
@@ -328,6 +337,61 @@ def _manner(order: Order) -> str:
     if order.when and (found := _PLACED.match(order.body)):
         return found["how"]
     return ""
+
+
+_BESIDES = re.compile(
+    r"\b(?:not|never) (?:just|only) (?P<other>[\w/°]+(?: [a-z]+)?)(?=[.,;!)]|$| but\b)", re.IGNORECASE
+)
+_STYLE = re.compile(r"^(?:give me|use|write|make|show me|show) $")
+
+
+def _gap_asked(order: Order, gap: str, wh: str, text: str) -> Iterator[tuple[str, str]]:
+    """What is missing from an order, by the words of the order and by what such an order is for."""
+    yield from _with_gap(order, gap, wh)
+    before, _, after = order.body.partition(gap)
+    if wh != "what" or '"' in before:
+        yield from _unsaid(order) if '"' in before else ()
+        return
+    if order.marker == "never" and before == "use " and not after:
+        yield from _unwanted(order)
+    elif re.fullmatch(r" (?:as well|too|also)", after) and order.marker == "always":
+        yield "what else should you always give me?", "what else you should always give me"
+        yield "what should you always add?", "what you should always add"
+        if found := _BESIDES.search(text):
+            yield f"what do I want besides {found['other']}?", f"what I want besides {found['other']}"
+            yield f"what should you add to {found['other']}?", f"what you should add to {found['other']}"
+    elif _STYLE.match(before) and (found := re.fullmatch(r" (?:for|in) ([a-z-]+s)", after)):
+        yield from _styled(gap, found[1])
+
+
+def _unsaid(order: Order) -> Iterator[tuple[str, str]]:
+    """ "Never start answers with "Great question"" """
+    rest = re.sub(r' ?".*$', "", order.body)
+    if order.marker == "never":
+        yield f"what should you not {rest}?", f"what you should not {rest}"
+        yield f"which words should you never {rest}?", f"which words you should never {rest}"
+        yield f"what do I not want you to {rest}?", f"what I do not want you to {rest}"
+
+
+def _unwanted(order: Order) -> Iterator[tuple[str, str]]:
+    """ "No bullet points": what is left out of the answers."""
+    yield "what should you not use in your answers?", "what you should not use in your answers"
+    yield "what do I not want in your answers?", "what I do not want in your answers"
+    yield "what should you leave out of your answers?", "what you should leave out of your answers"
+    yield "what did I ask you to avoid?", "what I asked you to avoid"
+
+
+def _styled(gap: str, things: str) -> Iterator[tuple[str, str]]:
+    """ "Numbered lists for checklists": in what style they are wanted."""
+    yield f"what should you use for {things}?", f"what you should use for {things}"
+    yield f"what do I want for {things}?", f"what I want for {things}"
+    yield f"how do I want {things} written?", f"how I want {things} written"
+    last = gap.split()[-1]
+    if len(gap.split()) > 1 and last.islower() and last.endswith("s"):
+        yield f"what kind of {last} do I want for {things}?", f"what kind of {last} I want for {things}"
+        yield f"which {last} should you use for {things}?", f"which {last} you should use for {things}"
+        style = f"{last.removesuffix('s')} style"
+        yield f"which {style} do I want for {things}?", f"which {style} I want for {things}"
 
 
 def _asked_how(order: Order, rest: str) -> Iterator[tuple[str, str]]:
@@ -341,6 +405,16 @@ def _asked_how(order: Order, rest: str) -> Iterator[tuple[str, str]]:
         written = "written" if several in ("dates", "times", "names", "numbers", "prices") else "given"
         yield f"how do I want {several} {written}?", f"how I want {several} {written}"
         yield f"how should you write {several} for me?", f"how you should write {several} for me"
+        if written == "written":
+            one = several.removesuffix("s")
+            yield f"which {one} format do I like?", f"which {one} format I like"
+            yield f"what format do I want {several} in?", f"what format I want {several} in"
+            yield f"what should {several} look like?", f"what {several} should look like"
+    if order.when and (put := _PUT.match(order.body)):
+        where = "what" if put["in"] else "where"
+        end = " in" if put["in"] else ""
+        for did, told in (("should you put", "you should put"), ("do I want", "I want")):
+            yield f"{where} {did} {put['what']}{end}{order.tail}?", f"{where} {told} {put['what']}{end}{order.tail}"
     if order.marker == "never" or what in ("", rest, "it", "them") or re.search(r"\b(?:the|my|your|a)$", what):
         return
     tail = order.tail

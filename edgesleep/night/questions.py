@@ -113,6 +113,17 @@ _TOPICS = {
         "On what day is {p}?|on what day {p} is",
         "What is the date of {p}?|what the date of {p} is",
     ),
+    "limit": (
+        "What is {ps} limit?|what {ps} limit is",
+        "What is the limit for {whom}?|what the limit for {whom} is",
+        "How much is too much for {whom}?|how much is too much for {whom}",
+    ),
+    "known limit": (
+        "What is {ps} {noun} limit?|what {ps} {noun} limit is",
+        "What {noun} limit {do} {p} have?|what {noun} limit {p} {has}",
+        "What is the {noun} limit for {whom}?|what the {noun} limit for {whom} is",
+        "At what {noun} {do} {p} stop?|at what {noun} {p} stop",
+    ),
     "favourite person": (
         "Who is {p}?|who {p} is",
         "What {kind} do I like best?|what {kind} I like best",
@@ -360,11 +371,14 @@ def _fronted(clause: Clause, asked: Target) -> tuple[str, str]:
 
 
 def _by_topic(party: Party, topic: str) -> Iterator[tuple[str, str]]:
+    topic, _, noun = topic.partition("|")
     third = party.text not in ("I", "we") and not party.plural
     own = party.text == "I"
     forms = {
         "p": party.text,
         "ps": party.genitive,
+        "whom": "me" if own else "us" if party.text == "we" else party.text,
+        "noun": noun,
         "kind": re.sub(r"^(?:my|our) favou?rite ", "", party.text),
         "do": "does" if third else "do",
         "does": "does" if third else "do",

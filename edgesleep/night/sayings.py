@@ -385,7 +385,12 @@ def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Questio
     inner = [w for w in around if not span.first <= w.index <= span.last]
     before = next((w for w in inner if w.index == span.first - 1), None)
     stays = span.wh in ("what", "who") or span.wh.startswith(("how many", "how much"))
-    if before is not None and before.lower in ("in", "at", "on", "for", "near") and not stays:
+    if before is not None and before.lower == "of" and not stays:
+        return
+    weekly = any(
+        w.index == span.first and w.lower in ("every", "each") for w in sentence
+    )  # "I go in every Saturday": not in it, but then
+    if before is not None and before.lower in ("in", "at", "on", "for", "near") and not stays and not weekly:
         inner.remove(before)
     if span.wh == "how long" and any(w.lower == "ago" and w.index == span.last + 1 for w in inner):
         inner = [w for w in inner if w.index != span.last + 1]

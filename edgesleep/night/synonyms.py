@@ -21,7 +21,8 @@ from edgesleep.records import Question
 
 Pair = tuple[str, str]  # "where do I live?", "where I live"
 
-MORE, FIRST = 6, 2  # wordings added, and how many of the fact's own come before them
+MORE, FIRST = 8, 2  # wordings added, and how many of the fact's own come before them
+ENOUGH = 12  # wordings of a fact, from which on none is added
 _LONGEST = 24  # words of a wording
 _TOKENS = {
     "<p>": "(?P<p>.+?)",
@@ -42,12 +43,14 @@ _DAY, _MONTH = any_word(DAYS), any_word(MONTHS)
 _DATED = re.compile(
     rf"(?:on )?(?:the )?(?:(?P<day>(?:{_DAY})s?)\b.*|(?P<month>{_MONTH})|(?P<year>(?:19|20)\d\d))", re.I
 )
+_NTH = re.compile(rf"\d(?:st|nd|rd|th)\b|\b(?:\d{{1,2}} (?:of )?(?:{_MONTH})|(?:{_MONTH}) \d{{1,2}})\b", re.IGNORECASE)
 _LASTING = re.compile(r"(?:(?:about|over|almost|nearly|around) )?\w+ (?P<unit>year|month|week|day|hour|minute)s?")
 _SPEED = re.compile(
     r"[\w. ]+ (?:mph|kph|km/h|knots|(?:met(?:re|er)s?|miles?|kilomet(?:re|er)s?|km|feet|m) (?:an?|per) "
     r"(?:second|hour|minute))"
 )
 _WARMTH = re.compile(r"[\w. -]+ (?:degrees|°C|°F)(?: (?:Celsius|Fahrenheit|C|F))?")
+_MASS = ("speed", "temperature", "punctuation", "formatting")  # of which one asks "what", not "which"
 _NO_TOWN = re.compile(
     r"\b(?:county|island|islands|coast|valley|north|south|east|west|the|street|road|house|flat|countryside|village"
     r"|farm|country|\w+shire|yorkshire|cornwall|devon|kent|sussex|texas|california|florida|alabama|ohio|bavaria)\b",
@@ -60,7 +63,7 @@ _ENDS = (
 
 
 def widened(fact: Fact) -> Fact:
-    """The fact with up to six more wordings, after its first two."""
+    """The fact with up to eight more wordings, after its first two."""
     own = list({question.ask: (question.ask, question.wonder) for question in fact.questions}.values())
     if not own:
         return fact
@@ -71,8 +74,9 @@ def widened(fact: Fact) -> Fact:
     same = list(_in_other_words([*plain, *turned[:2], *kind[:1]])) if fact.kind != "procedure" else []
     rounds = chain.from_iterable(zip_longest(kind, turned, same))
     fresh = [pair for pair in dict.fromkeys(rounds) if pair and _is_sound(pair, fact.value, own)]
+    room = max(0, min(MORE, ENOUGH - len(own)))
     model = fact.questions[0]
-    more = [Question(capital(ask), model.short, model.full, ask, wonder) for ask, wonder in fresh[:MORE]]
+    more = [Question(capital(ask), model.short, model.full, ask, wonder) for ask, wonder in fresh[:room]]
     return replace(fact, questions=(*fact.questions[:FIRST], *more, *fact.questions[FIRST:]))
 
 
@@ -88,6 +92,9 @@ def _is_sound(pair: Pair, value: str, own: Sequence[Pair]) -> bool:
 def _kinds(value: str) -> set[str]:
     """What a value is: "the harp" is an instrument."""
     found = {kind for kind, known, _ in KINDS if _is_one_of(value, known)}
+    if dated := _DATED.fullmatch(value):
+        found |= {"day"} if dated["day"] else set()
+    found |= {"date"} if _NTH.search(value) else set()
     named = all(word[:1].isupper() or word in ("in", "on", "upon", "le", "de", "la") for word in value.split())
     if named and not found and not _NO_TOWN.search(value) and len(value.split()) <= 3 and "," not in value:
         found.add("town")
@@ -125,7 +132,7 @@ def _of_kind(pairs: Sequence[Pair], value: str) -> Iterator[Pair]:
         kinds = [kind for kind, context in fitting if re.search(context, ask)][: 2 if ask == pairs[0][0] else 1]
         if re.match(r"what (?:do|does|did|have|has|am|is|are|can't|don't|should) ", ask):
             for kind in kinds:
-                which = f"{'what' if kind in ('speed', 'temperature') else 'which'} {kind}"
+                which = f"{'what' if kind in _MASS else 'which'} {kind}"
                 yield ask.replace("what", which, 1), wonder.replace("what", which, 1)
         for before, after in _measures(value):
             if ask.startswith(f"{before} ") and wonder.startswith(f"{before} "):
@@ -143,6 +150,7 @@ def _measures(value: str) -> Iterator[Pair]:
         yield "when", "which month" if dated["month"] else "which year"
     if lasting:
         yield "how long", f"how many {lasting['unit']}s"
+        yield "for how long", f"for how many {lasting['unit']}s"
 
 
 # ---- other turns
@@ -174,6 +182,7 @@ def _forms(slots: dict[str, str | None]) -> dict[str, str]:
         "does": "do" if several else "does",
         "be": "am" if own else "are" if several else "is",
         "has": "have" if several else "has",
+        "was": "was" if own or not several else "were",
         "s": "" if several else "s",
     }
     return forms | {name: text for name, text in slots.items() if text is not None and name not in forms}

@@ -86,6 +86,11 @@ DOGS = _table("""
     doberman great_dane chihuahua schnauzer labradoodle cockapoo dalmatian basset_hound boxer_dog mastiff saluki vizsla
     weimaraner shih_tzu setter bichon_frise newfoundland_dog st_bernard pup puppy
 """)
+_PUNCTUATION = _table("""
+    exclamation_mark exclamation_point semicolon semi-colon colon comma dash em_dash hyphen ellipsis bracket parenthesis
+    question_mark quotation_mark full_stop
+""")
+_FORMATTING = _table("bullet_point bullet bulleted_list table heading header bold italic bold_text markdown")
 CATS = _table("kitten tabby siamese maine_coon ragdoll_cat tomcat kitty")
 _COUNTRIES = _table("""
     england scotland wales ireland northern_ireland france germany spain italy portugal netherlands belgium luxembourg
@@ -109,6 +114,8 @@ KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("vegetable", _VEGETABLES, _EATING),
     ("food", _FOOD, _EATING),
     ("unit", _UNITS, r"\b(?:give|use|quote|convert|add|put|write|show|list|prefer|include)\b"),
+    ("punctuation", _PUNCTUATION, r"\b(?:use|avoid|put|want|leave)\b"),
+    ("formatting", _FORMATTING, r"\b(?:use|avoid|want|leave)\b"),
     ("car", CARS, r"\b(?:bought|buy\w*|g[eo]t|getting|deposit|drive|own|have|sell\w*|sold|order\w*|leas\w+)\b"),
     ("kind of dog", DOGS, r"\b(?:have|get|getting|got|adopt\w*|bought|buy\w*)\b"),
     ("country", _COUNTRIES, r"\b(?:live|grew|grow|from|raised|moved?|born)\b"),
@@ -166,7 +173,7 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "which country did {p} grow up in?|which country {p} grew up in [country]",
         "where did {p} spend {ps} childhood?|where {p} spent {ps} childhood [self]",
     )),
-    ("where <be> <p> from", (
+    ("where <be> <p> (?<!ing )from", (
         "which town {be} {p} from?|which town {p} {be} from [town]",
         "which country {be} {p} from?|which country {p} {be} from [country]",
         "what part of the world {be} {p} from?|what part of the world {p} {be} from",
@@ -202,15 +209,27 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "who {do} {p} work for?|who {p} work{s} for",
         "who is {ps} employer?|who {ps} employer is",
     )),
-    ("what did <p> give up(?: for .+)?", (
+    ("what did <p> give up(?P<t>(?: for .+)?)", (
+        "what {has} {p} given up{t}?|what {p} {has} given up{t}",
+        "what am I doing without{t}?|what I am doing without{t} [self]",
         "which food did {p} stop having?|which food {p} stopped having [food]",
     )),
     ("(?P<w>what(?: kind of \\w+)?|when) <be> <p> getting (?P<t>.*?) ?(?:on [\\w ]+ )?from .+", (
         "{w} {be} {p} getting {t}?|{w} {p} {be} getting {t}",
     )),
+    ("when <be> <p> getting an? (?P<t>(?:second|third|new|other) [a-z]+)", (
+        "when is {ps} {t} coming?|when {ps} {t} is coming",
+        "what date is {ps} {t} coming?|what date {ps} {t} is coming [date]",
+    )),
+    ("where <be> <p> getting an? (?P<t>(?:second|third|new|other) [a-z]+)(?: on .+)? from", (
+        "where is {ps} {t} coming from?|where {ps} {t} is coming from",
+        "what place is {ps} {t} coming from?|what place {ps} {t} is coming from",
+    )),
     ("what have <p> been made", (
         "what was {p} promoted to?|what {p} was promoted to [self]",
         "what is {ps} new role?|what {ps} new role is",
+        "what is {ps} new position?|what {ps} new position is",
+        "what is {ps} new job title?|what {ps} new job title is",
         "what position have {p} been given?|what position {p} have been given",
     )),
     ("what can't <p> stand", (
@@ -232,6 +251,7 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("what <do> <p> take (?P<t>(?:my|our|their|his|her) (?:tea|coffee)) with", (
         "what {do} {p} have in {t}?|what {p} {has} in {t}",
+        "what goes in {t}?|what goes in {t}",
         "how {do} {p} take {t}?|how {p} take{s} {t}",
         "how {do} {p} like {t}?|how {p} like{s} {t}",
     )),
@@ -256,13 +276,23 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("when is my practice", ("when do I practise?|when I practise",)),
     ("when is my (?P<t>dentist|doctor|vet|optician|GP|physio|hairdresser|barber|lawyer) appointment", (
         "when do I see the {t}?|when I see the {t}",
+        "when do I go to the {t}?|when I go to the {t}",
         "when do I have to be at the {t}?|when I have to be at the {t}",
         "when is my slot at the {t}?|when my slot at the {t} is",
     )),
     ("what time is my (?P<t>dentist|doctor|vet|optician|GP|physio|hairdresser|barber|lawyer) appointment", (
         "what time do I have to be at the {t}?|what time I have to be at the {t}",
         "what time do I see the {t}?|what time I see the {t}",
+        "what time slot do I have at the {t}?|what time slot I have at the {t}",
         "what time is my slot at the {t}?|what time my slot at the {t} is",
+    )),
+    ("what time is (?P<t>(?:my|our) .*(?:interview|exam|lesson|class|hearing|viewing|consultation|meeting|test))", (
+        "what time does {t} start?|what time {t} starts",
+        "what time do I have to be there for {t}?|what time I have to be there for {t}",
+    )),
+    ("when is (?P<n>[A-Z]\\w+)'s (?P<t>(?:[a-z]+ )?(?:test|exam|lesson|appointment|check-?up|scan))", (
+        "when does {n} have the {t}?|when {n} has the {t}",
+        "what day does {n} have the {t}?|what day {n} has the {t} [day]",
     )),
     ("who is my (?P<t>dentist|doctor|vet|optician|GP|physio) appointment with", (
         "who do I see at the {t}?|who I see at the {t}",
@@ -270,6 +300,7 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("(?P<t>when) <do> <p> arrive(?: at (?:noon|midnight|half|quarter|\\w+ past|\\w+ to|\\d).*)?", (
         "{t} {be} {p} coming?|{t} {p} {be} coming",
+        "what day {be} {p} arriving?|what day {p} {be} arriving [day]",
         "{t} {do} {p} arrive?|{t} {p} arrive{s}",
         "{t} {be} {p} due to arrive?|{t} {p} {be} due to arrive",
     )),
@@ -289,12 +320,70 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("how much do they want for (?P<t>.+)", (
         "how much will {t} cost?|how much {t} will cost",
         "what is the price of {t}?|what the price of {t} is",
+        "what is the price for {t}?|what the price for {t} is",
+        "how much would I have to pay for {t}?|how much I would have to pay for {t}",
+        "how much money is {t} going to cost?|how much money {t} is going to cost",
     )),
-    ("how many hives <do> <p> have(?P<t>.*)", (
+    ("how much (?:do|does|did) .+? (?:charge|quote|ask|want)(?: me| us)? for (?P<t>(?:the|my|our) .+)", (
+        "what is the price of {t}?|what the price of {t} is",
+        "what is the price for {t}?|what the price for {t} is",
+        "how much would I have to pay for {t}?|how much I would have to pay for {t}",
+    )),
+    ("how many (?P<t>fillings|stitches|crowns|injections|jabs|x-?rays) did I have", (
+        "how many {t} did I need?|how many {t} I needed",
+        "how many {t} were done?|how many {t} were done",
+    )),
+    ("how many (?P<t>[a-z -]+?) <do> <p> have(?P<u> (?:on|in|at) (?:my|our|the) .+)", (
+        "how many {t} are there{u}?|how many {t} there are{u}",
+        "how many {t} {do} {p} have?|how many {t} {p} {has}",
+        "what is the number of {t}{u}?|what the number of {t}{u} is",
+    )),
+    ("where are (?P<t>my|our) hives", (
+        "where do I keep my bees?|where I keep my bees",
+        "where are {t} bees?|where {t} bees are",
+    )),
+    ("how many hives <do> <p> have(?: up)?(?P<t>.*)", (
+        "how many beehives {do} {p} have{t}?|how many beehives {p} {has}{t}",
         "how many beehives {do} {p} keep{t}?|how many beehives {p} keep{s}{t}",
         "how many hives of bees {do} {p} have{t}?|how many hives of bees {p} {has}{t}",
     )),
-    ("what should you (?:always )?do (?P<t>when(?:ever)? I .+)", (
+    ("how long did <p> do (?P<t>nights|days|earlies|lates|shifts|night shifts)(?: at .+)?", (
+        "how long did {p} work {t}?|how long {p} worked {t}",
+        "how long {was} {p} on {t}?|how long {p} {was} on {t}",
+        "how long did {p} do {t}?|how long {p} did {t}",
+    )),
+    ("how long did <p> work (?P<t>nights|days|earlies|lates|shifts|night shifts)(?: at .+)?", (
+        "how long did {p} do {t}?|how long {p} did {t}",
+        "how long {was} {p} on {t}?|how long {p} {was} on {t}",
+        "how long did {p} work {t}?|how long {p} worked {t}",
+    )),
+    ("when <do> <p> do the (?P<t>cook|clean|iron|hoover|dust)ing", (
+        "when {do} {p} {t}?|when {p} {t}{s}",
+        "what day {do} {p} {t}?|what day {p} {t}{s} [day]",
+        "when is it {ps} turn to {t}?|when it is {ps} turn to {t}",
+    )),
+    ("where <be> <p> moving(?: to)?", (
+        "which town {be} {p} moving to?|which town {p} {be} moving to [town]",
+        "where {be} {p} going to live?|where {p} {be} going to live",
+    )),
+    ("when <be> <p> moving to (?P<t>.+)", (
+        "when {do} {p} move to {t}?|when {p} move{s} to {t}",
+        "what date {be} {p} moving to {t}?|what date {p} {be} moving to {t} [date]",
+        "when {do} {p} leave for {t}?|when {p} leave{s} for {t}",
+    )),
+    ("what have <p> put a deposit on", (
+        "what is {ps} new car?|what {ps} new car is [car]",
+        "which car have {p} got coming?|which car {p} have got coming [car]",
+        "which car {be} {p} buying?|which car {p} {be} buying [car]",
+    )),
+    ("what is the (?P<t>[a-z]+) (?P<w>they|he|she) gave me", (
+        "what {t} did {w} give me?|what {t} {w} gave me",
+        "which {t} was I given?|which {t} I was given",
+    )),
+    ("when is (?P<t>(?:my|our) .+)", (
+        "what date is {t}?|what date {t} is [date]",
+    )),
+    ("what should you do (?P<t>when(?:ever)? I .+)", (
         "how should you answer {t}?|how you should answer {t}",
         "how do I want you to answer {t}?|how I want you to answer {t}",
     )),
