@@ -48,6 +48,28 @@ WIDER = [
     ("My kids are called Ada and Bo.", ["what are my children's names?"]),
     ("My aunt arrives on 3 May at noon.", ["when is my aunt coming?", "what time is my aunt coming?"]),
     ("My sister is 31 years old.", ["what age is my sister?"]),
+    ("The wind matters. We don't go out above 20 knots.", ["what speed don't we go out above?"]),
+    ("With that wind, we stop at 14 metres a second.", ["what is our wind limit?", "what speed do we stop at?"]),
+    ("We stop at 14 metres a second.", ["what is our limit?", "how many metres a second do we stop at?"]),
+    ("I did nights for six years at Larkhill.", ["how long did I work nights?", "how many years was I on nights?"]),
+    ("I do the ironing on Mondays.", ["when do I iron?", "what day do I iron?", "when is it my turn to iron?"]),
+    ("They want 300 quid for the gearbox.", ["what is the price for the gearbox?"]),
+    ("We have 40 sheep on our farm.", ["how many sheep are there on our farm?"]),
+    ("My hives are on the roof.", ["where do I keep my bees?"]),
+    ("My mum's birthday is on the 9th of May.", ["what date is my mum's birthday?"]),
+    ("I take my coffee with cardamom.", ["what goes in my coffee?"]),
+    ("I gave up sugar for Lent.", ["what have I given up for Lent?"]),
+    ("Always give me miles as well, never just km.", ["what should you always add?", "what do I want besides km?"]),
+    ("No bullet points when you answer me.", ["what formatting do I not want in your answers?"]),
+    ("Never ever use semicolons.", ["what punctuation should you not use in your answers?"]),
+    (
+        "For recipes I want short lists.",
+        ["what should you use for recipes?", "which list style do I want for recipes?"],
+    ),
+    ("Whenever there's a date, put the month first.", ["which date format do I like?"]),
+    ('Never start answers with "Sure thing".', ["what should you not start answers with?"]),
+    ("I love the pool. I go in every Monday evening.", ["when do I go swimming?", "what day do I swim?"]),
+    ("I finished Nostromo, the one about Costaguana.", ["what book did I finish?"]),
 ]
 
 
@@ -73,6 +95,11 @@ NARROW = [
     ("My parents can't stand olives.", "does my parents"),
     ("I like painting, skiing and chess.", "sport"),
     ("I'm allergic to reptiles.", "can't I have"),
+    ("We stop at 14 metres a second.", "wind"),
+    ("I go in every Monday morning.", "swim"),
+    ("I finished Bluey, the one about the beach, a great series.", "book"),
+    ("My aunt is coming up on the train from Ennis.", "aunt coming is"),
+    ("I have two hives up.", "beehives do I keep up"),
 ]
 
 

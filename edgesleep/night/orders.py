@@ -16,6 +16,7 @@ from edgesleep.night.lexicon import NUMBERS, VAGUE_WORDS, capital
 from edgesleep.night.phrases import fold
 from edgesleep.night.questions import MOST, Fact, framed
 from edgesleep.night.reading import Parser, any_of, statements
+from edgesleep.night.thesaurus import FORMATTING, PUNCTUATION
 
 MOST_WORDS = 24  # of an order
 
@@ -352,8 +353,8 @@ def _gap_asked(order: Order, gap: str, wh: str, text: str) -> Iterator[tuple[str
     if wh != "what" or '"' in before:
         yield from _unsaid(order) if '"' in before else ()
         return
-    if order.marker == "never" and before == "use " and not after:
-        yield from _unwanted(order)
+    if order.marker == "never" and before == "use " and (not after or _ANSWERS.search(after)):
+        yield from _unwanted(gap)
     elif re.fullmatch(r" (?:as well|too|also)", after) and order.marker == "always":
         yield "what else should you always give me?", "what else you should always give me"
         yield "what should you always add?", "what you should always add"
@@ -373,12 +374,13 @@ def _unsaid(order: Order) -> Iterator[tuple[str, str]]:
         yield f"what do I not want you to {rest}?", f"what I do not want you to {rest}"
 
 
-def _unwanted(order: Order) -> Iterator[tuple[str, str]]:
-    """ "No bullet points": what is left out of the answers."""
-    yield "what should you not use in your answers?", "what you should not use in your answers"
-    yield "what do I not want in your answers?", "what I do not want in your answers"
-    yield "what should you leave out of your answers?", "what you should leave out of your answers"
-    yield "what did I ask you to avoid?", "what I asked you to avoid"
+def _unwanted(gap: str) -> Iterator[tuple[str, str]]:
+    """ "No bullet points": what is left out of the answers; by its kind, for more than one thing may be."""
+    known = (("punctuation", PUNCTUATION), ("formatting", FORMATTING))
+    kind = next((f" {kind}" for kind, words in known if fold(gap).removesuffix("s") in words), "")
+    yield f"what{kind} do I not want in your answers?", f"what{kind} I do not want in your answers"
+    yield f"what{kind} should you not use in your answers?", f"what{kind} you should not use in your answers"
+    yield f"what{kind} did I ask you to avoid?", f"what{kind} I asked you to avoid"
 
 
 def _styled(gap: str, things: str) -> Iterator[tuple[str, str]]:

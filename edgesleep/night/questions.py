@@ -116,13 +116,10 @@ _TOPICS = {
     "limit": (
         "What is {ps} limit?|what {ps} limit is",
         "What is the limit for {whom}?|what the limit for {whom} is",
-        "How much is too much for {whom}?|how much is too much for {whom}",
     ),
     "known limit": (
         "What is {ps} {noun} limit?|what {ps} {noun} limit is",
-        "What {noun} limit {do} {p} have?|what {noun} limit {p} {has}",
         "What is the {noun} limit for {whom}?|what the {noun} limit for {whom} is",
-        "At what {noun} {do} {p} stop?|at what {noun} {p} stop",
     ),
     "favourite person": (
         "Who is {p}?|who {p} is",
@@ -287,7 +284,8 @@ def _object(clause: Clause, part: Part) -> tuple[str, tuple[str, ...]]:
     if noun and (part.is_name or (lemma in ("drive", "study") and not several)):
         return "what", (f"what {noun}", f"which {noun}")
     if part.kind and part.word is not None and not part.is_name:
-        return f"what kind of {part.kind}", ("what",) if len(clause.parts) > 1 else ()
+        own = part.text.startswith(("my ", "our "))  # "which of my keys", not "what kind of"
+        return f"which {part.kind}" if own else f"what kind of {part.kind}", ("what",) if len(clause.parts) > 1 else ()
     return "what", ()
 
 

@@ -50,6 +50,7 @@ _SPEED = re.compile(
     r"(?:second|hour|minute))"
 )
 _WARMTH = re.compile(r"[\w. -]+ (?:degrees|°C|°F)(?: (?:Celsius|Fahrenheit|C|F))?")
+_AT = r"\b(?:at|above|over|below|under)\?$"
 _MASS = ("speed", "temperature", "punctuation", "formatting")  # of which one asks "what", not "which"
 _NO_TOWN = re.compile(
     r"\b(?:county|island|islands|coast|valley|north|south|east|west|the|street|road|house|flat|countryside|village"
@@ -118,7 +119,8 @@ def _kinds_named(value: str) -> Iterator[tuple[str, str]]:
             if len(members) == 1 or kind not in ("seafood", "kind of dog"):
                 yield several, context
     if _SPEED.fullmatch(value):
-        yield "speed", r"\b(?:at|above|over|below|under)\?$"
+        yield "speed", _AT
+        yield f"how many {re.sub(r'^[0-9][0-9.]*|^[a-z]+', '', value).strip()}", _AT
     if _WARMTH.fullmatch(value):
         yield "temperature", r"\b(?:at|above|over|below|under|to)\?$"
 
@@ -129,10 +131,12 @@ def _of_kind(pairs: Sequence[Pair], value: str) -> Iterator[Pair]:
     for ask, wonder in pairs:
         if re.search(r"\bdid I (?:tell you|say)\b|\bit was that\b|\bwas it that\b", ask):
             continue
-        kinds = [kind for kind, context in fitting if re.search(context, ask)][: 2 if ask == pairs[0][0] else 1]
+        kinds = [kind for kind, context in fitting if re.search(context, ask)][
+            : 2 if ask == pairs[0][0] or "speed" in dict(fitting) else 1
+        ]
         if re.match(r"what (?:do|does|did|have|has|am|is|are|can't|don't|should) ", ask):
             for kind in kinds:
-                which = f"{'what' if kind in _MASS else 'which'} {kind}"
+                which = kind if kind.startswith("how many") else f"{'what' if kind in _MASS else 'which'} {kind}"
                 yield ask.replace("what", which, 1), wonder.replace("what", which, 1)
         for before, after in _measures(value):
             if ask.startswith(f"{before} ") and wonder.startswith(f"{before} "):

@@ -86,11 +86,11 @@ DOGS = _table("""
     doberman great_dane chihuahua schnauzer labradoodle cockapoo dalmatian basset_hound boxer_dog mastiff saluki vizsla
     weimaraner shih_tzu setter bichon_frise newfoundland_dog st_bernard pup puppy
 """)
-_PUNCTUATION = _table("""
+PUNCTUATION = _table("""
     exclamation_mark exclamation_point semicolon semi-colon colon comma dash em_dash hyphen ellipsis bracket parenthesis
     question_mark quotation_mark full_stop
 """)
-_FORMATTING = _table("bullet_point bullet bulleted_list table heading header bold italic bold_text markdown")
+FORMATTING = _table("bullet_point bullet bulleted_list table heading header bold italic bold_text markdown")
 CATS = _table("kitten tabby siamese maine_coon ragdoll_cat tomcat kitty")
 _COUNTRIES = _table("""
     england scotland wales ireland northern_ireland france germany spain italy portugal netherlands belgium luxembourg
@@ -114,8 +114,8 @@ KINDS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("vegetable", _VEGETABLES, _EATING),
     ("food", _FOOD, _EATING),
     ("unit", _UNITS, r"\b(?:give|use|quote|convert|add|put|write|show|list|prefer|include)\b"),
-    ("punctuation", _PUNCTUATION, r"\b(?:use|avoid|put|want|leave)\b"),
-    ("formatting", _FORMATTING, r"\b(?:use|avoid|want|leave)\b"),
+    ("punctuation", PUNCTUATION, r"\b(?:use|avoid|put|want|leave)\b"),
+    ("formatting", FORMATTING, r"\b(?:use|avoid|want|leave)\b"),
     ("car", CARS, r"\b(?:bought|buy\w*|g[eo]t|getting|deposit|drive|own|have|sell\w*|sold|order\w*|leas\w+)\b"),
     ("kind of dog", DOGS, r"\b(?:have|get|getting|got|adopt\w*|bought|buy\w*)\b"),
     ("country", _COUNTRIES, r"\b(?:live|grew|grow|from|raised|moved?|born)\b"),
@@ -177,6 +177,10 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "which town {be} {p} from?|which town {p} {be} from [town]",
         "which country {be} {p} from?|which country {p} {be} from [country]",
         "what part of the world {be} {p} from?|what part of the world {p} {be} from",
+    )),
+    ("where <be> <p> coming from", (
+        "which town {be} {p} coming from?|which town {p} {be} coming from [town]",
+        "which country {be} {p} coming from?|which country {p} {be} coming from [country]",
     )),
     ("how old <be> <p>", (
         "what age {be} {p}?|what age {p} {be}",
