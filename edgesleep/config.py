@@ -38,7 +38,7 @@ class NightSettings:
         15.0, "length of a night; training ends early enough to merge and test in it", "minutes", least=0
     )
     passes: int = setting(
-        8, "how often a night goes through its memories at most, each time in other wordings", least=1
+        14, "how often a night goes through its memories at most, each time in other wordings", least=1
     )
     seed: int = setting(0, "seed of everything random in the night", least=0)
     threads: int = setting(0, "processor threads; 0 takes all fast cores the process may use", "threads", least=0)
@@ -70,7 +70,7 @@ class TrainSettings:
     )
     exact: bool = setting(False, "products in 32 bits instead of 8: slower, and no better so far")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
-    drift_budget: float = setting(0.02, "allowed KL to the base on anchors", "nats per token", least=1e-06)
+    drift_budget: float = setting(0.015, "allowed KL to the base on anchors", "nats per token", least=1e-06)
     checkpoint_every: int = setting(10, "steps between checkpoints", "steps", least=1)
 
 

@@ -123,7 +123,7 @@ def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -
 
 
 @pytest.mark.parametrize(
-    ("recall", "abstained", "share"), [(0.5, 0.5, 1), (0.9, 0.46, 2), (0.5, 0.99, 0.25), (0, None, 1)]
+    ("recall", "abstained", "share"), [(0.5, 0.5, 1), (0.9, 0.46, 2), (0.5, 1.0, 0.1), (0, None, 1)]
 )
 def test_owning_up_has_more_lessons_where_it_is_known_worse_than_memories_are(
     engine: Engine, recall: float, abstained: float | None, share: float

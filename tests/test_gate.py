@@ -260,22 +260,22 @@ def passes(*recalls: float, abstained: float | None = None, drift: float = 0.0) 
     ("recalls", "wanted"),
     [
         ((0.1,), False),
-        ((0.1, 0.1), False),  # what was best before is not known yet
-        ((0.1, 0.1, 0.1), True),
-        ((0.1, 0.5, 0.4), False),
-        ((0.1, 0.5, 0.4, 0.53), False),
-        ((0.1, 0.5, 0.4, 0.51), True),  # not by enough
-        ((0.9, 0.9, 0.9, 0.95), False),
+        ((0.1, 0.1, 0.1, 0.1), False),  # what was best before is not known yet
+        ((0.1, 0.1, 0.1, 0.1, 0.1), True),
+        ((0.1, 0.5, 0.4, 0.4, 0.4), False),
+        ((0.1, 0.5, 0.4, 0.4, 0.4, 0.53), False),
+        ((0.1, 0.5, 0.4, 0.4, 0.4, 0.51), True),  # not by enough
+        ((0.9, 0.9, 0.9, 0.9, 0.9, 0.95), False),
     ],
 )
-def test_it_is_enough_when_two_passes_brought_nothing(recalls: tuple[float, ...], wanted: bool) -> None:
+def test_it_is_enough_when_four_passes_brought_nothing(recalls: tuple[float, ...], wanted: bool) -> None:
     assert gate.enough(passes(*recalls), SETTINGS) == wanted
 
 
 def test_owning_up_is_learned_too() -> None:
-    flat = passes(0.5, 0.5, 0.5, abstained=0.2)
+    flat = passes(0.5, 0.5, 0.5, 0.5, 0.5, abstained=0.2)
     assert gate.enough(flat, SETTINGS)
-    assert not gate.enough([*flat[:2], replace(flat[2], abstained=0.5)], SETTINGS)
+    assert not gate.enough([*flat[:-1], replace(flat[-1], abstained=0.5)], SETTINGS)
 
 
 def test_it_is_enough_when_all_the_drift_is_spent() -> None:

@@ -21,7 +21,7 @@ from edgesleep.records import Agenda, Dreams, Memory, Message, PassScore, Row, V
 
 GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
-OWNING = (0.25, 2.0)  # the same for the lessons about what was never told
+OWNING = (0.1, 2.0)  # the same for the lessons about what was never told
 DOUBT = 0.02  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 2  # views of a memory that is not due
 UNTOLD = 24  # probes about things never told

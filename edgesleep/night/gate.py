@@ -24,7 +24,7 @@ from edgesleep.records import Answer, Baseline, Message, PassScore, Probe, Score
 
 SAMPLE = 64  # memories that are asked about after a pass, by one wording each
 RISING = 0.02  # rise of a share that is worth another pass
-PATIENCE = 2  # passes in which nothing has to rise before it is enough
+PATIENCE = 4  # passes in which nothing has to rise before it is enough
 
 
 @dataclass(frozen=True)
