@@ -8,6 +8,7 @@ precision, with the hash of the base that it belongs to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, shown
 from edgesleep.kernel import Delta
 from edgesleep.records import encode, write_atomically
 
@@ -93,8 +94,22 @@ class Adapter:
                 factors = {
                     name: (file.get_tensor(f"{name}.lora_a"), file.get_tensor(f"{name}.lora_b")) for name in names
                 }
+            if not (about.rank > 0 and math.isfinite(about.alpha) and 0 <= about.seed < 1 << 64):
+                raise ValueError(f"rank {about.rank}, alpha {about.alpha} and seed {about.seed} are of none")
+            for name, pair in factors.items():
+                _demand_pair(name, *pair, about.rank)
             return cls(factors, about.rank, about.alpha, about.seed, about.base_sha256)
-        except (OSError, SafetensorError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        # The library meets damage with any of these; AttributeError is a type of number that numpy lacks.
+        except (
+            *(OSError, SafetensorError, msgspec.MsgspecError, RecursionError),
+            *(AttributeError, KeyError, TypeError, ValueError, OverflowError),
+        ) as error:
             raise EdgesleepError(
-                f"{path} is not a complete adapter: {error}.", "Roll back to the generation before it."
+                f"{path} is not a complete adapter: {shown(str(error))}.", "Roll back to the generation before it."
             ) from error
+
+
+def _demand_pair(name: str, a: Floats, b: Floats, rank: int) -> None:
+    fit = a.ndim == b.ndim == 2 and len(a) == b.shape[1] == rank
+    if not fit or not a.dtype == b.dtype == np.float32 or not np.isfinite(a).all() or not np.isfinite(b).all():
+        raise ValueError(f"the factors of {name} are no finite f32 [{rank}, in] and [out, {rank}]")

@@ -16,6 +16,8 @@ REFUSED = 3  # the night ran and the gate refused it
 BUSY = 4
 SKIPPED = 5  # nothing to learn, or the machine is in use
 
+_SHOWN = 200  # characters of a value in an error
+
 
 class EdgesleepError(Exception):
     """Something a person can act on.
@@ -30,6 +32,13 @@ class EdgesleepError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def shown(value: object) -> str:
+    """What a file or a caller gave, as an error may repeat it: in one line, short, and without control characters."""
+    text = value if isinstance(value, str) else repr(value)
+    line = "".join(char if char.isprintable() else "\ufffd" for char in text[: _SHOWN + 1])
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
 class BusyError(EdgesleepError):

@@ -22,7 +22,7 @@ import gguf as ggufpy
 import numpy as np
 import numpy.typing as npt
 
-from edgesleep.errors import GgufError
+from edgesleep.errors import GgufError, shown
 from edgesleep.records import whole_file
 
 SUPPORTED_ARCHITECTURES = ("llama", "gemma3", "qwen2", "qwen3")
@@ -70,9 +70,9 @@ class Gguf:
         if model.get("split.count", 0) not in (0, 1):
             raise GgufError(f"{path.name} is one part of a split model.", "Join them with llama-gguf-split --merge.")
         if (kind := model.get("general.type", "model")) != "model":
-            raise GgufError(f"{path.name} is no model, but of the type {kind}.", USE_MODEL)
+            raise GgufError(f"{path.name} is no model, but of the type {shown(kind)}.", USE_MODEL)
         if model.architecture not in SUPPORTED_ARCHITECTURES:
-            raise GgufError(f"{path.name} has the unsupported architecture {model.architecture}.", USE_MODEL)
+            raise GgufError(f"{path.name} has the unsupported architecture {shown(model.architecture)}.", USE_MODEL)
         if not model.tensors:
             raise GgufError(f"{path.name} holds no weights.", USE_MODEL)
         return model
@@ -190,7 +190,7 @@ def _parse(path: Path) -> _Reader:
         raise GgufError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     # The library meets damage with any of these.
     except (ValueError, KeyError, IndexError, OverflowError, TypeError, struct.error) as error:
-        raise GgufError(f"{path.name} is damaged: {error}.", FETCH_AGAIN) from error
+        raise GgufError(f"{path.name} is damaged: {shown(str(error))}.", FETCH_AGAIN) from error
 
 
 class _Reader(ggufpy.GGUFReader):
@@ -238,7 +238,8 @@ class _Reader(ggufpy.GGUFReader):
         """Check every tensor before anything is made of it. Like llama.cpp, allow no gap and no overlap."""
         self.weights = []
         names: set[str] = set()
-        alignment = int(self.alignment)
+        # The library may count in 32 bits, which go round after 4 GiB.
+        alignment, start_offs = int(self.alignment), int(start_offs)
         expected = start_offs
         for field in fields:
             _, _, _, dims, raw_type, offset = field.parts
@@ -275,7 +276,7 @@ class _Metadata(Mapping[str, Any]):
                 return list(_strings(values))
             return values.tolist()
         except UnicodeDecodeError as error:
-            raise GgufError(f"{self._path.name} is damaged: {key} is not UTF-8.", FETCH_AGAIN) from error
+            raise GgufError(f"{self._path.name} is damaged: {shown(key)} is not UTF-8.", FETCH_AGAIN) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesleep import kernel
-from edgesleep.errors import GgufError
+from edgesleep.errors import GgufError, shown
 from edgesleep.gguf import Gguf
 from edgesleep.kernel import Quantized
 
@@ -28,6 +28,7 @@ Tokens = tuple[int, ...] | list[int]
 
 # Far above any real model, and low enough that a lying file costs a moment and no memory.
 MAX_LAYERS, MAX_WIDTH = 1 << 10, 1 << 20
+MAX_BASE, MAX_SCALE = 1e12, 1e6
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Shape:
     def _demand_sense(self, name: str) -> None:
         """Raises GgufError for numbers that no model has; llama.cpp would end the program over some of them."""
         turned, whole = self.rope_width, self.head_width
+        slowest, fastest = sorted((self.rope_base, self.rope_base_local))
         wrong = [
             what
             for what, ok in (
@@ -121,6 +123,9 @@ class Shape:
                 (f"{turned} of {whole} features turned", turned == whole or self.architecture == "gemma3"),
                 (f"a window of {self.window} tokens", 0 <= self.window < 2**31),
                 (f"one global layer in {self.local_every}", 0 < self.local_every <= MAX_LAYERS),
+                (f"norms with an epsilon of {self.epsilon}", 0 < self.epsilon < 1),
+                (f"rope bases of {self.rope_base} and {self.rope_base_local}", slowest > 1 and fastest < MAX_BASE),
+                (f"rope scaled by {self.rope_scale}", 1 / MAX_SCALE < self.rope_scale < MAX_SCALE),
             )
             if not ok
         ]
@@ -153,7 +158,11 @@ class Shape:
         base, scale = (self.rope_base_local, 1.0) if local else (self.rope_base, self.rope_scale)
         exponent = np.arange(0, self.rope_width, 2, dtype=np.float64) / self.rope_width
         frequency = scale * base**-exponent
-        return frequency if local or factors is None else frequency / factors
+        if local or factors is None:
+            return frequency
+        if not ((factors > 0) & np.isfinite(factors)).all():
+            raise GgufError("The model's rope_freqs.weight are not all above 0.", "Use a model as it was published.")
+        return frequency / factors
 
     @property
     def attention_scale(self) -> float:
@@ -166,7 +175,7 @@ def _number(file: Gguf, key: str, default: float | None) -> float:
     value = file.require(key) if default is None else file.get(key, default)
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
-    raise GgufError(f"{file.path.name}: {key} is {value!r}, not one number.", "Use a model with equal layers.")
+    raise GgufError(f"{file.path.name}: {key} is {shown(value)}, not one number.", "Use a model with equal layers.")
 
 
 def _rope_scale(file: Gguf) -> float:
@@ -178,7 +187,7 @@ def _rope_scale(file: Gguf) -> float:
     if kind == "none":
         return 1.0
     raise GgufError(
-        f"{file.path.name}: rope scaling of type {kind!r} cannot be trained.",
+        f"{file.path.name}: rope scaling of type {shown(kind)} cannot be trained.",
         "Models with linear or llama3 scaling, or none, can.",
     )
 
@@ -198,9 +207,13 @@ def head(file: Gguf, seed: int) -> Quantized:
 
 
 def vectors(file: Gguf) -> dict[str, NDArray[np.float32]]:
-    """All norms, biases and rope factors by name, in f32."""
-    return {
-        name: kernel.dequantize(Quantized(tensor.type, 1, tensor.shape[0], tensor.data)).reshape(-1)
-        for name, tensor in file.tensors.items()
-        if len(tensor.shape) == 1
-    }
+    """All norms, biases and rope factors by name, in f32. Raises GgufError for such as no model has."""
+    found = {}
+    for name, tensor in file.tensors.items():
+        if len(tensor.shape) == 1:
+            # Packed ones would take many times the memory of the file.
+            if tensor.type not in ("F32", "F16", "BF16") or tensor.shape[0] > MAX_WIDTH:
+                claim = f"{tensor.shape[0]} numbers of type {tensor.type} in {shown(name)}"
+                raise GgufError(f"{file.path.name} has {claim}, as no model has.", "Use a model as it was published.")
+            found[name] = kernel.dequantize(Quantized(tensor.type, 1, tensor.shape[0], tensor.data)).reshape(-1)
+    return found

@@ -100,6 +100,22 @@ def test_a_file_that_lacks_something_is_an_error(saved: Path, tmp_path: Path) ->
     refused(saved)
 
 
+@pytest.mark.parametrize(
+    "factor", [np.zeros((4, 5)), *(np.zeros(shape, "f4") for shape in (20, (5, 4))), np.full((4, 5), np.nan, "f4")]
+)
+def test_factors_that_no_training_leaves_are_an_error(saved: Path, factor: np.ndarray) -> None:
+    about = json.dumps({"rank": 4, "alpha": 8.0, "seed": 0, "base_sha256": "ab"})
+    save_file(load_file(saved) | {"blk.10.attn_q.weight.lora_a": factor}, saved, {"edgesleep": about})
+    refused(saved)
+
+
+@pytest.mark.parametrize("wrong", [{"rank": 0}, {"rank": -4}, {"seed": -1}, {"seed": 2**64}])
+def test_numbers_that_no_adapter_has_are_an_error(saved: Path, wrong: dict[str, int]) -> None:
+    about = json.dumps({"rank": 4, "alpha": 8.0, "seed": 0, "base_sha256": "ab"} | wrong)
+    save_file(load_file(saved), saved, {"edgesleep": about})
+    refused(saved)
+
+
 def test_equal_adapters_are_equal_files(tmp_path: Path) -> None:
     adapter = Adapter.fresh(SHAPES, 4, 8.0, 0, "ab")
     assert len({adapter.save(tmp_path / f"{i}.safetensors").read_bytes() for i in range(20)}) == 1

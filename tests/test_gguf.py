@@ -208,6 +208,22 @@ def test_lying_tensors_are_refused(tmp_path: Path, tiny: Path) -> None:
         assert "damaged" in refusal(patched(tiny, tmp_path / "bad.gguf", offset, data)).message, name
 
 
+def test_a_size_that_goes_round_in_32_bits_is_refused(tmp_path: Path) -> None:
+    """The library counts in the 32 bits of the alignment, in which such a tensor seems to end before it begins."""
+    path = tmp_path / "round.gguf"
+    writer = ggufpy.GGUFWriter(path, "llama")
+    writer.add_custom_alignment(32)
+    writer.add_tensor("w", np.zeros(32, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert Gguf.open(path).tensors["w"].nbytes == 128
+    at = path.read_bytes().rindex(b"w" + struct.pack("<I", 1)) + 5
+    lying = patched(path, tmp_path / "bad.gguf", at, struct.pack("<Q", 2**30 - 8))
+    assert "w claims bytes" in refusal(lying).message
+
+
 def test_a_name_given_twice_is_refused(tmp_path: Path, tiny: Path) -> None:
     content = tiny.read_bytes()
     name = content.rindex(b"blk.0.attn_q.weight")

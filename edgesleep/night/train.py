@@ -7,7 +7,9 @@ a run that was killed and goes on from its checkpoint takes the same steps.
 
 from __future__ import annotations
 
+import io
 import json
+import lzma
 import math
 import struct
 import time
@@ -16,15 +18,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
+from numpy.lib import format as npformat
 from numpy.typing import NDArray
 
 from edgesleep import kernel
 from edgesleep.adapter import Adapter
 from edgesleep.config import TrainSettings
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, shown
 from edgesleep.model import Target, Tokens, common
 from edgesleep.network import Trainable
 from edgesleep.records import Row, StepReport, Training, whole_file
@@ -46,8 +50,10 @@ PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
 _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
 # What zipfile and numpy raise, depending on where a file is damaged.
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, msgspec.MsgspecError, struct.error, OSError, EOFError, KeyError,
+    IndexError, RuntimeError, TypeError, ValueError, OverflowError
 )  # fmt: skip
+MAX_COUNTERS = 1 << 28  # bytes
 _COUNTERS = (
     *("step", "first", "rounds", "turn", "tokens", "seconds"),
     *("stay", "peak", "pace", "drift", "loss", "met", "before"),
@@ -323,17 +329,26 @@ class Run:
 
     def resume(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as file:
-                counters = json.loads(str(file["counters"]))
-                for counter in _COUNTERS:
-                    setattr(self, counter, counters[counter])
+            with zipfile.ZipFile(path) as file:
+                counters = self._counters(file)
                 for (name, part), kind, array in self._state():
-                    array[:] = file[f"{name}.{part}.{kind}"]
+                    _read(file, f"{name}.{part}.{kind}", array)
         except _DAMAGE as error:
             raise EdgesleepError(
-                f"The checkpoint {path} is damaged: {error}.", "Delete it; training starts over."
+                f"The checkpoint {path} is damaged: {shown(str(error))}.", "Delete it; training starts over."
             ) from error
+        for counter in _COUNTERS:
+            setattr(self, counter, getattr(counters, counter))
         self.network.moved()
+
+    def _counters(self, file: zipfile.ZipFile) -> Any:
+        """The counters of a checkpoint, each of the type that it has here: JSON in a numpy array of one text."""
+        kinds = {name: type(getattr(self, name)) for name in _COUNTERS}
+        kinds |= {"met": dict[str, tuple[float, int]], "before": dict[str, float]}
+        with file.open("counters.npy") as member:
+            data = member.read(MAX_COUNTERS)
+        text = str(data[10 + int.from_bytes(data[8:10], "little") :], "utf-32-le")
+        return msgspec.json.decode(text, type=msgspec.defstruct("Counters", [*kinds.items()]))
 
     def _state(self) -> Iterator[tuple[tuple[str, str], str, NDArray[np.float32]]]:
         for key, factor in self._named():
@@ -342,6 +357,17 @@ class Run:
     def _named(self) -> Iterator[tuple[tuple[str, str], NDArray[np.float32]]]:
         for name, pair in self.adapter.factors.items():
             yield from (((name, part), factor) for part, factor in zip("ab", pair, strict=True))
+
+
+def _read(file: zipfile.ZipFile, name: str, array: NDArray[np.float32]) -> None:
+    """Fill an array from a checkpoint that has just this one: one that claims to be larger gets no memory."""
+    header = io.BytesIO()
+    npformat.write_array_header_1_0(header, npformat.header_data_from_array_1_0(array))
+    with file.open(f"{name}.npy") as member:
+        if member.read(header.tell()) != header.getvalue():
+            raise ValueError(f"{name} is of another shape or type")
+        data = member.read(array.nbytes + 1)  # to the end, where its checksum is compared
+    array[:] = np.frombuffer(data, array.dtype).reshape(array.shape)
 
 
 def _within(limits: tuple[float, float], value: float) -> float:
