@@ -22,7 +22,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from numpy.typing import NDArray
 
 from edgesleep import machine, sampling
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, shown
 from edgesleep.model import Tokens
 from edgesleep.records import Message
 from edgesleep.sampling import Entry
@@ -46,7 +46,7 @@ _FALLBACKS = {
         "{% if add_generation_prompt %}Assistant:{% endif %}"
     ),
 }
-_SLOT = re.compile("\ue000(\\d+)\ue001")  # stands for a message's text while the template is rendered
+_SLOT = re.compile("\ue000(\\d{1,9})\ue001")  # stands for a message's text while the template is rendered
 
 
 # llama.cpp's log is not for users; failures are raised from return values.
@@ -162,12 +162,38 @@ class Engine:
 
     def _name(self, token: int) -> str:
         """A control token as the template spells it; empty where the model has none."""
-        return (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode() if token >= 0 else ""
+        return (
+            (llama_cpp.llama_vocab_get_text(self._vocab, token) or b"").decode(errors="replace") if token >= 0 else ""
+        )
 
     # Text and tokens
 
     def tokenize(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]:
         """Token ids of `text`; `begin` adds what the model wants at the start, `control` lets control tokens be."""
+        tokens = self._tokens(text, begin, control)
+        markers = set() if control else {token for token in set(tokens) if self._is_marker(token)}
+        if begin and markers:
+            markers -= set(self._tokens("", True, False))
+        if not markers:
+            return tokens
+        # Cut within their names, the text gives none of them and stays what it is.
+        names = [self._name(token) for token in markers]
+        cuts = "|".join(f"(?<={re.escape(name[:1])})(?={re.escape(name[1:])})" for name in names)
+        first, *others = re.split(cuts, text)
+        if not others or first == text:
+            raise EdgesleepError(f"A text holds {shown(names[0])}, which begins or ends a turn.", "Leave it out.")
+        after = [token for piece in others for token in self.tokenize(piece)]
+        return self.tokenize(first, begin=begin) + after
+
+    def _is_marker(self, token: int) -> bool:
+        """Whether the token is the template's alone to write, also where the file calls its markers ordinary words."""
+        kind = llama_cpp.llama_vocab_get_attr(self._vocab, token)
+        if kind & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL or self.ends(token):
+            return True
+        name = self._name(token).strip() if kind & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED else ""
+        return bool(name) and name in self._formatter.template
+
+    def _tokens(self, text: str, begin: bool, control: bool) -> list[int]:
         data = text.encode(errors="replace")  # what the terminal could not decode comes as lone surrogates
         room = len(data) + 8
         buffer = (llama_cpp.llama_token * room)()
@@ -231,6 +257,8 @@ class Engine:
         for place, piece in enumerate(_SLOT.split(rendered)):
             if place % 2 == 0:
                 text = piece
+            elif int(piece) >= len(messages):
+                raise EdgesleepError(f"The chat template of {self.path.name} is broken.", "Use the model as published.")
             elif int(piece) == until:
                 break
             else:
