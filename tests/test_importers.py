@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,49 @@ def test_another_format_is_told_what_is_accepted(tmp_path: Path, data: bytes) ->
     with pytest.raises(EdgesleepError, match=r"export\.json is not in a format") as caught:
         read_jsonl(path)
     assert "JSON Lines" in caught.value.hint
+
+
+def test_a_line_without_end_in_another_format_is_refused_at_once() -> None:
+    zeros = Path("/dev/zero")
+    if not zeros.exists():
+        pytest.skip("the system has no endless file")
+    with pytest.raises(EdgesleepError, match="not in a format"):
+        read_jsonl(zeros)
+
+
+@pytest.mark.parametrize("field", ["role", "source", "at"])
+def test_megabytes_in_a_bad_line_are_not_repeated(tmp_path: Path, field: str) -> None:
+    path = write(tmp_path, GOOD[0], {"role": "user", "content": "x", field: "\x1b[2J" * 10**6})
+    with pytest.raises(EdgesleepError, match="1 bad line") as caught:
+        read_jsonl(path)
+    assert len(caught.value.message) < 1000 and "\x1b" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (rb"a\u0000\u001bb", "ab"),
+        (rb"\ud83d\ude00", "😀"),
+        (b"\xe2\x80\xaeb", "\u202eb"),
+        (b"<|im_start|>", "<|im_start|>"),
+    ],
+)
+def test_odd_characters_arrive_clean(journal: Journal, tmp_path: Path, text: bytes, kept: str) -> None:
+    import_file(journal, write(tmp_path, b'{"role": "user", "content": "' + text + b'"}'))
+    assert [turn.content for turn in journal.turns()] == [kept]
+
+
+@pytest.mark.parametrize("text", [rb"\ud800", b"\xed\xa0\x80", b"\xff", b"\xc0\x80"])
+def test_text_that_is_no_unicode_is_a_bad_line(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(EdgesleepError, match="line 2"):
+        read_jsonl(write(tmp_path, GOOD[0], b'{"role": "user", "content": "x' + text + b'"}'))
+
+
+def test_a_file_whose_name_is_no_text_names_a_session(journal: Journal, tmp_path: Path) -> None:
+    for number, name in enumerate((b"day\xff.jsonl", b"\x01.jsonl", b" .jsonl")):
+        line = {"role": "user", "content": f"I have {number} cats."}
+        import_file(journal, write(tmp_path, line, name=os.fsdecode(name)))
+    assert [turn.session for turn in journal.turns()] == ["day", "import", "import"]
 
 
 def test_an_empty_file_holds_no_messages(journal: Journal, tmp_path: Path) -> None:

@@ -221,3 +221,18 @@ def test_no_text_makes_the_search_slow(piece: str) -> None:
 def test_importing_loads_no_library() -> None:
     code = "import sys, edgesleep.secrets; print(*{'detect_secrets', 'requests', 'stdnum'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def test_a_megabyte_of_keys_is_taken_out_in_moments() -> None:
+    began = time.thread_time()
+    assert redact("AKIA" * 262_144).count("[redacted: api key]") == 52_428
+    assert time.thread_time() - began < 10, "cut out one by one they take half a minute"
+
+
+@pytest.mark.parametrize("key", ["AIza" + "A" * 34 + "1", "npm_" + "A" * 35 + "1"])
+def test_secrets_that_uncover_each_other_without_end_go_as_a_whole(key: str) -> None:
+    """Each is seen once the one before it is gone: a megabyte took hours."""
+    assert redact(f"my 4111111111111111{key} is") == "my [redacted: card number][redacted: api key] is"
+    began = time.thread_time()
+    assert redact(f"4111111111111111{key}" * 4_000) == "[redacted: secrets]"
+    assert time.thread_time() - began < 20

@@ -53,6 +53,7 @@ def read_jsonl(path: Path) -> list[Entry]:
     Raises EdgesleepError when it cannot be read or is of another format, and
     one that lists the bad lines with their reasons when there are any.
     """
+    session = "".join(filter(str.isprintable, path.stem[:200])).strip() or "import"
     entries: list[Entry] = []
     wrong: list[str] = []
     for number, line in _lines(path):
@@ -61,7 +62,7 @@ def read_jsonl(path: Path) -> list[Entry]:
         if not entries and not wrong and not line.lstrip().startswith(b"{"):
             raise EdgesleepError(f"{path.name} is not in a format that can be imported.", FORMAT)
         try:
-            entries.append(_entry(line, path.stem[:200]))
+            entries.append(_entry(line, session))
         except (EdgesleepError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             wrong.append(f"line {number}: {error}")
     if wrong:
@@ -86,10 +87,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         with path.open("rb") as file:
             number = 0
             while line := file.readline(MAX_LINE_BYTES + 1):
-                rest = line
-                while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-                    rest = file.readline(MAX_LINE_BYTES + 1)
                 number += 1
                 yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                    line = file.readline(MAX_LINE_BYTES + 1)
     except OSError as error:
         raise EdgesleepError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error

@@ -175,6 +175,12 @@ _BORROWED = re.compile(
     """).replace("\n        ", ""),
     re.IGNORECASE | re.MULTILINE,
 )
+# A turn of a chat template, after which any role may speak.
+_TEMPLATE = re.compile(
+    r"<[|｜][\w /-]{1,40}[|｜]>|</?(?:start|end)_of_turn>|</?s>|<[be]os>|\[/?INST\]|<</?SYS>>|\bsystem prompt:"
+    r"|^#{1,6} ?(?:instruction|system|user|human|assistant|input|response)s?\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'((?:[^\'\n]|(?<=\w)\'(?=\w)){2,80})\'(?!\w)')
 _OPEN, _CLOSE = "\ue000", "\ue001"  # round a quoted title, which is parsed as one word
 _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
@@ -291,6 +297,8 @@ def printable(content: str) -> str:
 def voice(content: str) -> str:
     """What of a message its sender says: printable, and not pasted. Secrets are in it still."""
     text = printable(content)
+    if turn := _TEMPLATE.search(text):
+        text = text[: max(text.rfind(end, 0, turn.start()) for end in ".!?\n") + 1]  # whole sentences
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)
