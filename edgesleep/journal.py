@@ -163,10 +163,7 @@ class Journal:
         new = self._db.execute(
             f"INSERT OR IGNORE INTO memories ({', '.join(_PLAIN_COLUMNS)}, questions) "
             f"VALUES ({'?, ' * len(_PLAIN_COLUMNS)}?)",
-            [
-                *(getattr(memory, column) for column in _PLAIN_COLUMNS),
-                msgspec.json.encode(memory.questions).decode(),
-            ],
+            [*(getattr(memory, column) for column in _PLAIN_COLUMNS), msgspec.json.encode(memory.questions).decode()],
         ).rowcount
         values = [memory.at, memory.instead_of, memory.id]
         self._db.execute("UPDATE memories SET at = max(at, ?), instead_of = ? WHERE id = ?", values)
@@ -382,9 +379,8 @@ def checked(entry: Entry) -> Turn:
 
 def _sized(content: str) -> str:
     if (size := len(content.encode())) > MAX_TURN_BYTES:
-        raise EdgesleepError(
-            f"The content has {size:,} bytes; a message may have {MAX_TURN_BYTES:,}.", "Shorten or split it."
-        )
+        said = f"The content has {size:,} bytes; a message may have {MAX_TURN_BYTES:,}."
+        raise EdgesleepError(said, "Shorten or split it.")
     return content
 
 
