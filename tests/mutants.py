@@ -341,7 +341,7 @@ class Checkpoints:
         self.base = (folder / "base.checkpoint").read_bytes()
         with zipfile.ZipFile(io.BytesIO(self.base)) as file:
             self.entries = {name: file.read(name) for name in file.namelist()}
-        self.bomb = bytes(256 << 20)
+        self.bomb = bytes(48 << 20)
 
     def mutant(self, random: Random, number: int) -> bytes:
         if random.random() < 0.3:
