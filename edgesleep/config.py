@@ -46,6 +46,17 @@ class NightSettings:
 
 
 @dataclass(frozen=True)
+class CurateSettings:
+    proposes_from: float = setting(
+        1.0,
+        "size from which on a model proposes memories beside the rules, and teaches itself with them in its prompt",
+        "billion parameters, to one decimal",
+        least=0,
+    )
+    minutes: float = setting(5.0, "time that a model may take for its proposals, before the night", "minutes", least=0)
+
+
+@dataclass(frozen=True)
 class DreamSettings:
     views: int = setting(16, "wordings trained per new memory in a pass; half for one that no rule reads", least=1)
     probes: int = setting(3, "wordings per memory held out for the gate", least=1)
@@ -86,6 +97,7 @@ class GateSettings:
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
+    curate: CurateSettings = CurateSettings()
     dream: DreamSettings = DreamSettings()
     train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()

@@ -298,18 +298,26 @@ class Engine:
         return np.concatenate(found)
 
     def complete(
-        self, prompts: Sequence[Tokens], limit: int, *, temperature: float = 0.0, seed: int = 0
+        self,
+        prompts: Sequence[Tokens],
+        limit: int,
+        *,
+        temperature: float = 0.0,
+        seed: int = 0,
+        grammars: Sequence[str] = (),
     ) -> list[list[int]]:
         """Continue each prompt by at most `limit` tokens, until it ends its turn (that token is left out).
 
-        Greedy at temperature 0; see `sampling.complete`. Raises EdgesleepError when the answer alone fills the context.
+        Greedy at temperature 0; see `sampling.complete`. Where `grammars` are given, one for each prompt in GBNF, each
+        answer is the likeliest that its own allows. Raises EdgesleepError when the answer alone fills the context.
         """
         if limit >= self.context:
             raise EdgesleepError(
                 f"An answer of {limit} tokens leaves no room for a question in a context of {self.context}.",
                 "Lower gate.answer_tokens in config.toml.",
             )
-        return sampling.complete(self, prompts, limit, temperature, seed)
+        guides = [_Grammar(self._vocab, grammar) for grammar in grammars]
+        return sampling.complete(self, prompts, limit, temperature, seed, guides)
 
     def clear(self) -> None:
         """Forget all texts."""
@@ -342,3 +350,42 @@ class Engine:
             return np.empty((0, self.vocab_size), np.float32)
         raw = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(raw, shape=(count, self.vocab_size))
+
+
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data
+_LIKELIEST = 32  # tokens that are tried before the whole vocabulary, which takes far longer
+
+
+class _Grammar:
+    """Greedy choice among the tokens that a GBNF grammar allows after those chosen so far; of one text."""
+
+    def __init__(self, vocab: Any, rules: str) -> None:
+        self._vocab = vocab
+        self._sampler = llama_cpp.llama_sampler_init_grammar(vocab, rules.encode(errors="replace"), b"root")
+        if not self._sampler:
+            raise EdgesleepError("llama.cpp cannot read a grammar.", "Report the bug.")
+
+    def __del__(self) -> None:
+        if self._sampler:
+            llama_cpp.llama_sampler_free(self._sampler)
+
+    def choose(self, logits: Floats) -> int:
+        """The likeliest token that is allowed; the end of the turn where none is."""
+        token = self._best(logits.argmax(keepdims=True), logits)
+        if token is None:
+            token = self._best(np.argpartition(logits, -_LIKELIEST)[-_LIKELIEST:], logits)
+        if token is None:
+            token = self._best(np.arange(len(logits)), logits)
+        if token is None or llama_cpp.llama_vocab_is_eog(self._vocab, token):
+            return int(llama_cpp.llama_vocab_eos(self._vocab)) if token is None else token
+        llama_cpp.llama_sampler_accept(self._sampler, token)
+        return token
+
+    def _best(self, ids: NDArray[np.intp], logits: Floats) -> int | None:
+        tokens = np.zeros(len(ids), _CANDIDATE)
+        tokens["id"], tokens["logit"] = ids, logits[ids]
+        data = tokens.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token_data))
+        listed = llama_cpp.llama_token_data_array(data=data, size=len(ids), selected=-1, sorted=False)
+        llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(listed))
+        best = int(tokens["logit"].argmax())
+        return int(tokens["id"][best]) if np.isfinite(tokens["logit"][best]) else None

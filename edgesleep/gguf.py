@@ -9,6 +9,7 @@ is only ever mapped read-only; what is written appears whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import struct
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,6 +77,11 @@ class Gguf:
         if not model.tensors:
             raise GgufError(f"{path.name} holds no weights.", USE_MODEL)
         return model
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model is made of."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     def release(self) -> None:
         """Let the system take back the memory of all pages read so far; they come again from disk or its cache."""

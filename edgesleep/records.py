@@ -72,7 +72,7 @@ class Memory:
     """
 
     id: str
-    kind: str  # fact, preference, procedure, event, relation or saying
+    kind: str  # fact, preference, procedure, event, relation, saying or proposal
     relation: str
     statement: str
     told: str
@@ -99,6 +99,16 @@ class Agenda:
     found: int = 0
     through: int = 0
     said: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Proposer:
+    """A model that proposes memories: its file and size, and the threads and minutes that it may take."""
+
+    model: str
+    billions: float
+    threads: int
+    minutes: float
 
 
 @dataclass(frozen=True)
@@ -139,11 +149,14 @@ class Row:
     """Token ids of one text; the loss is taken on the prediction of tokens[start:].
 
     A row without a memory is an anchor (text that the frozen base wrote itself), or tells what was never told.
+    `teacher`, where there is one, is the same question with the memory beside it: what the frozen base makes of
+    tokens[start:] after this prompt is learned as well.
     """
 
     memory_id: str
     tokens: tuple[int, ...]
     start: int
+    teacher: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -191,11 +191,15 @@ class TorchNetwork:
             self.factors[name] = (torch.from_numpy(a).requires_grad_(), torch.from_numpy(b).requires_grad_())
             self._weights[name].delta = adapter.delta(name)
             self._weights[name].keep = fits
+        self.moved()
         self.gradients = {name: (np.zeros_like(a), np.zeros_like(b)) for name, (a, b) in adapter.factors.items()}
 
     def rest(self) -> None:
         """Give back what `attach` and gradients took."""
         self.gradients, self.factors = {}, {}
+        for weight in self._weights.values():
+            weight.delta = None
+        self.moved()
 
     def moved(self) -> None:
         """To be called when the adapter's factors have changed."""

@@ -2,7 +2,7 @@
 
 Owns what is fed in which order, and the drawing of tokens. Leaves logits to a
 decoder, which is llama.cpp (`engine`) or the native network (`writer`).
-Invariant: what is drawn depends on prompts, logits and seed alone.
+Invariant: what is drawn depends on prompts, logits, guides and seed alone.
 """
 
 from __future__ import annotations
@@ -35,25 +35,45 @@ class Decoder(Protocol):
         """Add tokens to their texts; the wanted logits in order, [wanted, vocabulary], valid until the next call."""
 
 
-def complete(decoder: Decoder, prompts: Sequence[Tokens], limit: int, temperature: float, seed: int) -> list[list[int]]:
+class Guide(Protocol):
+    """What one text may go on with."""
+
+    def choose(self, logits: Floats) -> int:
+        """The likeliest token, [vocabulary], of those that fit what was chosen before."""
+
+
+def complete(
+    decoder: Decoder,
+    prompts: Sequence[Tokens],
+    limit: int,
+    temperature: float,
+    seed: int,
+    guides: Sequence[Guide] = (),
+) -> list[list[int]]:
     """Continue each prompt by at most `limit` tokens, until it ends its turn (that token is left out).
 
-    Greedy at temperature 0. `decoder.sequences` prompts run side by side, in order of length. Of a prompt that does
-    not fit beside its answer the end is kept.
+    Greedy at temperature 0, and where `guides` are given, one for each prompt, which then choose.
+    `decoder.sequences` prompts run side by side, in order of length. Of a prompt that does not fit beside its answer
+    the end is kept.
     """
     chances = np.random.default_rng(seed).random((len(prompts), limit))  # of each text its own, whoever is beside it
     answers: list[list[int]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     for first in range(0, len(order), decoder.sequences):
         group = order[first : first + decoder.sequences]
-        written = _together(decoder, [prompts[i] for i in group], chances[group], temperature)
+        texts, led = [prompts[i] for i in group], [guides[i] for i in group] if guides else []
+        written = _together(decoder, texts, chances[group], temperature, led)
         for index, answer in zip(group, written, strict=True):
             answers[index] = answer
     return answers
 
 
 def _together(
-    decoder: Decoder, prompts: Sequence[Tokens], chances: NDArray[np.float64], temperature: float
+    decoder: Decoder,
+    prompts: Sequence[Tokens],
+    chances: NDArray[np.float64],
+    temperature: float,
+    guides: Sequence[Guide],
 ) -> list[list[int]]:
     decoder.clear()
     limit = chances.shape[1]
@@ -63,7 +83,10 @@ def _together(
     active = list(range(len(prompts)))
     rows = _prefill(decoder, fitting)
     for step in range(limit):
-        chosen = _draw(rows, temperature, chances[active, step]) if temperature > 0 else rows.argmax(axis=1)
+        if guides:
+            chosen = np.array([guides[seq].choose(row) for seq, row in zip(active, rows, strict=True)])
+        else:
+            chosen = _draw(rows, temperature, chances[active, step]) if temperature > 0 else rows.argmax(axis=1)
         going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not decoder.ends(int(token))]
         for seq, token in going:
             answers[seq].append(token)

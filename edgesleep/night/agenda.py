@@ -12,17 +12,17 @@ from dataclasses import replace
 
 from edgesleep.journal import Journal
 from edgesleep.night import untold
-from edgesleep.night.curate import curate
-from edgesleep.records import Agenda, Memory
+from edgesleep.night.curate import curate, with_proposals
+from edgesleep.records import Agenda, Memory, Proposer
 
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
 LOOK_BACK = 5000  # turns of before, out of which a message may be pasted
 
 
-def gather(journal: Journal, force: bool, *, commit: bool = True) -> Agenda:
+def gather(journal: Journal, force: bool, *, commit: bool = True, proposer: Proposer | None = None) -> Agenda:
     """Curate the turns since the last night into memories, and choose what to rehearse.
 
-    What was said later replaces what was held on the same topic, learned or not.
+    What was said later replaces what was held on the same topic, learned or not. A `proposer` adds to what rules find.
     """
     since = journal.curated_through()
     recent = journal.turns(after=since - LOOK_BACK)
@@ -33,6 +33,8 @@ def gather(journal: Journal, force: bool, *, commit: bool = True) -> Agenda:
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
     day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
+    if proposer:
+        day = with_proposals(day, turns, list(latest.values()), earlier, proposer=proposer)
     told = [(memory, latest.get(memory.relation)) for memory in day.memories if memory.id not in forgotten]
     fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
     said = dict.fromkeys((m.relation for m in latest.values() if m.id in day.ended and not m.pinned), "")

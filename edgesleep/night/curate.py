@@ -1,18 +1,21 @@
 """Curation: what a day's turns say that is worth keeping.
 
-Owns the process in which the turns become memories, and what reaches it. Leaves the reading to `hearing`, and which of
-two memories holds to `succession`. Must stay true: only turns that `teach` are read, without what others had said
-before. Never raises on text. The parser takes memory that a night needs for training, so it lives and dies in a process
-of its own.
+Owns the processes in which the turns become memories, and what reaches them. Leaves the reading to `hearing`, what a
+model adds to `proposals`, and which of two memories holds to `succession`. Must stay true: only turns that `teach` are
+read, without what others had said before. Never raises on text. The parser takes memory that a night needs for
+training, and so does the model, so each lives and dies in a process of its own, one after the other.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,7 +23,7 @@ from edgesleep import secrets
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.echoes import own
 from edgesleep.night.succession import Day
-from edgesleep.records import Memory, Turn
+from edgesleep.records import Memory, Proposer, Turn
 
 SLOWEST = 600.0  # seconds for the first hundred messages, whose reading takes a few
 
@@ -35,15 +38,44 @@ def curate(
     owner `approved` the turns, their secrets are read too. Raises EdgesleepError when the reader is not installed or
     fails.
     """
-    spoken = [replace(turn, content=_encodable(turn.content)) for turn in own(turns, earlier)]
+    spoken = _spoken(turns, earlier)
     if not spoken:
         return Day()
     limit = SLOWEST * (1 + len(spoken) / 100)
+    hint = "Install edgesleep again with its dependencies; nothing was changed."
+    return _child("main", (spoken, held, approved), limit, hint)
+
+
+def with_proposals(
+    day: Day,
+    turns: Sequence[Turn],
+    held: Sequence[Memory] = (),
+    earlier: Sequence[Turn] = (),
+    *,
+    proposer: Proposer,
+) -> Day:
+    """What the rules found in a day, and what a model adds to it, in a child process after theirs has ended.
+
+    Raises EdgesleepError when the model cannot be asked.
+    """
+    spoken = _spoken(turns, earlier)
+    if not spoken:
+        return day
+    hint = f"To do without, set curate.proposes_from above the model's {proposer.billions:.1f}; nothing was changed."
+    return _child("propose", (proposer, spoken, held, day), 60 * proposer.minutes + SLOWEST, hint)
+
+
+def _spoken(turns: Sequence[Turn], earlier: Sequence[Turn]) -> list[Turn]:
+    return [replace(turn, content=_encodable(turn.content)) for turn in own(turns, earlier)]
+
+
+def _child(main: str, task: Any, limit: float, hint: str) -> Day:
+    """What the function `main` of this module makes of a task in a process of its own, within `limit` seconds."""
     try:
         child = subprocess.run(
             # Not by -m, which would look for modules in the working folder first.
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"],
-            input=msgspec.json.encode((spoken, held, approved)),
+            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import {main}; {main}()"],
+            input=msgspec.json.encode(task),
             capture_output=True,
             timeout=limit,
             start_new_session=True,  # so that Ctrl-C reaches the night alone, which stops between stages
@@ -56,10 +88,7 @@ def curate(
         ) from error
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or ["the reader was stopped"]
-        raise EdgesleepError(
-            f"The day's messages could not be read: {said[-1].rstrip('.')}.",
-            "Install edgesleep again with its dependencies; nothing was changed.",
-        )
+        raise EdgesleepError(f"The day's messages could not be read: {said[-1].rstrip('.')}.", hint)
     return msgspec.json.decode(child.stdout, type=Day)
 
 
@@ -77,4 +106,21 @@ def main() -> None:
             found = hear(turns, held)
     except ImportError as error:
         sys.exit(str(error))
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+def propose() -> None:
+    """The other child: the model, the user's own turns, held memories and what the rules found, as JSON."""
+    from edgesleep.engine import Engine
+    from edgesleep.night import proposals
+
+    task = tuple[Proposer, list[Turn], list[Memory], Day]
+    proposer, turns, held, day = msgspec.json.decode(sys.stdin.buffer.read(), type=task)
+    end = time.monotonic() + 60 * proposer.minutes
+    path, context, together = Path(proposer.model), proposals.CONTEXT, proposals.TOGETHER
+    try:
+        with Engine(path, threads=proposer.threads, context=context, sequences=together) as engine:
+            found = proposals.propose(engine, turns, held, day, lambda: time.monotonic() >= end)
+    except EdgesleepError as error:
+        sys.exit(error.message)
     sys.stdout.buffer.write(msgspec.json.encode(found))

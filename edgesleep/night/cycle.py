@@ -33,6 +33,7 @@ from edgesleep.records import (
     Merge,
     NightReport,
     PassScore,
+    Proposer,
     Row,
     StepReport,
     Training,
@@ -77,7 +78,8 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         number = journal.open_night()
-        agenda = _left_over(home, number, journal) or gather(journal, force)
+        proposer = _proposer(store, settings)
+        agenda = _left_over(home, number, journal) or gather(journal, force, proposer=proposer)
         if not agenda.memories:
             return _nothing(store)
         number = number or journal.begin_night()
@@ -95,7 +97,9 @@ def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightR
     store = Store.open(home)
     with Journal.open(home) as journal:
         number = journal.open_night()
-        agenda = _left_over(home, number, journal) or gather(journal, force, commit=False)
+        agenda = _left_over(home, number, journal) or gather(
+            journal, force, commit=False, proposer=_proposer(store, settings)
+        )
         if not agenda.memories:
             return _nothing(store)
         number = journal.coming_night()
@@ -130,6 +134,15 @@ def _left_over(home: Path, number: int | None, journal: Journal) -> Agenda | Non
     return agenda if all(held.get(memory.id) == memory.told for memory in agenda.memories) else None
 
 
+def _proposer(store: Store, settings: Settings) -> Proposer | None:
+    """The base, where it is large enough to propose memories and to teach itself."""
+    base = store.model_path(0)
+    billions = Gguf.open(base).parameters / 1e9
+    if round(billions, 1) < settings.curate.proposes_from:
+        return None
+    return Proposer(str(base), billions, settings.night.threads, settings.curate.minutes)
+
+
 def _nothing(store: Store) -> NightReport:
     number = store.current()
     return NightReport(0, "skipped", "There is nothing new to learn.", number, str(store.model_path(number)))
@@ -160,6 +173,10 @@ class Night:
     def _seed(self) -> int:
         """Wordings and order differ from night to night, so that a refused night is not tried again as it was."""
         return self.settings.night.seed + self.number
+
+    @property
+    def _teaches(self) -> bool:
+        return _proposer(self.store, self.settings) is not None
 
     def run(self, journal: Journal, agenda: Agenda) -> NightReport:
         """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
@@ -197,7 +214,7 @@ class Night:
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
-            [agenda, base_hash, settings.dream, seed],
+            [agenda, base_hash, settings.dream, seed, self._teaches],
             lambda path: dump(self._dream(agenda, 0, {}), path),
         )
         # Before training, so that it knows how long the candidate's exam will take.
@@ -278,7 +295,7 @@ class Night:
         """Other wordings for every pass, and the same probes."""
         seed = 1000 * self._seed + number
         with Engine(self.store.model_path(0), vocab_only=True) as engine:
-            return dream.dream(agenda, engine, self.settings.dream, seed, losses, score)
+            return dream.dream(agenda, engine, self.settings.dream, seed, losses, score, teach=self._teaches)
 
     def _lessons(self, ready: Ready, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
         """Those of a pass: other wordings in each. Those of the first came with the probes."""

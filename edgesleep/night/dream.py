@@ -35,12 +35,14 @@ def dream(
     seed: int,
     losses: Mapping[str, float] = MappingProxyType({}),
     score: PassScore | None = None,
+    *,
+    teach: bool = False,
 ) -> Dreams:
     """Lessons and held-out probes for every memory; fewer lessons for those known from an earlier night.
 
     `losses` are those of each memory's lessons in the pass before, whose wordings were new in it: they say how badly it
     is known, and of what is known worse there are more this time. `score` is what the model answered after that pass.
-    The wordings follow from the seed, the probes do not.
+    The wordings follow from the seed, the probes do not. Where the base is to `teach`, questions have a teacher.
     What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
     are left out.
     """
@@ -57,7 +59,8 @@ def dream(
     # Also those that are not asked tonight, as another memory shares them: a later night may ask them again.
     held_out = (memory.held_out for memory in agenda.memories if memory.held_out)
     held = {tuple(phrases.fold(text).split()) for text in (*held_out, *(probe.question for probe in probes))}
-    return Dreams(tuple(_row(view, engine) for view in views if not _gives_away(view, held)), probes)
+    told = {memory.id: memory.told for memory in memories} if teach else {}
+    return Dreams(tuple(_row(view, engine, told) for view in views if not _gives_away(view, held)), probes)
 
 
 def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
@@ -101,10 +104,14 @@ def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
     )
 
 
-def _row(view: View, engine: Engine) -> Row:
+def _row(view: View, engine: Engine, told: Mapping[str, str]) -> Row:
+    """A view in tokens; a question about what was `told` has its teacher's prompt."""
     if view.prompt:
         tokens, start = engine.exchange(view.prompt, view.answer)
-        return Row(view.memory_id, tuple(tokens), start)
+        teacher: Sequence[int] = ()
+        if view.kind in ("question", "short") and view.memory_id in told:
+            teacher = engine.chat(phrases.reminded(told[view.memory_id], view.prompt[-1].content))
+        return Row(view.memory_id, tuple(tokens), start, tuple(teacher))
     # The beginning of a statement is given: taught too, it would make "The" at a text's start the user's for ever.
     tokens = engine.tokenize(view.answer, begin=True)
     given = engine.tokenize(" ".join(view.answer.split(" ")[:GIVEN]), begin=True)

@@ -34,7 +34,7 @@ def hear(turns: Sequence[Turn], held: Sequence[Memory] = (), earlier: Sequence[T
     ledger = Ledger(held, lambda: embed.load(threads=1, download=False))
     for turn in sorted(own(turns, earlier), key=lambda turn: (turn.at, turn.id)):
         text = absolute(own_words(turn.content), datetime.fromisoformat(turn.at.replace("Z", "+00:00")))
-        ledger.enter(tuple(_memories(reader.facts(text), turn)), text, turn.id, turn.at)
+        ledger.enter(tuple(memories(reader.facts(text), turn)), text, turn.id, turn.at)
     return ledger.day
 
 
@@ -56,7 +56,8 @@ class Reader:
         return found + sayings(text, spoken, found, self._cast)
 
 
-def _memories(found: Sequence[Fact], turn: Turn) -> Iterator[Memory]:
+def memories(found: Sequence[Fact], turn: Turn) -> Iterator[Memory]:
+    """Those of the facts of a turn that have wordings enough."""
     for fact in map(widened, found):
         memory = Memory(
             digest((fact.relation, fold(fact.value)))[:12],

@@ -110,6 +110,11 @@ def right(answer: str, gold: str) -> bool:
     return bool(wanted) and f" {wanted} " in f" {fold(answer)} "
 
 
+def reminded(told: str, question: str) -> tuple[Message, ...]:
+    """The question, asked right after its asker said what the answer is."""
+    return (Message("user", f"{told}\n\n{question}"),)
+
+
 def fold(text: str) -> str:
     """Text for comparison: NFKC, case folded, everything but letters and digits a single space."""
     return re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", text).casefold()).strip()

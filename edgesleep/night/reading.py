@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from edgesleep import secrets
@@ -285,6 +286,23 @@ def statements(text: str) -> Iterator[str]:
         whole, start = spoken[start:end].strip(), end
         if whole and not whole.rstrip(" )'").endswith("?") and not secrets.withheld(whole):
             yield whole
+
+
+def claims(text: str) -> Iterator[str]:
+    """The statements of a message as they stand, without openings: no question, supposition, quotation or secret."""
+    spoken, start = _spoken(text, ()).replace(_OPEN, "").replace(_CLOSE, ""), 0
+    for end in [*(match.end() for match in _END.finditer(spoken)), len(spoken)]:
+        whole, start = spoken[start:end].strip(), end
+        asked = whole.rstrip(" )'").endswith("?")
+        parts = (_ASKED if asked else _TOLD).split(whole)
+        bare = [_OPENING.sub("", part.strip()).strip(" …,:") for part in parts]
+        if asked:
+            bare.pop()  # only what comes before the question is a statement
+        elif not any(map(_SUPPOSED.search, bare)):
+            bare = [_OPENING.sub("", whole)]  # of one piece, so that what is said of "she" stays with her name
+        for part in takewhile(lambda part: not _SUPPOSED.search(part), bare):
+            if MIN_WORDS <= len(part.split()) <= MAX_WORDS and not secrets.withheld(part):
+                yield capital(part)
 
 
 def printable(content: str) -> str:

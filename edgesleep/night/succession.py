@@ -133,14 +133,14 @@ class Ledger:
         names = {}
         for memory in found:
             there = self._of(memory.relation)
-            another = there and fold(there.value) != fold(memory.value) and not _is_changed(memory, text)
+            another = there and fold(there.value) != fold(memory.value) and not is_changed(memory, text)
             if another and memory.relation.endswith("|name") and _may_be_several(memory):
                 names[_subject(memory)] = memory.value.lower()
 
         def apart(memory: Memory) -> Memory:
             subject, _, slot = memory.relation.partition("|")
             named = subject in names and slot != "name"
-            return _moved_to(memory, f"{subject} {names[subject]}|{slot}") if named else memory
+            return moved_to(memory, f"{subject} {names[subject]}|{slot}") if named else memory
 
         return apart
 
@@ -149,10 +149,10 @@ class Ledger:
 
         What has the memory's own relation is not looked for: `_put` sees to it.
         """
-        change = _is_changed(memory, text)
+        change = is_changed(memory, text)
         there = self._of(memory.relation)
         if there and not change and fold(there.value) != fold(memory.value) and _may_be_several(memory):
-            memory = _moved_to(memory, f"{memory.relation}|{fold(memory.value)}")
+            memory = moved_to(memory, f"{memory.relation}|{fold(memory.value)}")
             there = self._of(memory.relation)
         for other in [] if there else self._near(memory):
             if _is_same(memory, other):
@@ -194,11 +194,12 @@ def _telling(fix: Correction, found: Sequence[Memory]) -> list[Memory]:
     return [memory for memory in said if content(memory.told) & about]
 
 
-def _moved_to(memory: Memory, relation: str) -> Memory:
+def moved_to(memory: Memory, relation: str) -> Memory:
+    """The memory on another topic, and so another one."""
     return replace(memory, relation=relation, id=digest((relation, fold(memory.value)))[:12])
 
 
-def _is_changed(memory: Memory, text: str) -> bool:
+def is_changed(memory: Memory, text: str) -> bool:
     """Whether a message says that what it tells was otherwise before, and that is not another one's."""
     several = _may_be_several(memory)
     changed = _says(_NAMED if several else _CHANGE, text, memory) and not _says(_TOO, text, memory)

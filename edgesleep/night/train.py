@@ -45,6 +45,8 @@ TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a li
 SLOWER, FASTER = 0.97, 1.01
 SPARED = 64  # tokens that a row of another beginning may cost a batch
 PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
+TAUGHT = 0.5  # of what a lesson wants, the share of its teacher
+HEEDED = 0.5  # mean probability that a teacher has to give the answer's tokens, or it does not know the answer itself
 
 
 _SAVED = ("value", "first", "second")  # what a checkpoint keeps of each factor
@@ -118,14 +120,23 @@ def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, wa
 
 def anchor_tasks(network: Trainable, rows: Sequence[Row], top: int) -> list[Task]:
     """The base's likeliest next tokens at every place of the anchors; to be asked before an adapter is attached."""
-    found: dict[int, Task] = {}
-    for batch in _batches(range(len(rows)), lambda i: rows[i].tokens, network.batch_tokens):
-        places = [np.arange(max(rows[i].start - 1, 0), len(rows[i].tokens), dtype=np.int32) for i in batch]
-        ends = np.cumsum([len(spots) for spots in places])[:-1]
-        ids, probs = network.top([rows[i].tokens for i in batch], places, top)
-        for i, spots, own_ids, own in zip(batch, places, np.split(ids, ends), np.split(probs, ends), strict=True):
-            found[i] = Task(rows[i], Target(spots, own_ids, own), _entropy(own))
-    return [found[i] for i in range(len(rows))]
+    places = [np.arange(max(row.start - 1, 0), len(row.tokens), dtype=np.int32) for row in rows]
+    targets = _likeliest(network, [row.tokens for row in rows], places, top)
+    return [Task(row, target, _entropy(target.probs)) for row, target in zip(rows, targets, strict=True)]
+
+
+def _likeliest(
+    network: Trainable, texts: Sequence[Tokens], places: Sequence[NDArray[np.int32]], top: int
+) -> list[Target]:
+    """The likeliest next tokens at places of each text."""
+    found: dict[int, Target] = {}
+    for batch in _batches(range(len(texts)), lambda i: texts[i], network.batch_tokens):
+        spots = [places[i] for i in batch]
+        ends = np.cumsum([len(some) for some in spots])[:-1]
+        ids, probs = network.top([texts[i] for i in batch], spots, top)
+        for i, some, own_ids, own in zip(batch, spots, np.split(ids, ends), np.split(probs, ends), strict=True):
+            found[i] = Target(some, own_ids, own)
+    return [found[i] for i in range(len(texts))]
 
 
 def _entropy(probs: NDArray[np.float32]) -> float:
@@ -135,11 +146,49 @@ def _entropy(probs: NDArray[np.float32]) -> float:
     return float(-(listed * np.log(np.maximum(listed, 1e-9))).sum() - (tail * np.log(tail)).sum())
 
 
-def lesson_task(row: Row) -> Task:
-    """Certainty about the answer's own tokens, in the shape of an anchor's."""
+def lesson_task(row: Row, taught: Target | None = None) -> Task:
+    """Certainty about the answer's own tokens, in the shape of an anchor's; or what `taught_targets` found."""
+    if taught is not None:
+        return Task(row, taught, _entropy(taught.probs))
     places = np.arange(row.start - 1, len(row.tokens) - 1, dtype=np.int32)
     ids = np.array(row.tokens[row.start :], np.int32)[:, None]
     return Task(row, Target(places, ids, np.ones(ids.shape, np.float32)), 0.0)
+
+
+def taught_targets(network: Trainable, rows: Sequence[Row], top: int) -> dict[Row, Target]:
+    """What is wanted of the rows whose teacher knows the answer; to be asked while no adapter is attached.
+
+    The teacher is the base after a prompt that holds the memory (context distillation). Its likeliest tokens are mixed
+    with certainty about the answer's, which come first.
+    """
+    led = [row for row in rows if row.teacher]
+    answers = [row.tokens[row.start :] for row in led]
+    places = [
+        np.arange(len(answer), dtype=np.int32) + len(row.teacher) - 1 for row, answer in zip(led, answers, strict=True)
+    ]
+    texts = [row.teacher + answer for row, answer in zip(led, answers, strict=True)]
+    targets = _likeliest(network, texts, places, top) if led else []
+    mixed = {
+        row: _mixed(row, np.array(answer, np.int32), target)
+        for row, answer, target in zip(led, answers, targets, strict=True)
+    }
+    return {row: target for row, target in mixed.items() if target is not None}
+
+
+def _mixed(row: Row, answer: NDArray[np.int32], teacher: Target) -> Target | None:
+    """The teacher's tokens at the places of the row, with the answer's own before them; None where it knows it not."""
+    own = teacher.ids == answer[:, None]
+    known = (teacher.probs * own).sum(1)
+    if known.mean() < HEEDED:
+        return None
+    # The own token first, the others in their order; where it is not among them, the last makes room.
+    order = np.argsort(~own, axis=1, kind="stable")
+    order = np.where(own.any(1)[:, None], order, np.roll(np.arange(own.shape[1]), 1))
+    ids = np.take_along_axis(teacher.ids, order, 1)
+    probs = TAUGHT * np.take_along_axis(teacher.probs, order, 1)
+    ids[:, 0], probs[:, 0] = answer, TAUGHT * known + 1 - TAUGHT
+    places = np.arange(row.start - 1, len(row.tokens) - 1, dtype=np.int32)
+    return Target(places, ids, probs.astype(np.float32))
 
 
 class Run:
@@ -149,6 +198,7 @@ class Run:
         self.network, self.adapter, self.plan, self.anchors = network, adapter, plan, anchors
         self.moments = {key: (np.zeros_like(factor), np.zeros_like(factor)) for key, factor in self._named()}
         self.lessons = plan.lessons(0, {})  # of this pass
+        self.taught: dict[Row, Target] = {}  # of this pass: what is wanted of those that have a teacher
         self.met: dict[str, tuple[float, int]] = {}  # by memory: sum of the losses in this pass, and of how many places
         self.before: dict[str, float] = {}  # by memory: mean loss in the pass before
         self.step = 0
@@ -168,7 +218,7 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         if self.step > self.first:
-            self.lessons = self.plan.lessons(self.rounds, self.before)
+            self._take_lessons()
         while self.turn < self.plan.passes:
             if self.step == self.first and self.seconds < self._limit():
                 self._begin_pass(watch)
@@ -215,12 +265,20 @@ class Run:
             self.network.rest()  # whoever is told may need the memory
             self.turn = self.plan.passes - 1 if watch.passed(self.rounds) else self.turn
             self.network.attach(self.adapter)
-        self.lessons = self.plan.lessons(self.rounds, self.before)
+        self._take_lessons()
         self.aside += time.monotonic() - began
+
+    def _take_lessons(self) -> None:
+        """This pass's lessons, and what their teacher says, which is the base without the adapter."""
+        self.lessons = self.plan.lessons(self.rounds, self.before)
+        if any(row.teacher for row in self.lessons):
+            self.network.rest()
+            self.taught = taught_targets(self.network, self.lessons, self.plan.settings.top_tokens)
+            self.network.attach(self.adapter)
 
     def _advance(self) -> float:
         """One optimiser step; the rate that it used."""
-        lessons = [lesson_task(row) for row in self._draw()]
+        lessons = [lesson_task(row, self.taught.get(row)) for row in self._draw()]
         anchors = self._draw_anchors()
         rate = self._rate()
         for pair in self.network.gradients.values():
@@ -244,19 +302,19 @@ class Run:
         total = -sum(task.entropy for task in tasks)
         for batch in _batches(tasks, lambda task: task.row.tokens, self.network.batch_tokens):
             rows = [task.row.tokens for task in batch]
-            losses = self.network.learn(rows, [task.target for task in batch], weight / places)
+            losses = self.network.learn(rows, _as_wide([task.target for task in batch]), weight / places)
             total += float(losses.sum(dtype=np.float64))
             self._note(batch, losses)
             self.tokens += _computed(rows)
         return total / places
 
     def _note(self, batch: Sequence[Task], losses: NDArray[np.float32]) -> None:
-        """Add up the losses of each memory's lessons."""
+        """Add up the losses of each memory's lessons, less the targets' entropy."""
         ends = np.cumsum([len(task.target.places) for task in batch])[:-1]
         for task, own in zip(batch, np.split(losses, ends), strict=True):
             if memory := task.row.memory_id:
                 total, count = self.met.get(memory, (0.0, 0))
-                self.met[memory] = total + float(own.sum(dtype=np.float64)), count + len(own)
+                self.met[memory] = total + float(own.sum(dtype=np.float64)) - task.entropy, count + len(own)
 
     def _descend(self, rate: float) -> None:
         """One step of AdamW (arXiv:1711.05101) along the gradient, whose norm is cut to 1."""
@@ -368,6 +426,17 @@ def _read(file: zipfile.ZipFile, name: str, array: NDArray[np.float32]) -> None:
             raise ValueError(f"{name} is of another shape or type")
         data = member.read(array.nbytes + 1)  # to the end, where its checksum is compared
     array[:] = np.frombuffer(data, array.dtype).reshape(array.shape)
+
+
+def _as_wide(targets: Sequence[Target]) -> list[Target]:
+    """The targets with lists of one length, shorter ones filled up without probability."""
+    width = max(target.ids.shape[1] for target in targets)
+    return [_filled(target, width - target.ids.shape[1]) for target in targets]
+
+
+def _filled(target: Target, count: int) -> Target:
+    beside = ((0, 0), (0, count))
+    return Target(target.places, np.pad(target.ids, beside), np.pad(target.probs, beside)) if count else target
 
 
 def _within(limits: tuple[float, float], value: float) -> float:
