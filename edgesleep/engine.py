@@ -371,7 +371,7 @@ class _Grammar:
 
     def choose(self, logits: Floats) -> int:
         """The likeliest token that is allowed; the end of the turn where none is."""
-        token = self._best(logits.argmax(keepdims=True), logits)
+        token = self._best(np.atleast_1d(logits.argmax()), logits)
         if token is None:
             token = self._best(np.argpartition(logits, -_LIKELIEST)[-_LIKELIEST:], logits)
         if token is None:

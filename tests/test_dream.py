@@ -91,6 +91,20 @@ def test_every_memory_has_its_lessons_and_probes(engine: Engine) -> None:
     assert dreams.lessons != dream(of(memories()), engine, SETTINGS, seed=1).lessons
 
 
+def test_where_the_base_teaches_each_question_has_what_was_told_before_it(engine: Engine) -> None:
+    plain, taught = (dream(of(memories()), engine, SETTINGS, seed=0, teach=teach) for teach in (False, True))
+    assert not any(row.teacher for row in plain.lessons)
+    assert tuple(replace(row, teacher=()) for row in taught.lessons) == plain.lessons
+    assert taught.probes == plain.probes
+    told = {memory.id: engine.tokenize(memory.told) for memory in memories()}
+    led = [row for row in taught.lessons if row.teacher]
+    assert len(taught.lessons) / 2 < len(led) < len(taught.lessons) and all(row.memory_id for row in led)
+    for row in led:
+        assert contains(row.teacher, told[row.memory_id]) and not contains(row.tokens[: row.start], told[row.memory_id])
+        asked = engine.text(row.tokens[: row.start]).split("user\n")[-1].split("\n")[0]
+        assert asked in engine.text(row.teacher)
+
+
 def test_what_is_pinned_is_rehearsed_as_fully_as_what_is_new(engine: Engine) -> None:
     pinned = [replace(memory, pinned=True) for memory in memories()]
     known = frozenset(memory.id for memory in pinned)

@@ -396,3 +396,26 @@ def test_an_adapter_of_another_model_is_refused(path: Path, tmp_path: Path) -> N
         Engine(path, adapter=adapter)
     with pytest.raises(EdgesleepError, match=r"refuses the adapter missing\.gguf"):
         Engine(path, adapter=tmp_path / "missing.gguf")
+
+
+# --- grammars
+
+
+def test_an_answer_is_the_likeliest_that_its_grammar_allows(engine: Engine, path: Path) -> None:
+    """Each by its own, also side by side; what needs no grammar is not changed by one that allows everything."""
+    asked = [engine.chat(user(text)) for text in ("the", "and then", "what")]
+    words = 'root ::= ("on" | "the" | "three") " and"'
+    answers = [engine.text(tokens) for tokens in engine.complete(asked, 20, grammars=[words] * 3)]
+    assert {*answers} <= {"on and", "the and", "three and"}
+    free = engine.complete(asked, 8)
+    with Engine(path, context=CONTEXT, threads=1, sequences=3) as wide:
+        mixed = wide.complete(asked, 8, grammars=['root ::= "no"', "root ::= [a-c]{4}", "root ::= [^x]*"])
+    assert engine.text(mixed[0]) == "no"
+    assert len(engine.text(mixed[1])) == 4 and {*engine.text(mixed[1])} <= {*"abc"}
+    assert "x" not in engine.text(mixed[2])
+    assert engine.complete(asked, 8) == free
+
+
+def test_a_grammar_that_is_none_is_an_error(engine: Engine) -> None:
+    with pytest.raises(EdgesleepError, match="grammar"):
+        engine.complete([engine.chat(user("the"))], 4, grammars=["root ::= ("])

@@ -62,6 +62,10 @@ def test_every_tensor_and_value_is_what_the_library_reads(tmp_path: Path, archit
     assert dict(model.metadata) == expected_values
 
 
+def test_it_counts_what_it_is_made_of(tiny: Path) -> None:
+    assert Gguf.open(tiny).parameters == sum(int(t.n_elements) for t in ggufpy.GGUFReader(tiny).tensors)
+
+
 def test_a_missing_key_has_a_default_or_an_error(tiny: Path) -> None:
     model = Gguf.open(tiny)
     assert model.get("no.such.key", 7) == 7

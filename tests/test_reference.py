@@ -156,6 +156,18 @@ def test_bf16_has_the_gradient_of_f32(tmp_path: Path, architecture: str) -> None
     assert gradients[0].norm() > 0
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_at_rest_it_is_the_base(tmp_path: Path, precision: torch.dtype) -> None:
+    net = TorchNetwork(Gguf.open(make_tiny(tmp_path / "tiny.gguf", "llama")), 0, precision)
+    base = net.logits(TOKENS)
+    net.attach(trained(net))
+    own = net.logits(TOKENS)
+    net.rest()
+    assert torch.equal(net.logits(TOKENS), base) and not torch.equal(own, base)
+    net.attach(trained(net))
+    assert torch.equal(net.logits(TOKENS), own)
+
+
 # --- packing
 
 

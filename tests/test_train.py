@@ -243,6 +243,96 @@ def test_targets_are_the_likeliest_tokens_of_the_base(base: Path) -> None:
     assert 0 <= tasks[0].entropy <= len(target.places) * math.log(probs.shape[1])
 
 
+# -- a teacher: the base with the memory in its prompt ---------------------------------------------------------------
+
+
+def led(count: int, seed: int, every: int = 1) -> tuple[Row, ...]:
+    """Lessons of which every so many have a teacher's prompt."""
+    random = np.random.default_rng([seed, 1])
+    prompts = [tuple(int(t) for t in random.integers(0, 250, 9)) for _ in range(count)]
+    lessons = zip(rows(count, seed), prompts, strict=True)
+    return tuple(replace(row, teacher=() if n % every else prompt) for n, (row, prompt) in enumerate(lessons))
+
+
+@pytest.fixture
+def heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the teacher says: a random model knows no answer."""
+    monkeypatch.setattr(train, "HEEDED", 0.0)
+
+
+@pytest.mark.usefixtures("heeded")
+def test_what_is_taught_is_half_the_teachers_and_half_certain(base: Path) -> None:
+    network, _ = start(base)
+    lessons, top = led(5, 1, 2), 20
+    found = train.taught_targets(network, lessons, top)
+    assert [*found] == [row for row in lessons if row.teacher]
+    for row, target in found.items():
+        answer = row.tokens[row.start :]
+        assert target.places.tolist() == train.lesson_task(row).target.places.tolist()
+        logits = network.logits(row.teacher + answer)[len(row.teacher) - 1 : -1]
+        probs = np.exp(logits - logits.max(1, keepdims=True))
+        probs /= probs.sum(1, keepdims=True)
+        likely = np.argsort(-probs, axis=1)[:, :top]
+        for ids, given, own, token, order in zip(target.ids, target.probs, probs, answer, likely, strict=True):
+            wanted = [token, *(int(one) for one in order if one != token)][:top]
+            assert ids.tolist() == wanted
+            certain = 0.5 * own[token] * (token in order) + 0.5
+            np.testing.assert_allclose(given, [certain, *(0.5 * own[wanted[1:]])], rtol=1e-4)
+        assert train.lesson_task(row, target).entropy > 0
+
+
+def test_a_teacher_that_does_not_know_the_answer_is_not_heeded(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, _ = start(base)
+    lessons = led(5, 1)
+    assert train.taught_targets(network, lessons, 32) == {}
+    monkeypatch.setattr(train, "HEEDED", 0.0)
+    assert len(train.taught_targets(network, lessons, 32)) == 5
+
+
+@pytest.mark.usefixtures("heeded")
+def test_a_teacher_is_the_base_in_every_pass_and_a_stopped_run_goes_on_the_same(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lessons are new in each pass, some without a teacher, and the adapter is never in what it says."""
+    wanted = replace(plan(passes=3), lessons=lambda number, losses: led(12, number, 3))
+    asked: list[dict[Row, train.Target]] = []
+    ask = train.taught_targets
+
+    def spy(network: Trainable, lessons: tuple[Row, ...], top: int) -> dict[Row, train.Target]:
+        asked.append(ask(network, lessons, top))
+        return asked[-1]
+
+    monkeypatch.setattr(train, "taught_targets", spy)
+    training, adapter = ran(base, wanted, tmp_path / "whole")
+    assert training.steps == 9 and len(asked) == 3
+    fresh = start(base)[0]
+    for number, found in enumerate(asked):
+        own = ask(fresh, led(12, number, 3), TRAIN.top_tokens)
+        assert [*own] == [*found] and len(own) == 4
+        for row, target in own.items():
+            np.testing.assert_array_equal(target.ids, found[row].ids)
+            np.testing.assert_array_equal(target.probs, found[row].probs)
+    told: list[StepReport] = []
+    for steps in (1, 4, 6, 7):
+        ran(base, wanted, tmp_path / "c", Watch(told.append, lambda limit=steps: bool(told) and told[-1].step >= limit))
+    _, again = ran(base, wanted, tmp_path / "c")
+    assert flat(again) == flat(adapter)
+    plain = replace(wanted, lessons=lambda number, losses: tuple(replace(r, teacher=()) for r in led(12, number, 3)))
+    assert flat(ran(base, plain, tmp_path / "plain")[1]) != flat(adapter)
+
+
+@pytest.mark.usefixtures("heeded")
+def test_what_is_known_as_well_as_by_the_teacher_has_no_loss_left(base: Path) -> None:
+    """A lesson's loss is counted less the entropy of what is wanted, as an anchor's is."""
+    run = begun(base)
+    row = replace(rows(1, 3)[0], teacher=rows(1, 3)[0].tokens[: rows(1, 3)[0].start])
+    target = train.taught_targets(start(base)[0], [row], 250)[row]
+    sure = train.Target(target.places, target.ids, (target.probs - np.eye(1, 250, dtype=np.float32) / 2) * 2)
+    assert run._learn([train.Task(row, sure, train._entropy(sure.probs))], 1.0) == pytest.approx(0, abs=1e-3)
+    total, count = run.met["m"]
+    assert total / count == pytest.approx(0, abs=1e-3)
+
+
 # -- what is computed together ---------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ class Proposal:
 
 def shown(claim: str) -> str:
     """A claim as the model may quote it: without what would end a string."""
-    return " ".join(re.sub(r'["\\<>{}]', " ", claim).split())
+    return " ".join(re.sub(r'[\x00-\x1f"\\<>{}]', " ", claim).split())
 
 
 def grammar(claims: Sequence[str]) -> str:

@@ -39,6 +39,7 @@ _TASK = (
     " Where nothing is worth remembering, answer none."
 )
 _EXAMPLES = (
+    (("The weather is nice today.",), ()),
     (
         ("I moved to Tarnby for work.", "My sister Runa is a welder and she has a parrot."),
         (
@@ -48,7 +49,6 @@ _EXAMPLES = (
                      "What is the job of my sister?", "My sister is a welder."),
         ),
     ),
-    (("The weather is nice today.",), ()),
 )  # fmt: skip
 
 
@@ -111,12 +111,12 @@ def _found(model: Model, read: Sequence[tuple[Turn, Sequence[str]]], standing: d
     proposed = [
         (turn, piece, proposal)
         for (turn, piece), text in zip(read, texts, strict=True)
-        for proposal in parsed(text)
+        for proposal in dict.fromkeys(parsed(text))
         if not refusal(proposal, piece)
     ]
     answers = _answers(model, [reminded(one.statement, one.question) for *_, one in proposed], ANSWERED)
     for (turn, piece, proposal), answer in zip(proposed, answers, strict=True):
-        if right(answer, proposal.value):
+        if right(answer, proposal.value) and not right(answer, proposal.question):  # which would be parroting
             for memory in memories(list(_fact(proposal)), turn):
                 if placed := _placed(memory, " ".join(piece), [*standing.values()]):
                     yield placed
@@ -163,7 +163,7 @@ def refusal(proposal: Proposal, piece: Sequence[str]) -> str:
         ("the statement lacks the value", right(statement, value)),
         ("the statement lacks the subject", right(statement, subject) if not mine else bool(_FIRST.search(statement))),
         ("the question tells the value", not right(question, value)),
-        ("the question lacks the subject", right(question, subject) if not mine else bool(_OWN.search(question))),
+        ("the question lacks the subject", right(question, subject) if not mine else _of_me(proposal)),
         ("the question is none", bool(_WH.fullmatch(question)) and len(question.split()) <= TOLD_WORDS),
         ("it is not in the user's mouth", not _ELSE.search(whole)),
         ("it names what the quote does not", _names(whole) <= {*fold(quote).split()}),
@@ -171,6 +171,12 @@ def refusal(proposal: Proposal, piece: Sequence[str]) -> str:
         ("it tells a secret", not secrets.withheld(statement) and not secrets.withheld(value)),
     )  # fmt: skip
     return next((why for why, holds in checks if not holds), "")
+
+
+def _of_me(proposal: Proposal) -> bool:
+    """Whether a question asks about its asker: "what is my job?", not "what is my sister's job?"."""
+    asked = proposal.question
+    return bool(_FIRST.search(asked)) or any(right(asked, f"{own} {proposal.about}") for own in ("my", "our"))
 
 
 def _names(text: str) -> set[str]:
@@ -238,7 +244,7 @@ def _saying_it(memory: Memory, other: Memory) -> bool:
     """Whether the other has the value already: of the same turn, or on the same topic; unless it is the memory."""
     same = right(memory.value, other.value) or right(other.value, memory.value)
     near = bool({*memory.turn_ids} & {*other.turn_ids}) or _on_one_topic(memory, other)
-    return other.id != memory.id and same and near
+    return (other.kind != KIND or other.id != memory.id) and same and near
 
 
 def _telling_otherwise(memory: Memory) -> Callable[[Memory], bool]:
