@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,14 @@ from tiny import make_tiny
 
 from edgesleep import errors
 from edgesleep.adapter import Adapter
-from edgesleep.config import CurateSettings
 from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.network import build
 from edgesleep.night import agenda, cycle, gate
 from edgesleep.night.cycle import plan_night, run_night
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
-from edgesleep.records import Agenda, Dreams, Memory, NightReport, Proposer, Training, Turn, Verdict, file_digest, load
+from edgesleep.records import Agenda, Memory, NightReport, Training, Turn, Verdict, file_digest, load
 from edgesleep.store import Store
 
 STAGES = ["anchors", "dreams", "baseline", "train", "merge", "gate"]
@@ -130,32 +128,6 @@ def test_a_night_that_passes_is_promoted(ready: Path, base: Path) -> None:
         assert journal.generation_states() == {1: "published"}
         assert set(made.memory_ids) == {memory.id for memory in journal.memories()}
     assert load(NightReport, ready / "nights" / "0001" / "night.json") == result
-
-
-def test_a_large_model_proposes_and_teaches_itself(ready: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large is what the setting says; a smaller one is not asked, and its lessons have no teacher."""
-    asked: list[Proposer] = []
-
-    def with_proposals(
-        day: Day, turns: Sequence[Turn], held: Sequence[Memory], earlier: Sequence[Turn], *, proposer: Proposer
-    ) -> Day:
-        asked.append(proposer)
-        return day
-
-    monkeypatch.setattr(agenda, "with_proposals", with_proposals)
-    plain, _ = sleep(ready)
-    assert asked == []
-    lessons = load(Dreams, ready / "nights" / "0001" / "dreams.json").lessons
-    assert not any(row.teacher for row in lessons)
-    tell(ready, "My sister is called Ottilie.")
-    large = replace(SETTINGS, curate=CurateSettings(proposes_from=0.0, minutes=2.0))
-    result, _ = sleep(ready, large)
-    assert (plain.status, result.status) == ("promoted", "promoted")
-    ((model, billions, threads, minutes),) = [(one.model, one.billions, one.threads, one.minutes) for one in asked]
-    assert (Path(model), threads, minutes) == (Store(ready).model_path(0), 1, 2.0)
-    assert 0 < billions == Gguf.open(base).parameters / 1e9 < 0.05
-    for name in ("dreams.json", "dreams-2.json"):
-        assert any(row.teacher for row in load(Dreams, ready / "nights" / "0002" / name).lessons)
 
 
 def test_a_finished_night_keeps_its_records_only(ready: Path) -> None:
