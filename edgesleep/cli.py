@@ -1,32 +1,29 @@
 """The command line: what a person can ask of edgesleep, and how it answers.
 
-Owns the commands, but for the group `memories`, and a night's exit codes. Leaves
-the work to the modules, a night's progress to `progress`, and errors and common
-flags to `cli_shared`. Only the `cli` files import click. Results go to stdout, all
+Owns the commands of the day and the night, and a night's exit codes. Leaves those
+on memories and on generations to files of their own, the work to the modules, a
+night's progress to `progress`, and errors, common flags and choosing a model to
+`cli_shared`. Only the `cli` files import click. Results go to stdout, all
 else to stderr; nothing heavy is imported before the command that needs it runs.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from edgesleep import __version__, config, errors, machine, records
+from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_memories import memories
-from edgesleep.cli_shared import Main, dry_run_flag, json_flag, print_json
+from edgesleep.cli_shared import SPEC, Main, dry_run_flag, json_flag, learnable, planned, print_json
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import NightReport
-
-if TYPE_CHECKING:
-    from edgesleep.store import Store
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,14 +55,15 @@ def main(context: click.Context, home: Path | None) -> None:
     context.obj = (home or config.default_home()).expanduser().absolute()
 
 
-main.add_command(memories)
+for command in (memories, *COMMANDS):
+    main.add_command(command)
 
 
 # -- the day -------------------------------------------------------------------------------------------------------
 
 
 @main.command()
-@click.option("--model", "spec", metavar="SPEC", help="Catalogue name, path of a .gguf, or hf:REPO/FILE.")
+@click.option("--model", "spec", metavar="SPEC", help=SPEC)
 @dry_run_flag
 @click.pass_obj
 def init(home: Path, spec: str | None, dry_run: bool) -> None:
@@ -75,51 +73,22 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
 
     Example: edgesleep init --model smollm2-135m
     """
-    from edgesleep import catalog
-    from edgesleep.engine import Engine
-    from edgesleep.gguf import Gguf
     from edgesleep.journal import Journal
-    from edgesleep.network import build
     from edgesleep.store import Store
 
     wanted = config.load(home, {"model": spec} if spec else None).model
     if dry_run:
-        click.echo(_would_use(wanted))
+        click.echo(f"Would make {planned(wanted)}.")
         return
-    path = catalog.resolve(wanted, say=lambda line: click.echo(line, err=True))
-    file = Gguf.open(path)
-    # A model that cannot be trained, or asked in its own chat template, is refused now and not in the night.
-    build(file, seed=0, memory=0, exact=True)
-    Engine(path, vocab_only=True).close()
-    named = wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(path)
-    base = Store.open(home).adopt_base(path, named)
+    model = learnable(wanted)
+    base = Store.open(home).adopt_base(model.path, model.spec)
     with Journal.open(home):  # made now, so that commands which only read find it
         pass
     if spec:
-        _write_model(home / config.FILE, named)
-    click.echo(f"Model: {base.path} ({file.architecture}, {base.bytes / 1e6:,.1f} MB); it will only be read.")
+        config.choose_model(home, model.spec)
+    click.echo(f"Model: {base.path} ({model.architecture}, {base.bytes / 1e6:,.1f} MB); it will only be read.")
     click.echo(f"Home:  {home}")
     click.echo("Next:  `edgesleep import FILE` or `edgesleep ask TEXT` by day, `edgesleep run-night` by night.")
-
-
-def _would_use(wanted: str) -> str:
-    from edgesleep import catalog
-
-    if wanted.startswith("hf:"):
-        return f"Would make {wanted} the base, and fetch it if it is not in {catalog.cache_folder()}."
-    entry = next((entry for entry in catalog.entries() if entry.name == wanted), None)
-    path = catalog.cached_path(entry) if entry else catalog.resolve(wanted)
-    return f"Would make {path} the base{'' if path.is_file() else ', and download it first'}."
-
-
-def _write_model(path: Path, spec: str) -> None:
-    """Set `model` in config.toml; all else in it stays as it is."""
-    text = path.read_text("utf-8") if path.exists() else ""
-    line = f"model = {json.dumps(spec, ensure_ascii=False)}\n"  # JSON's escapes are TOML's too
-    table = re.search(r"^\s*\[", text, re.MULTILINE)
-    top, tables = (text[: table.start()], text[table.start() :]) if table else (text, "")
-    top, found = re.subn(r"^model\s*=.*\n?", lambda match: line, top, count=1, flags=re.MULTILINE)
-    records.write_atomically(path, ((top if found else line + top) + tables).encode())
 
 
 @main.command("import")
@@ -295,21 +264,7 @@ def _more(result: NightReport) -> Iterator[tuple[str, float]]:
             yield "Owned up to what was never told", last.abstained
 
 
-# -- looking, and going back ---------------------------------------------------------------------------------------
-
-
-@main.command()
-@click.pass_obj
-def path(home: Path) -> None:
-    """Print the path of the current GGUF.
-
-    Any program that loads a GGUF can use it.
-
-    Example: llama-cli -m "$(edgesleep path)"
-    """
-    from edgesleep.store import Store
-
-    click.echo(Store(home).model_path())
+# -- looking ---------------------------------------------------------------------------------------
 
 
 @main.command()
@@ -354,96 +309,6 @@ def status(home: Path, as_json: bool) -> None:
         click.echo(f"Last night: {last.night}, {last.status}. {last.reason}")
     if unfinished:
         click.echo(f"Night {unfinished} is unfinished; `edgesleep run-night` goes on with it.")
-
-
-@main.command()
-@json_flag
-@click.pass_obj
-def generations(home: Path, as_json: bool) -> None:
-    """List all generations since the base.
-
-    Example: edgesleep generations
-    """
-    from edgesleep.store import Store
-
-    store = Store(home)
-    rows: list[dict[str, Any]] = [{"number": 0, "night": None, "created": None, "memories": 0}]
-    for made in store.generations():
-        about = {"night": made.night, "created": made.created, "memories": len(made.memory_ids)}
-        rows.append({"number": made.number, **about})
-    for row in rows:
-        row["current"] = row["number"] == store.current()
-        row["model"] = _kept(store, row["number"])
-    if as_json:
-        print_json(rows)
-        return
-    for row in rows:
-        what = f"night {row['night']}, {row['created']}, {row['memories']} memories" if row["night"] else "the base"
-        click.echo(f"{'*' if row['current'] else ' '} {row['number']:4d}  {what}  {row['model'] or '(not kept)'}")
-
-
-def _kept(store: Store, number: int) -> str | None:
-    """The model of a generation; the base has to be there, a later one may have been dropped to save disk."""
-    try:
-        return str(store.model_path(number))
-    except EdgesleepError:
-        if number == 0:
-            raise
-        return None
-
-
-@main.command()
-@click.argument("number", type=click.IntRange(min=0), required=False)
-@dry_run_flag
-@click.pass_obj
-def rollback(home: Path, number: int | None, dry_run: bool) -> None:
-    """Serve an earlier generation again.
-
-    Without NUMBER the one before the current; 0 is the base. What the generations left behind were taught is learned
-    anew in the next night, also where the earlier one had begun to learn it.
-
-    Example: edgesleep rollback
-    """
-    from edgesleep.store import Store
-
-    store = Store(home)
-    current = store.current()
-    if number is None:
-        if current == 0:
-            raise EdgesleepError("The base model is current; there is nothing to go back to.")
-        number = store.generation(current).parent
-    model = store.model_path(number)
-    if dry_run:
-        click.echo(f"Would serve generation {number} instead of {current}: {model}")
-        return
-    with store.lock():
-        # In this order: cut short in between, the next night learns again what is still served, and nothing is lost.
-        again = _unlearn(home, store, number)
-        store.rollback(number)
-    click.echo(f"Serving generation {number} instead of {current}: {model}")
-    click.echo(f"Memories to be learned anew: {again}")
-
-
-def _unlearn(home: Path, store: Store, number: int) -> int:
-    """Mark as new what no generation on the way from the base to `number` was taught, or brought to where it stands.
-
-    Of the latter it is not noted how well that generation knew it: better learned once more than resting unknown.
-    Returns how many that were.
-    """
-    from edgesleep.journal import Journal
-
-    made = {generation.number: generation for generation in store.generations()}
-    taught = {memory for generation in made.values() for memory in generation.memory_ids}
-    way = set()
-    while number in made:
-        way.add(number)
-        taught.difference_update(made[number].memory_ids)
-        number = made[number].parent
-    with Journal.open(home) as journal:
-        held = {memory: by for memory, (state, by) in journal.standing().items() if state in ("learned", "weak")}
-        again = {memory for memory, by in held.items() if memory in taught or (by is not None and by not in way)}
-        journal.mark(again, "new")
-    return len(again)
 
 
 @main.command()

@@ -1,18 +1,22 @@
-"""What the commands share: how an error is told, the flags that mean the same everywhere, and JSON on stdout.
+"""What the commands share: how an error is told, the flags that mean the same everywhere, JSON, and choosing a model.
 
-Owns the one place where an error becomes `Error:` and `Try:` with its exit code. Leaves the commands to `cli` and
-`cli_memories`. Must stay true: results go to stdout, all else to stderr, and a fault of ours keeps its traceback.
+Owns the one place where an error becomes `Error:` and `Try:` with its exit code. Leaves the commands to the other
+`cli` files. Must stay true: results go to stdout, all else to stderr, and a fault of ours keeps its traceback.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from edgesleep import errors, records
 from edgesleep.errors import EdgesleepError
+
+SPEC = "Catalogue name, path of a .gguf, or hf:REPO/FILE."  # help of --model
 
 
 class Main(click.Group):
@@ -50,3 +54,50 @@ dry_run_flag = click.option("--dry-run", is_flag=True, help="Only say what would
 def print_json(record: Any) -> None:
     """Print a record, or plain values, as the command's result."""
     click.echo(records.encode(record).decode(), nl=False)
+
+
+def say(line: str) -> None:
+    """Tell what takes time."""
+    click.echo(line, err=True)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model file that can learn. `spec` is what settings call it: a name, an hf: address, or its whole path."""
+
+    path: Path
+    spec: str
+    architecture: str
+
+
+def learnable(wanted: str) -> Chosen:
+    """The model that is meant, fetched if need be. Raises EdgesleepError where it cannot be had, trained or asked."""
+    from edgesleep import catalog
+    from edgesleep.engine import Engine
+    from edgesleep.gguf import Gguf
+    from edgesleep.network import build
+
+    path = catalog.resolve(wanted, say)
+    file = Gguf.open(path)
+    # A model that cannot be trained, or asked in its own chat template, is refused now and not in the night.
+    build(file, seed=0, memory=0, exact=True)
+    Engine(path, vocab_only=True).close()
+    return Chosen(path, named(wanted), file.architecture)
+
+
+def named(wanted: str) -> str:
+    """What settings call a model. Raises EdgesleepError where it is none of the three."""
+    from edgesleep import catalog
+
+    return wanted if wanted in catalog.names() or wanted.startswith("hf:") else str(catalog.resolve(wanted))
+
+
+def planned(wanted: str) -> str:
+    """What choosing a model would do; nothing is fetched. Raises EdgesleepError where there is no such model."""
+    from edgesleep import catalog
+
+    if wanted.startswith("hf:"):
+        return f"{wanted} the base, and fetch it if it is not in {catalog.cache_folder()}"
+    entry = next((entry for entry in catalog.entries() if entry.name == wanted), None)
+    path = catalog.cached_path(entry) if entry else catalog.resolve(wanted)
+    return f"{path} the base{'' if path.is_file() else ', and download it first'}"

@@ -8,8 +8,10 @@ stages. A setting that is not here does not exist.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from typing import Any
 import msgspec
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import merged, plain
+from edgesleep.records import merged, plain, write_atomically
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -94,6 +96,20 @@ class GateSettings:
 
 
 @dataclass(frozen=True)
+class StoreSettings:
+    disk: float = setting(
+        20.0,
+        "what all generations may take, 0: any amount; beyond it goes the previous model, then the oldest ones' deltas",
+        "GB",
+        least=0,
+    )
+
+    @property
+    def bytes(self) -> int:
+        return round(self.disk * 1e9)
+
+
+@dataclass(frozen=True)
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
@@ -101,6 +117,7 @@ class Settings:
     dream: DreamSettings = DreamSettings()
     train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()
+    store: StoreSettings = StoreSettings()
 
 
 FILE = "config.toml"
@@ -137,6 +154,17 @@ def load(home: Path, changes: dict[str, Any] | None = None) -> Settings:
     if wrong := list(_too_small(settings)):
         raise EdgesleepError(f"{'; '.join(wrong)}.", f"Correct {path} or the flag.")
     return settings
+
+
+def choose_model(home: Path, spec: str) -> None:
+    """Set `model` in config.toml of the home; all else in it stays as it is. Raises EdgesleepError for a full disk."""
+    path = home / FILE
+    text = path.read_text("utf-8") if path.exists() else ""
+    line = f"model = {json.dumps(spec, ensure_ascii=False)}\n"  # JSON's escapes are TOML's too
+    table = re.search(r"^\s*\[", text, re.MULTILINE)
+    top, tables = (text[: table.start()], text[table.start() :]) if table else (text, "")
+    top, found = re.subn(r"^model\s*=.*\n?", lambda match: line, top, count=1, flags=re.MULTILINE)
+    write_atomically(path, ((top if found else line + top) + tables).encode())
 
 
 def flat(settings: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any]]]:

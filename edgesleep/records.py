@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -83,6 +83,11 @@ class Memory:
     instead_of: str = ""
     held_out: str = ""
     pinned: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """Of all that is taught of it: when and how often it was told, and whether it is pinned, is left out."""
+        return digest(replace(self, turn_ids=(), at="", pinned=False))
 
 
 @dataclass(frozen=True)
@@ -294,8 +299,28 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Results:
+    """What the gate found of a published model: shares of its probes as in `Score`, drifts as in `Verdict`.
+
+    `right` says of every probe by id whether it was answered; `learned` has the ids of the memories of which most were.
+    What was answered stays in the night's folder: a manifest quotes nobody.
+    """
+
+    recall: float
+    two_hops: float | None
+    abstained: float | None
+    drift_mean: float
+    drift_median: float
+    right: dict[str, bool]
+    learned: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Generation:
-    """manifest.json of a published model. Generation 0 is the pristine base and has no folder."""
+    """manifest.json of a published model. Generation 0 is the pristine base and has no folder.
+
+    `memory_sha256` has the hash of each memory by id. What older manifests lack is empty.
+    """
 
     number: int
     parent: int
@@ -309,6 +334,9 @@ class Generation:
     version: str
     memory_ids: tuple[str, ...]
     settings: dict[str, Any] = field(default_factory=dict)
+    adapter_sha256: str = ""
+    memory_sha256: dict[str, str] = field(default_factory=dict)
+    results: Results | None = None
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """The generations of the model: which files there are, and which one is current.
 
-Owns HOME/base.json, HOME/generations/NNNN/ and the pointer HOME/current, and
-the lock that lets one night run at a time. Leaves making and judging a
-candidate to the night. The person's own file (generation 0) is never touched,
-and whatever cuts a publish short, `current` names a whole model.
+Owns HOME/base.json, HOME/generations/NNNN/ and the pointer HOME/current, the
+disk space they take, and the lock that lets one night run at a time. Leaves
+making a model, for the first time or again, and judging it to the night. The
+person's own file (generation 0) is never touched, and whatever cuts a change
+short, `current` names a whole model that is built on the base in base.json.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,13 +27,17 @@ MODEL, DELTA, ADAPTER, MANIFEST = "model.gguf", "delta.safetensors", "adapter.gg
 
 @dataclass(frozen=True)
 class Base:
-    """base.json: the person's own model file as it was adopted. `spec` is what they called it in the settings."""
+    """base.json: the person's own model file as it was adopted. `spec` is what they called it in the settings.
+
+    `earlier` are those that were left for it, and that generations are built on; they have none themselves.
+    """
 
     path: str
     sha256: str
     bytes: int
     mtime_ns: int
     spec: str
+    earlier: tuple[Base, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,12 @@ class Store:
 
     # -- the base ------------------------------------------------------------------------------------------------
 
-    def adopt_base(self, path: Path, spec: str) -> Base:
+    def adopt_base(self, path: Path, spec: str, *, leave: bool = False) -> Base:
         """Make the GGUF at `path` generation 0; it is only ever read.
 
         Raises EdgesleepError when it cannot be read, or when this home holds
-        generations of another model.
+        generations of another model, unless those are to be left for it: they
+        stay, and can be gone back to.
         """
         try:
             path = path.resolve(strict=True)
@@ -113,19 +119,43 @@ class Store:
         except OSError as error:
             raise EdgesleepError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
         with self.lock():
+            pointer = self._pointer()
             if self.generations() and (old := self._adopted()).sha256 != base.sha256:
-                raise EdgesleepError(
-                    f"{self.home} already holds generations of another model ({old.spec}).",
-                    "Choose another folder with --home for this one.",
-                )
-            # Before the first publish: without the pointer, its folder could not be told from a finished one.
-            self._point(self._pointer())
-            _private(records.dump(base, self.home / "base.json"))
+                if not leave:
+                    raise EdgesleepError(
+                        f"{self.home} already holds generations of another model ({old.spec}).",
+                        "`edgesleep migrate --model` moves it to this one; or choose another folder with --home.",
+                    )
+                pointer = replace(pointer, current=0)
+            # Before the first publish: without the pointer, its folder could not be told from a finished one. And
+            # before the base: cut short in between, the old base is served, and not a generation of another.
+            self._point(pointer)
+            return self._adopt(base)
+
+    def _adopt(self, base: Base) -> Base:
+        """Note the base that is current, and with it those that generations are built on."""
+        known = {old.sha256: old for old in self.bases()} if (self.home / "base.json").exists() else {}
+        needed = {made.base_sha256 for made in self.generations()} - {base.sha256}
+        base = replace(base, earlier=tuple(old for sha256, old in known.items() if sha256 in needed))
+        _private(records.dump(base, self.home / "base.json"))
         return base
 
-    def base(self) -> Base:
-        """The adopted base. Raises EdgesleepError when there is none, or its file is gone or was changed."""
+    def bases(self) -> tuple[Base, ...]:
+        """The adopted base, unchecked, and after it those of older generations. Raises EdgesleepError without one."""
         base = self._adopted()
+        return (replace(base, earlier=()), *base.earlier)
+
+    def base(self, sha256: str | None = None) -> Base:
+        """The adopted base, or the one with this hash that was adopted before.
+
+        Raises EdgesleepError when there is none, or its file is gone or was changed.
+        """
+        base = next((base for base in self.bases() if sha256 in (None, base.sha256)), None)
+        if base is None:
+            raise EdgesleepError(
+                "The base model of that generation is not known here any more.",
+                "Adopt it again: `edgesleep migrate --model` with its path.",
+            )
         path = Path(base.path)
         try:
             stat = path.stat()
@@ -135,7 +165,7 @@ class Store:
         except OSError as error:
             raise EdgesleepError(
                 f"The base model {path} cannot be read: {error.strerror or error}.",
-                "Put it back, or run `edgesleep init` with its new path.",
+                f"Put it back, or run `edgesleep {'migrate' if sha256 else 'init'} --model` with its new path.",
             ) from error
         if not same:
             raise EdgesleepError(
@@ -160,16 +190,20 @@ class Store:
         """The number of the next generation: no number is ever used twice."""
         return self._pointer().highest + 1
 
+    def numbers(self) -> list[int]:
+        """Of each generation that has a folder, in order; one from `next_number` on is a publish that was cut short."""
+        return sorted(int(folder.name) for folder in self._folder.glob("[0-9]*") if folder.name.isdigit())
+
     def generations(self) -> list[Generation]:
         """Manifests of all published generations, oldest first; the base has none."""
         highest = self._pointer().highest
-        return [self.generation(number) for number in self._numbers() if number <= highest]
+        return [self.generation(number) for number in self.numbers() if number <= highest]
 
     def generation(self, number: int) -> Generation:
         """Manifest of one generation. Raises EdgesleepError when there is no such generation."""
-        if number not in self._numbers() or number > self._pointer().highest:
+        if number not in self.numbers() or number > self._pointer().highest:
             raise EdgesleepError(f"There is no generation {number}.", "`edgesleep generations` lists them.")
-        return records.load(Generation, self._at(number) / MANIFEST)
+        return records.load(Generation, self.folder(number) / MANIFEST)
 
     def model_path(self, number: int | None = None) -> Path:
         """The GGUF of a generation, by default the current one. Raises EdgesleepError when it is gone."""
@@ -177,31 +211,48 @@ class Store:
         if number == 0:
             return Path(self.base().path)
         self.generation(number)
-        path = self._at(number) / MODEL
+        path = self.folder(number) / MODEL
         if not path.exists():
             raise EdgesleepError(
                 f"The model file of generation {number} is no longer kept.",
-                "`edgesleep generations` lists those that are; `edgesleep rollback 0` returns to the base.",
+                f"`edgesleep path {number}` makes it again; `edgesleep rollback 0` returns to the base.",
             )
         return path
 
     def delta_path(self, number: int | None = None) -> Path | None:
-        """The cumulative delta of a generation, by default the current one; None for the base."""
+        """The cumulative delta of a generation, by default the current one; None for the base.
+
+        Raises EdgesleepError when it was given up to keep the disk budget.
+        """
         number = self.current() if number is None else number
-        return self._at(number) / DELTA if number else None
+        path = self.folder(number) / DELTA
+        if number and not path.exists():
+            raise EdgesleepError(
+                f"Of generation {number} only the manifest is kept; it cannot be made again.",
+                "`edgesleep generations` lists those that can; store.disk says how much room they may take.",
+            )
+        return path if number else None
+
+    def folder(self, number: int) -> Path:
+        """Where MODEL, ADAPTER, DELTA and MANIFEST of a generation lie, those of them that are kept."""
+        return self._folder / f"{number:04d}"
 
     # -- changing ------------------------------------------------------------------------------------------------
 
-    def publish(self, candidate: Path, delta: Path, adapter: Path, manifest: Generation, verdict: Verdict) -> Path:
+    def publish(
+        self, candidate: Path, delta: Path, adapter: Path, manifest: Generation, verdict: Verdict, disk: int = 0
+    ) -> Path:
         """Make a judged candidate the current generation; returns the path of its model.
 
         The three files end up in the generation's folder and are taken from where
-        they were. Raises EdgesleepError, and changes nothing, unless the verdict
-        passed these very bytes and the manifest continues the current generation.
+        they were; afterwards all generations take at most `disk` bytes (0: any
+        amount). Raises EdgesleepError, and changes nothing, unless the verdict
+        passed these very bytes, the manifest continues the current generation,
+        and there is room for it.
         """
         with self.lock():
             try:
-                path = self._stage({MODEL: candidate, DELTA: delta, ADAPTER: adapter}, manifest, verdict)
+                path = self._stage({MODEL: candidate, DELTA: delta, ADAPTER: adapter}, manifest, verdict, disk)
                 self._point(Pointer(manifest.number, manifest.number))
             except OSError as error:
                 raise EdgesleepError(
@@ -212,17 +263,19 @@ class Store:
                 self._tidy()
             # It is published; what cannot be removed now only costs disk space until the next publish.
             with suppress(OSError):
-                self._drop_models_except(manifest.number, manifest.parent)
+                self._keep_budget(disk, manifest.number, manifest.parent)
                 for source in (candidate, delta, adapter):
                     source.unlink()
         return path
 
-    def _stage(self, sources: dict[str, Path], manifest: Generation, verdict: Verdict) -> Path:
+    def _stage(self, sources: dict[str, Path], manifest: Generation, verdict: Verdict, disk: int) -> Path:
         """Fill the folder, which counts for nothing until the pointer moves; returns the path of its model."""
-        staging, folder = self._folder / f".{manifest.number:04d}.tmp", self._at(manifest.number)
+        staging, folder = self._folder / f".{manifest.number:04d}.tmp", self.folder(manifest.number)
         staging.mkdir(mode=0o700)
         for name, source in sources.items():
             _place(source, staging / name)
+        previous = self.folder(manifest.parent) / DELTA
+        demand_budget(_size(staging) + (previous.stat().st_size if previous.exists() else 0), disk)
         self._demand_fit(staging, manifest, verdict)
         _private(records.dump(manifest, staging / MANIFEST))
         records.publish_file(staging, folder)
@@ -240,12 +293,87 @@ class Store:
                     raise EdgesleepError("The base model is current; there is nothing to go back to.")
                 to = self.generation(pointer.current).parent
             path = self.model_path(to)
-            if to and file_digest(path) != self.generation(to).model_sha256:
+            if to and file_digest(path) != (made := self.generation(to)).model_sha256:
                 raise EdgesleepError(
-                    f"The model file of generation {to} is damaged.", "`edgesleep rollback 0` returns to the base."
+                    f"The model file of generation {to} is damaged.", f"`edgesleep path {to}` makes it again."
                 )
+            if to and made.base_sha256 != self._adopted().sha256:
+                base = self.base(made.base_sha256)
+                # First to the base that is left, so that pointer and base fit whenever this is cut short.
+                self._point(replace(pointer, current=0))
+                self._adopt(base)
             self._point(replace(pointer, current=to))
         return to
+
+    def restore(self, number: int, make: Callable[[Path], object]) -> Path:
+        """The model of a generation, to the byte as it was judged; where it is not kept, or damaged, it is made again.
+
+        `make` has to write MODEL and ADAPTER into the folder that it is given. Raises
+        EdgesleepError, and changes nothing, when they come out otherwise, the delta
+        is gone or damaged, or the disk is full.
+        """
+        if number == 0:
+            return self.model_path(0)
+        made, folder = self.generation(number), self.folder(number)
+        if (folder / MODEL).exists() and file_digest(folder / MODEL) == made.model_sha256:
+            return folder / MODEL
+        delta = self.delta_path(number)
+        with self.lock():
+            if delta and file_digest(delta) != made.delta_sha256:
+                raise EdgesleepError(
+                    f"The delta of generation {number} is damaged, and its model cannot be made again.",
+                    "Put it back from a backup, or choose another of `edgesleep generations`.",
+                )
+            staging = self._folder / f".{number:04d}.tmp"
+            try:
+                staging.mkdir(mode=0o700)
+                make(staging)
+                self._put_back(staging, made)
+            except OSError as error:
+                raise EdgesleepError(
+                    f"Generation {number} could not be made again: {error}.", "Make room on the disk and try again."
+                ) from error
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        return folder / MODEL
+
+    def _put_back(self, staging: Path, made: Generation) -> None:
+        if file_digest(staging / MODEL) != made.model_sha256:
+            raise EdgesleepError(
+                f"Generation {made.number} was made again, but is not the file that was tested then.",
+                f"It was made by edgesleep {made.version} with the kernel {made.kernel}; try it with those.",
+            )
+        if made.adapter_sha256 in ("", file_digest(staging / ADAPTER)):
+            records.publish_file(staging / ADAPTER, self.folder(made.number) / ADAPTER)
+        records.publish_file(staging / MODEL, self.folder(made.number) / MODEL)
+
+    @contextmanager
+    def lend(self, number: int, make: Callable[[Path], object]) -> Iterator[Path]:
+        """What `restore` gives, for as long as the block lasts: what had to be made again goes again."""
+        kept = number == 0 or (self.folder(number) / MODEL).exists()
+        path = self.restore(number, make)
+        try:
+            yield path
+        finally:
+            if not kept:
+                with suppress(BusyError), self.lock():  # or the night that runs drops it
+                    if number != self.current():
+                        self._drop(number)
+
+    def left(self) -> list[int]:
+        """Numbers of the generations that are built on another base than the current one."""
+        base = self._adopted().sha256
+        return [made.number for made in self.generations() if made.base_sha256 != base]
+
+    def remove_left(self) -> list[int]:
+        """Remove those for good; returns their numbers."""
+        with self.lock():
+            gone = self.left()
+            for number in gone:
+                # Renamed first, so that no half of a generation is ever found.
+                shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
+            self._adopt(self.bases()[0])
+        return gone
 
     def _demand_fit(self, staging: Path, manifest: Generation, verdict: Verdict) -> None:
         """Refuse a publish that the gate did not pass for the staged bytes, or that does not follow from this store."""
@@ -269,22 +397,35 @@ class Store:
     def _tidy(self) -> None:
         """Remove what a killed publish left. Only under the lock: it may be another process's work in progress."""
         highest = self._pointer().highest
-        for folder in [*self._folder.glob(".*.tmp"), *(self._at(n) for n in self._numbers() if n > highest)]:
+        for folder in [*self._folder.glob(".*.tmp"), *(self.folder(n) for n in self.numbers() if n > highest)]:
             shutil.rmtree(folder, ignore_errors=True)
         for file in (*self.home.glob(".current.*.tmp"), *self.home.glob(".base.json.*.tmp")):
             file.unlink()
 
-    def _drop_models_except(self, *kept: int) -> None:
-        """Keep disk use bounded; a dropped model can be rebuilt from its delta."""
-        for number in self._numbers():
-            if number not in kept:
-                (self._at(number) / MODEL).unlink(missing_ok=True)
+    def _keep_budget(self, disk: int, current: int, previous: int) -> None:
+        """Give up what can be made again: older models always, the previous one beyond the budget of `disk` bytes.
+
+        Only then deltas go, for good, the oldest first. Manifests stay: they say what was taught.
+        """
+        older = [number for number in self.numbers() if number not in (current, previous)]
+        for number in older:
+            self._drop(number)
+        dispensable = [self.folder(previous) / name for name in (MODEL, ADAPTER)] if previous else []
+        for path in [*dispensable, *(self.folder(number) / DELTA for number in older)]:
+            if disk and _size(self._folder) > disk:
+                path.unlink(missing_ok=True)
+
+    def _drop(self, number: int) -> None:
+        """Keep only the delta and the manifest; without a delta there would be no way back."""
+        if (self.folder(number) / DELTA).exists():
+            for name in (MODEL, ADAPTER):
+                (self.folder(number) / name).unlink(missing_ok=True)
 
     # -- the pointer ---------------------------------------------------------------------------------------------
 
     def _pointer(self) -> Pointer:
         path = self.home / "current"
-        numbers = self._numbers()
+        numbers = self.numbers()
         if not path.exists() and not numbers:
             return Pointer()
         try:
@@ -300,11 +441,20 @@ class Store:
         text = f"{pointer.current}\n{pointer.highest}\n"
         _private(records.write_atomically(self.home / "current", text.encode("ascii")))
 
-    def _at(self, number: int) -> Path:
-        return self._folder / f"{number:04d}"
 
-    def _numbers(self) -> list[int]:
-        return sorted(int(folder.name) for folder in self._folder.glob("[0-9]*") if folder.name.isdigit())
+def demand_budget(wanted: int, disk: int) -> None:
+    """Raises EdgesleepError when a generation of `wanted` bytes is beyond a budget of `disk` bytes (0: any amount)."""
+    if 0 < disk < wanted:
+        raise EdgesleepError(
+            f"A generation takes {wanted / 1e9:,.3f} GB beside the one before it, and store.disk allows "
+            f"{disk / 1e9:,.3f}.",
+            "Allow more in config.toml; 0 sets no limit.",
+        )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _place(source: Path, target: Path) -> None:
@@ -314,10 +464,21 @@ def _place(source: Path, target: Path) -> None:
     except FileNotFoundError as error:
         raise EdgesleepError(f"{source} is missing.", "Run the night again.") from error
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        _copy(source, target)
     _private(target)
     with target.open("r+b") as file:
         os.fsync(file.fileno())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can, as between two subvolumes, its blocks are shared and not copied."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError), source.open("rb") as old, target.open("wb") as new:
+            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
+                pass
+            if os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size:
+                return
+    shutil.copyfile(source, target)
 
 
 def _private(path: Path) -> None:

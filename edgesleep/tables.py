@@ -1,4 +1,4 @@
-"""Tables of the journal, and how older journals become newer ones.
+"""Tables of the journal, how older journals become newer ones, and whether one is sound.
 
 Owns every table and column of journal.db. Leaves reading and writing to `journal`. Must stay true: a migration that was
 ever released is never changed; the next one is added below it, and each runs whole or not at all.
@@ -6,7 +6,14 @@ ever released is never changed; the next one is added below it, and each runs wh
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
 from sqlite_utils import Database, Migrations
+
+from edgesleep.records import digest
 
 APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
 
@@ -82,3 +89,23 @@ def m005_space_what_is_known(db: Database) -> None:
         ALTER TABLE memories ADD COLUMN streak INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE memories ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
     """)
+
+
+def faults(path: Path, models: Mapping[int, str]) -> Iterator[str]:
+    """What is wrong with a journal, which is only read; `models` are the hashes of generations as they should be there.
+
+    Raises sqlite3.DatabaseError where it cannot be read at all.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        broken = [message for (message,) in db.execute("PRAGMA integrity_check") if message != "ok"]
+        yield from broken
+        if broken:
+            return  # reading on would find only what follows from that
+        for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
+            yield f"row {row} of {table} names one of {parent} that is not there"
+        for number, role, source, content, sha256 in db.execute("SELECT id, role, source, content, sha256 FROM turns"):
+            if digest([role, source, content]) != sha256:
+                yield f"message {number} is not what was written"
+        for number, sha256 in db.execute("SELECT number, model_sha256 FROM generations"):
+            if models.get(number, sha256) != sha256:
+                yield f"generation {number} is noted with another model than its manifest has"

@@ -62,9 +62,11 @@ LAYERS = (
     ("night.proposals",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.agenda", "night.owner", "day.importers"),
-    ("night.cycle",),
+    ("night.generations",),
+    ("night.cycle", "night.compare", "night.verify"),
     ("progress", "cli_shared"),
     ("cli_memories",),
+    ("cli_generations",),
     ("cli",),
     ("__main__",),
 )
@@ -73,7 +75,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {"cli", "cli_memories", "cli_shared"},
+    "click": {"cli", "cli_generations", "cli_memories", "cli_shared"},
     "detect_secrets": {"secrets"},
     "filelock": {"store"},
     "gguf": {"gguf"},
@@ -136,12 +138,13 @@ def test_day_and_night_meet_only_in_the_journal_and_the_store() -> None:
 
 
 def test_only_the_cycle_runs_the_stages() -> None:
-    """But for curation, which also reads what the owner of the memories says."""
+    """But for curation, which also reads what the owner says, and merge, which also makes a dropped model again."""
     stages = {"night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"}
     users = {module: own(path) & stages for module, path in MODULES.items()}
     assert {module: used for module, used in users.items() if used} == {
         "night.agenda": {"night.curate"},
         "night.cycle": stages - {"night.curate"},
+        "night.generations": {"night.merge"},
         "night.owner": {"night.curate"},
     }
 
@@ -166,7 +169,9 @@ def test_spacy_has_one_home_and_a_process_of_its_own() -> None:
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("command", [["--help"], ["run-night", "--help"], ["memories", "pin", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "command", [["--help"], ["run-night", "--help"], ["memories", "pin", "--help"], ["diff", "--help"], ["--version"]]
+)
 def test_help_loads_nothing_heavy(command: list[str]) -> None:
     heavy = {*HOMES, "spacy", "thinc", "numpy", "sqlite3", "jinja2", "edgesleep._native"} - {"click", "_native"}
     code = f"""

@@ -15,6 +15,7 @@ from edgesleep.night import untold
 from edgesleep.night.curate import curate, with_proposals
 from edgesleep.records import Agenda, Memory, Proposer
 
+AGENDA = "memories.json"  # its file in the night's folder
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
 LOOK_BACK = 5000  # turns of before, out of which a message may be pasted
 

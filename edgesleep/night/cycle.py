@@ -24,7 +24,7 @@ from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import dream, gate, merge, report, train
-from edgesleep.night.agenda import LEARNED, NEW, WEAK, gather
+from edgesleep.night.agenda import AGENDA, LEARNED, NEW, WEAK, gather
 from edgesleep.records import (
     Agenda,
     Baseline,
@@ -34,6 +34,7 @@ from edgesleep.records import (
     NightReport,
     PassScore,
     Proposer,
+    Results,
     Row,
     StepReport,
     Training,
@@ -46,12 +47,11 @@ from edgesleep.records import (
     plain,
     write_atomically,
 )
-from edgesleep.store import Store
+from edgesleep.store import Store, demand_budget
 from edgesleep.writer import WRITER, Writer
 
 T = TypeVar("T")
 
-AGENDA = "memories.json"
 RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's
 
 
@@ -246,6 +246,7 @@ class Night:
         file = Gguf.open(base)
         sizes = (file.tensors[name].shape for name in Shape.read(file).names if name in file.tensors)
         adapter = 4 * self.settings.train.rank * sum(map(sum, sizes))
+        demand_budget(base.stat().st_size + 2 * adapter, self.settings.store.bytes)
         wanted, free = base.stat().st_size + 8 * adapter, machine.free_disk(self.folder)
         if free < wanted:
             raise EdgesleepError(
@@ -410,6 +411,7 @@ class Night:
                 self.folder / "adapter.gguf",
                 self._manifest(agenda, verdict),
                 verdict,
+                self.settings.store.bytes,
             )
         manifest = self.store.generation(self.store.current())
         learned = self._learned(verdict)
@@ -439,6 +441,21 @@ class Night:
             version=__version__,
             memory_ids=tuple(memory.id for memory in agenda.memories),
             settings=plain(self.settings),
+            adapter_sha256=file_digest(self.folder / "adapter.gguf"),
+            memory_sha256={memory.id: memory.sha256 for memory in agenda.memories},
+            results=self._results(verdict),
+        )
+
+    def _results(self, verdict: Verdict) -> Results:
+        after = verdict.after
+        return Results(
+            after.recall,
+            after.two_hops,
+            after.abstained,
+            verdict.drift_mean,
+            verdict.drift_median,
+            right={answer.probe_id: answer.right for answer in after.answers},
+            learned=tuple(sorted(self._learned(verdict))),
         )
 
     def _outcome(self, agenda: Agenda, verdict: Verdict) -> NightReport:
