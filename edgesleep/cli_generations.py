@@ -44,6 +44,7 @@ def path(home: Path, number: int | None, dry_run: bool, as_json: bool) -> None:
     from edgesleep.store import Store
 
     store = Store(home)
+    store.bases()  # says what to do where there is no home yet
     generation = store.current() if number is None else number
     again = _kept(store, generation) != "model"
     if not dry_run and (again or number):
@@ -145,7 +146,7 @@ def rollback(home: Path, number: int | None, dry_run: bool, as_json: bool) -> No
         number = store.generation(current).parent
     model = _place(store, number)
     with Journal.open(home) as journal:
-        again = past.follow(store, journal, number, commit=False) if dry_run else past.go_to(store, journal, number)
+        again = past.again(store, journal, number) if dry_run else past.go_to(store, journal, number)
     if not dry_run and (served := store.bases()[0]).sha256 != base.sha256:
         config.choose_model(home, served.spec)
     if as_json:
@@ -181,7 +182,7 @@ def migrate(home: Path, spec: str, remove_left: bool, dry_run: bool, as_json: bo
         if dry_run:
             wanted, model = named(spec), planned(spec)
             others = [made.number for made in store.generations() if _spec(store, made) != wanted]
-            again = past.follow(store, journal, 0, commit=False) if wanted != old.spec else 0
+            again = past.again(store, journal, 0) if wanted != old.spec else 0
         else:
             chosen = learnable(spec)
             wanted, model = chosen.spec, f"{chosen.path} the base"

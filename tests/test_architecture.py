@@ -20,8 +20,8 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "secrets", "tables", "night.lexicon", "night.dates"),
-    ("night.pointing",),
+    ("records", "secrets", "night.lexicon", "night.dates"),
+    ("tables", "night.pointing"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     (
         "gguf",

@@ -223,7 +223,7 @@ def test_generations_marks_the_current_one(ready: Path, tiny: Path) -> None:
     assert [(row["number"], row["current"]) for row in rows] == [(0, False), (1, False), (2, False), (3, True)]
     assert rows[0]["model"] == str(tiny) and rows[1]["model"] is None and Path(rows[3]["model"]).is_file()
     lines = run("generations").stdout.splitlines()
-    assert lines[3].startswith("*    3  night 3") and "(not kept)" in lines[1]
+    assert lines[3].startswith("*    3  night 3") and "(made again when asked for)" in lines[1]
 
 
 def test_path_is_the_current_file(ready: Path, tiny: Path) -> None:
@@ -448,6 +448,7 @@ def test_a_dry_run_later_changes_nothing(ready: Path, day: Path, tiny: Path) -> 
         ["import", str(day)],
         ["rollback"],
         ["rollback", "0"],
+        ["migrate", "--model", str(tiny)],
         ["run-night"],
         ["run-night", "--json"],
     ):
@@ -572,7 +573,7 @@ def test_every_command_that_writes_has_a_dry_run() -> None:
     def flags(name: str) -> set[str]:
         return {flag for option in cli.main.commands[name].params for flag in option.opts}
 
-    assert all("--dry-run" in flags(name) for name in ("init", "import", "run-night", "rollback"))
+    assert all("--dry-run" in flags(name) for name in ("init", "import", "run-night", "rollback", "migrate", "path"))
     assert all("--json" in flags(name) for name in ("ask", "run-night", "status", "generations", "models", "report"))
     assert "--no-log" in flags("ask")
 

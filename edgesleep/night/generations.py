@@ -1,8 +1,9 @@
 """Generations: a model that is no longer kept is made again, and the home moves from one generation to another.
 
 Owns making a model from the pristine base and its delta, and what going back, or over to another base, means for the
-memories. Leaves the files and the pointer to `store`, states of memories to `journal`. Must stay true: memories are
-marked before the pointer moves, so that a move that is cut short only means that some are learned once more.
+memories. Leaves the files and the pointer to `store`, states of memories to `journal`. Must stay true: memories count
+as new before the pointer moves and as learned only after it, so that a move that is cut short only means that some are
+learned once more.
 """
 
 from __future__ import annotations
@@ -37,9 +38,13 @@ def go_to(store: Store, journal: Journal, number: int) -> int:
     """Serve another generation; returns how many memories the next night learns anew. Raises as `model` does."""
     with store.lock():
         model(store, number)
-        again = follow(store, journal, number)
+        if number:
+            store.base(store.generation(number).base_sha256)
+        lost, known = _moved(store, journal, number)
+        _unlearn(store, journal, lost | known)  # also what is learned: what came after says nothing of when it is due
         store.rollback(number)
-    return again
+        journal.mark(known, "learned", number)
+    return len(lost - known)
 
 
 def migrate(store: Store, journal: Journal, base: Path, spec: str) -> int:
@@ -49,17 +54,23 @@ def migrate(store: Store, journal: Journal, base: Path, spec: str) -> int:
     """
     with store.lock():
         same = file_digest(base) == store.bases()[0].sha256
-        again = 0 if same else follow(store, journal, 0)
+        lost, _ = (set(), set()) if same else _moved(store, journal, 0)
+        _unlearn(store, journal, lost)
         store.adopt_base(base, spec, leave=True)
-    return again
+    return len(lost)
 
 
-def follow(store: Store, journal: Journal, number: int, *, commit: bool = True) -> int:
-    """Bring memories to where a generation has them; returns how many are to be learned anew.
+def again(store: Store, journal: Journal, number: int) -> int:
+    """How many memories would be learned anew after `go_to`, or after `migrate` where `number` is 0."""
+    lost, known = _moved(store, journal, number)
+    return len(lost - known)
 
-    Those are what no generation on the way from the base to it was taught, or brought to where it stands: of the latter
-    it is only known how well that generation knew it where its own night asked for it as it is put now, and then it is
-    learned if it was answered.
+
+def _moved(store: Store, journal: Journal, number: int) -> tuple[set[str], set[str]]:
+    """Memories that do not stand where a generation has them: what it was not taught, and what it knew.
+
+    The former are what no generation on the way from the base to it was taught, or brought to where it stands: of the
+    latter it is only known how well it knew it where its own night asked for it, as it is put now.
     """
     made = {generation.number: generation for generation in store.generations()}
     taught = {memory for generation in made.values() for memory in generation.memory_ids}
@@ -71,12 +82,15 @@ def follow(store: Store, journal: Journal, number: int, *, commit: bool = True) 
     standing = journal.standing()
     held = {memory: by for memory, (state, by) in standing.items() if state in ("learned", "weak")}
     lost = {memory for memory, by in held.items() if memory in taught or (by is not None and by not in way)}
-    known = _answered(made.get(number), journal) & (lost | {m for m, (state, _) in standing.items() if state == "new"})
-    if commit:
-        journal.mark(lost | known, "new")  # also where it is learned: what came after says nothing of when it is due
-        journal.mark(known, "learned", number)
-        _gather_anew(store.home, journal)
-    return len(lost - known)
+    new = {memory for memory, (state, _) in standing.items() if state == "new"}
+    return lost, _answered(made.get(number), journal) & (lost | new)
+
+
+def _unlearn(store: Store, journal: Journal, memories: set[str]) -> None:
+    """Have them learned anew, and an interrupted night choose anew: what may rest, it chose for another model."""
+    journal.mark(memories, "new")
+    if night := journal.open_night():
+        (store.home / "nights" / f"{night:04d}" / AGENDA).unlink(missing_ok=True)
 
 
 def _answered(made: Generation | None, journal: Journal) -> set[str]:
@@ -85,9 +99,3 @@ def _answered(made: Generation | None, journal: Journal) -> set[str]:
         return set()
     now = {memory.id: memory.sha256 for memory in journal.memories()}
     return {memory for memory in made.results.learned if now.get(memory) == made.memory_sha256.get(memory, "")}
-
-
-def _gather_anew(home: Path, journal: Journal) -> None:
-    """A night that was interrupted chose what to rehearse, and what may rest, for another model."""
-    if night := journal.open_night():
-        (home / "nights" / f"{night:04d}" / AGENDA).unlink(missing_ok=True)
