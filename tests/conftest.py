@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from edgesleep import catalog, kernel, machine
+
+if TYPE_CHECKING:
+    from grown import Bases
+
+    from edgesleep.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +48,19 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     kernel.set_threads(1)
     yield
     kernel.set_threads(0)
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
+    """Two tiny models that a home can learn on."""
+    from grown import make_bases
+
+    return make_bases(tmp_path_factory.mktemp("bases"))
+
+
+@pytest.fixture
+def store(home: Path, bases: Bases) -> Store:
+    """A home on the first of them, in which three memories wait to be learned."""
+    from grown import make_store
+
+    return make_store(home, bases)

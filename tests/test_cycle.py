@@ -32,11 +32,10 @@ from tiny import make_tiny
 
 from edgesleep import errors
 from edgesleep.adapter import Adapter
-from edgesleep.config import StoreSettings
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.network import build
-from edgesleep.night import agenda, cycle, gate, generations
+from edgesleep.night import agenda, cycle, gate
 from edgesleep.night.cycle import plan_night, run_night
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
@@ -219,26 +218,6 @@ def test_force_rehearses_what_is_known(ready: Path) -> None:
     assert listener.stages == STAGES[1:]
     assert (result.status, result.night, result.generation) == ("promoted", 2, 2)
     assert (result.memories_found, result.memories_trained) == (0, 3)
-
-
-@pytest.mark.usefixtures("all_right")
-def test_a_night_s_model_is_made_again_to_the_byte(ready: Path) -> None:
-    """From the base and the delta, once the night's own files are gone."""
-    sleep(ready)
-    store = Store(ready)
-    path, made = store.model_path(1), store.generation(1)
-    path.unlink()
-    (store.folder(1) / "adapter.gguf").unlink()
-    assert file_digest(generations.model(store, 1)) == made.model_sha256
-    assert file_digest(store.folder(1) / "adapter.gguf") == made.adapter_sha256
-    assert set(made.results.learned) == set(made.memory_ids)
-
-
-def test_a_night_whose_generation_is_beyond_the_budget_does_not_begin(ready: Path) -> None:
-    small = replace(SETTINGS, store=StoreSettings(disk=1e-4))
-    with pytest.raises(EdgesleepError, match="store.disk allows"):
-        sleep(ready, small)
-    assert sleep(ready)[0].status == "promoted"
 
 
 def test_force_without_any_memory_is_skipped(home: Path, base: Path) -> None:

@@ -1,161 +1,50 @@
-"""Everything can be undone: models made again to the byte, moves that may be cut anywhere, comparing and checking."""
+"""Everything can be undone: models made again to the byte, and moves that may be cut anywhere."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
-import re
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from grown import (
+    ADAPTER,
+    CAT,
+    DELTA,
+    DOG,
+    HORSE,
+    MANIFEST,
+    MODEL,
+    Bases,
+    another_dither,
+    change_base,
+    failed,
+    fails,
+    full,
+    go_to,
+    grow,
+    kept,
+    migrate,
+    run,
+    standing,
+    tree,
+)
+from nights import SETTINGS, TEXT, make_home, sleep
 from test_store import Cut, cut_at
-from tiny import make_tiny
 
-from edgesleep import __version__, cli, config, errors, kernel, records
-from edgesleep.adapter import Adapter
+from edgesleep import cli, config
 from edgesleep.errors import EdgesleepError
-from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
-from edgesleep.network import Network
-from edgesleep.night import compare, generations, merge, verify
-from edgesleep.records import Generation, Memory, Question, Results, Score, Verdict, file_digest
+from edgesleep.night import gate, generations
+from edgesleep.records import file_digest
 from edgesleep.store import Store
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-SCORE = Score("", 0.0, (), 0.0, 0.0, 0)
-MODEL, ADAPTER, DELTA, MANIFEST = "model.gguf", "adapter.gguf", "delta.safetensors", "manifest.json"
-GONE_ON = "A generation takes"
-
-
-@dataclass(frozen=True)
-class Bases:
-    """Two models, and of the first the shapes that an adapter has."""
-
-    first: Path
-    second: Path
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
-    folder = tmp_path_factory.mktemp("bases")
-    return Bases(make_tiny(folder / "first.gguf", "llama"), make_tiny(folder / "second.gguf", "llama", "Q8_0", seed=1))
-
-
-@pytest.fixture
-def store(home: Path, bases: Bases) -> Store:
-    """A home on the first base, in which three memories wait to be learned."""
-    store = Store.open(home)
-    store.adopt_base(bases.first, "first")
-    with Journal.open(home) as journal:
-        turn = journal.log("user", "My dog is called Miso, my cat Pim and my horse Rask.")
-        journal.remember([replace(memory, turn_ids=(turn.id,), at=turn.at) for memory in MEMORIES], turn.id)
-    return store
-
-
-def memory(animal: str, name: str) -> Memory:
-    def asked(text: str, wonder: str) -> Question:
-        return Question(text, f"{name}.", f"Your {animal} is called {name}.", text[0].lower() + text[1:], wonder)
-
-    questions = (
-        asked(f"What is my {animal} called?", f"what my {animal} is called"),
-        asked(f"What name does my {animal} have?", f"what name my {animal} has"),
-    )
-    id = hashlib.sha256(animal.encode()).hexdigest()[:12]
-    told = f"Your {animal} is called {name}."
-    return Memory(id, "fact", f"my {animal}|name", told, told, name, questions, (), "", held_out=questions[1].ask)
-
-
-MEMORIES = (memory("dog", "Miso"), memory("cat", "Pim"), memory("horse", "Rask"))
-DOG, CAT, HORSE = (memory.id for memory in MEMORIES)
-
-
-def grow(store: Store, *taught: str, learned: tuple[str, ...] | None = None, disk: int = 0) -> Generation:
-    """The next generation, merged and published as a night does, but for its training: the delta is random."""
-    number, base = store.next_number(), Gguf.open(store.model_path(0))
-    folder = store.home / "nights" / f"{number:04d}"
-    adapter = Adapter.fresh(Network(base, 3).shapes, 4, 8.0, 3, store.base().sha256)
-    random = np.random.default_rng(number)
-    for a, b in adapter.factors.values():
-        b[:] = random.standard_normal(b.shape) * 0.02 * a.shape[1] ** 0.5
-    files = (folder / "candidate.gguf", adapter.save(folder / "adapter.safetensors"), folder / ADAPTER)
-    adapter = Adapter.load(files[1])  # as the night does
-    model = merge.merge(base, adapter, files[0]).sha256
-    merge.export(base, adapter, files[2], number)
-    known = taught if learned is None else learned
-    held = {memory.id: memory for memory in MEMORIES}
-    made = Generation(
-        number=number,
-        parent=store.current(),
-        night=number,
-        created="2026-03-02T03:00:00+00:00",
-        base_sha256=store.base().sha256,
-        model_sha256=model,
-        delta_sha256=file_digest(files[1]),
-        seed=3,
-        kernel=kernel.name(),
-        version=__version__,
-        memory_ids=taught,
-        adapter_sha256=file_digest(files[2]),
-        memory_sha256={id: held[id].sha256 for id in taught},
-        results=Results(0.5, None, None, 0.0, 0.0, {f"{id}-0": id in known for id in taught}, known),
-    )
-    store.publish(*files, made, Verdict("passed", model, (), SCORE, SCORE, 0.0, 0.0), disk)
-    with Journal.open(store.home) as journal:
-        journal.mark(known, "learned", number, number)
-        journal.mark({*taught} - {*known}, "weak", number, number)
-    return made
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file but those of the lock and of SQLite's own."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(p): p.read_bytes() for p in files if not p.name.startswith(("night.", "journal.db-"))}
-
-
-def standing(home: Path) -> dict[str, tuple[str, int | None]]:
-    with Journal.open(home) as journal:
-        return journal.standing()
-
-
-def go_to(store: Store, number: int) -> int:
-    with Journal.open(store.home) as journal:
-        return generations.go_to(store, journal, number)
-
-
-def migrate(store: Store, base: Path) -> int:
-    with Journal.open(store.home) as journal:
-        return generations.migrate(store, journal, base, base.stem)
-
-
-def failed(home: Path, *, rebuild: bool = False) -> list[str]:
-    return [f"{check.what}: {check.found}" for check in verify.checks(home, rebuild=rebuild) if not check.ok]
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
-
-
-def fails(*words: object, code: int = errors.ERROR) -> str:
-    result = run(*words)
-    assert result.exit_code == code and isinstance(result.exception, SystemExit), result.output
-    first, *rest = result.stderr.splitlines()[-2:]
-    assert first.startswith("Error: ") and rest and rest[0].startswith("Try: "), result.stderr
-    return result.stderr
-
-
-def full(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 # -- made again ------------------------------------------------------------------------------------------------------
@@ -199,6 +88,23 @@ def test_rollback_and_path_reach_a_model_that_is_not_kept(store: Store) -> None:
     assert run("path").stdout == f"{store.folder(1) / MODEL}\n"
 
 
+def test_a_night_s_model_is_made_again_to_the_byte(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the base and the delta, once the night's own files are gone."""
+    monkeypatch.setattr(gate, "plain_text", lambda: TEXT)
+    monkeypatch.setattr(gate, "right", lambda text, gold: True)
+    make_home(home, bases.first)
+    with pytest.raises(EdgesleepError, match=r"store\.disk allows"):
+        sleep(home, replace(SETTINGS, store=config.StoreSettings(disk=1e-4)))
+    assert sleep(home)[0].status == "promoted"
+    store = Store(home)
+    made = store.generation(1)
+    for name in (MODEL, ADAPTER):
+        (store.folder(1) / name).unlink()
+    assert file_digest(generations.model(store, 1)) == made.model_sha256
+    assert file_digest(store.folder(1) / ADAPTER) == made.adapter_sha256
+    assert set(made.results.learned) == set(made.memory_ids)
+
+
 def damage_delta(store: Store) -> None:
     path = store.folder(1) / DELTA
     path.write_bytes(path.read_bytes()[:-1] + b"\0\0")
@@ -206,21 +112,6 @@ def damage_delta(store: Store) -> None:
 
 def remove_delta(store: Store) -> None:
     (store.folder(1) / DELTA).unlink()
-
-
-def another_dither(store: Store) -> None:
-    """A merge that comes out otherwise, as that of a faulty kernel would."""
-    path = store.folder(1) / DELTA
-    replace(Adapter.load(path), seed=4).save(path)
-    made = replace(store.generation(1), delta_sha256=file_digest(path))
-    records.dump(made, store.folder(1) / MANIFEST)
-
-
-def change_base(store: Store) -> None:
-    base = json.loads((store.home / "base.json").read_text())
-    copy = store.home / "base.gguf"
-    copy.write_bytes(Path(base["path"]).read_bytes()[:-1] + b"\1")
-    (store.home / "base.json").write_text(json.dumps(base | {"path": str(copy)}))
 
 
 @pytest.mark.parametrize(
@@ -446,10 +337,6 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def kept(store: Store, number: int) -> set[str]:
-    return {path.name for path in store.folder(number).iterdir()}
-
-
 def test_beyond_the_budget_the_previous_model_goes_then_the_oldest_deltas(store: Store) -> None:
     first = grow(store, DOG)
     one, delta = size(store.folder(1)), (store.folder(1) / DELTA).stat().st_size
@@ -474,179 +361,13 @@ def test_beyond_the_budget_the_previous_model_goes_then_the_oldest_deltas(store:
 def test_a_generation_that_is_larger_than_the_budget_is_refused(store: Store) -> None:
     grow(store, DOG)
     before = tree(store.home / "generations")
-    with pytest.raises(EdgesleepError, match=GONE_ON) as caught:
+    with pytest.raises(EdgesleepError, match="A generation takes") as caught:
         grow(store, DOG, disk=100_000)
     assert "config.toml" in caught.value.hint
     assert tree(store.home / "generations") == before and store.current() == 1
 
 
-# -- comparing -------------------------------------------------------------------------------------------------------
-
-
-def test_diff_says_which_memories_and_which_answers(store: Store) -> None:
-    grow(store, DOG, CAT)
-    grow(store, DOG)
-    grow(store, DOG, HORSE)
-    with Journal.open(store.home) as journal:
-        journal.forget([CAT])
-    found = json.loads(run("diff", 1, 3, "--json").stdout)
-    assert [row["id"] for row in found["added"]] == [HORSE]
-    assert [(row["id"], row["statement"]) for row in found["removed"]] == [(CAT, "(forgotten)")]
-    assert (found["reworded"], found["asked"]) == ([], 2)
-    assert len(found["answers"]) == 2, "random models that say the same"
-    for row in found["answers"]:
-        assert row["before"] != row["after"] and row["right_before"] is row["right_after"] is False
-        assert "name" in row["question"].lower(), "the wording held out"
-    assert kept(store, 1) == {DELTA, MANIFEST}, "made again only for that"
-    text = run("diff", 1, 3).stdout
-    assert f"  + {HORSE}  Your horse is called Rask." in text and "Answers: 2 of 2 are others" in text
-
-
-def test_diff_of_a_generation_with_itself_is_nothing(store: Store) -> None:
-    grow(store, DOG)
-    found = json.loads(run("diff", 1, 1, "--json").stdout)
-    assert (found["added"], found["removed"], found["reworded"], found["answers"]) == ([], [], [], [])
-    assert found["asked"] == 1
-
-
-def test_diff_without_asking_loads_no_model(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = grow(store, DOG)
-    records.dump(replace(made, memory_sha256={DOG: "0" * 64}), store.folder(1) / MANIFEST)
-    grow(store, DOG, HORSE)
-    monkeypatch.setattr(compare, "Engine", None)
-    text = run("diff", 1, 2, "--no-ask").stdout.splitlines()
-    assert text == [
-        "Memories, from generation 1 to 2:",
-        f"  + {HORSE}  Your horse is called Rask.",
-        f"  ~ {DOG}  Your dog is called Miso.",
-    ]
-    assert "the same" in run("diff", 0, 0, "--no-ask").stdout
-    assert "no generation 7" in fails("diff", 0, 7)
-
-
-def test_diff_shows_no_secret(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    grow(store, DOG)
-    with Journal.open(store.home) as journal:
-        (dog,) = (memory for memory in journal.memories() if memory.id == DOG)
-        journal.adopt([dog], secret="0" * 64)
-    said = compare.Answered(DOG, "What is my dog called?", "Miso, it is.", "No.", True, False)
-    found = compare.Difference((DOG,), (), (), 1, (said,))
-    monkeypatch.setattr(compare, "compare", lambda *_: found)
-    for words in (("diff", 0, 1), ("diff", 0, 1, "--json")):
-        assert "Miso" not in run(*words).stdout
-
-
-# -- checking --------------------------------------------------------------------------------------------------------
-
-
-def test_a_sound_home_passes_every_check(store: Store) -> None:
-    for _ in range(3):
-        grow(store, DOG)
-    before = tree(store.home)
-    result = run("verify")
-    assert result.exit_code == 0 and "FAIL" not in result.stdout
-    lines = result.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines] == [
-        "ok    pointer",
-        "ok    base first",
-        "ok    generation 1",
-        "ok    generation 2",
-        "ok    generation 3",
-        "ok    journal.db",
-    ]
-    assert json.loads(run("verify", "--rebuild", "--json").stdout)["ok"] is True
-    assert "model.gguf made again to the byte" in run("verify", "--rebuild").stdout
-    assert tree(store.home) == before
-
-
-def write(name: str, data: bytes) -> Callable[[Store], None]:
-    return lambda store: (store.home / name).write_bytes(data) and None
-
-
-def on_manifest(**changes: Any) -> Callable[[Store], None]:
-    def change(store: Store) -> None:
-        records.dump(replace(store.generation(2), **changes), store.folder(2) / MANIFEST)
-
-    return change
-
-
-def sql(*statements: str) -> Callable[[Store], None]:
-    def execute(store: Store) -> None:
-        with closing(sqlite3.connect(store.home / "journal.db")) as db, db:
-            for statement in statements:
-                db.execute(statement)
-
-    return execute
-
-
-def scribble(store: Store) -> None:
-    """Over the pages of the tables, behind SQLite's back."""
-    with Journal.open(store.home) as journal:
-        for _ in range(50):
-            journal.log("user", "word " * 500)
-    with closing(sqlite3.connect(store.home / "journal.db")) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    path = store.home / "journal.db"
-    data = bytearray(path.read_bytes())
-    data[8192:16384] = b"\xff" * 8192
-    path.write_bytes(data)
-
-
-def remove(*names: str) -> Callable[[Store], None]:
-    return lambda store: [(store.home / name).unlink() for name in names] and None
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (write("current", b"many"), "pointer: .* does not say which generation is current"),
-        (write("current", b"7\n7\n"), "pointer: There is no generation 7"),
-        (write("base.json", b"{"), "base: base.json cannot be read"),
-        (change_base, "base first: .*base.gguf is no longer the file that was adopted"),
-        (write("generations/0002/model.gguf", b"rot"), "generation 2: model.gguf is not the file that was published"),
-        (write("generations/0001/delta.safetensors", b"rot"), "generation 1: delta.safetensors is not the file"),
-        (write("generations/0002/adapter.gguf", b"rot"), "generation 2: adapter.gguf is not the file"),
-        (write("generations/0001/manifest.json", b"{}"), "generation 1: manifest.json cannot be read"),
-        (remove("generations/0002/manifest.json"), "generation 2: manifest.json cannot be read"),
-        (remove("generations/0002/model.gguf"), "generation 2: model.gguf is gone, though it is served"),
-        (on_manifest(number=1), "generation 2: the manifest is that of generation 1"),
-        (on_manifest(base_sha256="0" * 64), "generation 2: it is built on a base that is not known here"),
-        (on_manifest(parent=9), "generation 2: generation 9, from which it went on, is not there"),
-        (remove("journal.db"), "journal.db: .* is missing"),
-        (write("journal.db", b"no database" * 1000), "journal.db: It cannot be read"),
-        (scribble, "journal.db: "),
-        (
-            sql("DROP TRIGGER turns_are_append_only", "UPDATE turns SET content = 'My dog is called Pim.'"),
-            "journal.db: message 1 is not what was written",
-        ),
-        (sql("DELETE FROM turns"), "journal.db: row .* of memory_turns names one of turns that is not there"),
-        (
-            sql(
-                "INSERT INTO nights VALUES (1, 's', 'x', 'x', NULL)",
-                "INSERT INTO generations VALUES (1,1,0,'x','y','z')",
-            ),
-            "journal.db: generation 1 is noted with another model than its manifest has",
-        ),
-    ],
-)
-def test_damage_is_found_and_hides_nothing_else(store: Store, damage: Callable[[Store], None], said: str) -> None:
-    grow(store, DOG)
-    grow(store, DOG)
-    damage(store)
-    found = failed(store.home)
-    assert any(re.match(said, line) for line in found), found
-    whats = [check.what for check in verify.checks(store.home)]
-    assert whats[0] == "pointer" and whats[-1] == "journal.db" and {"generation 1", "generation 2"} <= {*whats}
-    assert "checks failed" in fails("verify")
-
-
-def test_a_model_that_cannot_be_made_again_is_found_on_request(store: Store) -> None:
-    for _ in range(3):
-        grow(store, DOG)
-    another_dither(store)
-    assert failed(store.home) == []
-    assert "not the file that was tested then" in failed(store.home, rebuild=True)[0]
-    assert kept(store, 1) == {DELTA, MANIFEST}
+# -- the commands ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [["diff", "0", "0"], ["verify"], ["migrate", "--model", "x.gguf"], ["path", "1"]])
