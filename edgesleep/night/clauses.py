@@ -8,6 +8,7 @@ message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from edgesleep.night.lexicon import (
     OPINIONS,
     PLACES,
     TURNING,
+    words,
 )
 from edgesleep.night.parties import Cast, Party, called, name_run, owned_by, party_of
 from edgesleep.night.parts import (
@@ -64,7 +66,7 @@ def clauses(sentence: Sequence[Word], cast: Cast) -> Iterator[Clause]:
         verb = verb_of(word)
         if party and verb and _agrees(party, word):
             cast.topic = party.text
-            for parts in _listed((*_gap(word, subject), *parts_of(word))):
+            for parts in _listed(_set((*_gap(word, subject), *parts_of(word)), word)):
                 clause = Clause(party, verb, parts)
                 yield clause
                 yield from _introduced(clause, cast)
@@ -106,6 +108,41 @@ def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
     for word in members:
         run = phrase_run(word, keep=(), without=("conj", "cc"))
         yield tuple(constituent("object", "", word, run) if part is thing else part for part in parts)
+
+
+# What one does at an event or a place that one went to.
+_THERE = {*words("see watch hear buy get eat drink meet find catch try spot win sell taste pick count photograph order")}
+
+
+def _set(parts: tuple[Part, ...], verb: Word) -> tuple[Part, ...]:
+    """The parts with where they are set at their end: "on my last trip to Crete", or where one "went and saw" it."""
+    trips = [part for part in parts if part.noun in JOURNEYS and part.prep in ("on", "for", "during") and _names(part)]
+    kept = [part for part in parts if part not in trips]
+    settings = [replace(part, role="context", text=_LAST.sub("", part.text)) for part in trips]
+    counted = any(part.role == "object" and (part.count or part.is_name) for part in parts)
+    placed = settings or any(part.role == "place" or part.prep in ("at", "in", "on", "from") for part in parts)
+    above = verb.head
+    if verb.dep == "conj" and verb.lemma in _THERE and counted and not placed and above.lemma in ("go", "come"):
+        for prep in above.having("prep") if above.tag == verb.tag == "VBD" else ():
+            for noun in prep.having("pobj") if prep.lower == "to" and not above.having("neg") else ():
+                settings.append(_attending(noun))
+    return (*kept, *settings[:1])
+
+
+_LAST = re.compile(r"\b(?:last|most recent|recent|latest) ")
+
+
+def _names(part: Part) -> bool:
+    return any(word[:1].isupper() for word in part.text.split())
+
+
+def _attending(noun: Word) -> Part:
+    """Of "went to an open mic night", at the open mic night."""
+    run = phrase_run(noun)
+    bare = spoken_run([w for w in run if w.dep not in ("det", "poss")])
+    led = any(w.dep in ("det", "poss") for w in run)
+    own = next((f"{w.lower} " for w in run if w.dep == "poss" and w.lower in ("my", "our")), "the " if led else "")
+    return Part("context", "at" if led else "in", f"{own}{bare}", bare, noun.lemma)
 
 
 def _members(word: Word) -> list[Word]:

@@ -62,6 +62,8 @@ def only(clause: Clause, *parts: Part | None) -> Clause:
 def leans(part: Part) -> bool:
     """Whether a part is understood only next to what was said before it."""
     inside = part.text.lower().split()
+    if part.role == "context":
+        return False
     if inside[:1] == ["some"]:
         inside = inside[1:]
     if VAGUE_WORDS & {*inside} or inside[:1] in ([], ["any"]) or {"due", "because"} & {*inside}:

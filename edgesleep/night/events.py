@@ -240,6 +240,8 @@ def event(clause: Clause) -> Iterator[Draft]:
             yield from made(draft(told, part, "fact", "live|place"))  # the newest home, in the place of the last
             continue
         alike = fold(part.value) if part.role in ("object", "company") and not part.count else ""
+        if part.count and clause.part("context"):
+            alike = fold(part.kind)  # 7 shirts do not take the place of 5 pairs of shorts
         slot = "|".join(filter(None, (verb.lemma, part.role if part.role != "prep" else part.prep, alike)))
         part, topic = _degree(part, topic)
         yield from made(draft(_swap(told, part), part, "fact" if topic else "event", slot, topic))

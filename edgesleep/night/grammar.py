@@ -33,6 +33,7 @@ from edgesleep.night.roles import roles
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
 from edgesleep.night.threads import placed, since
+from edgesleep.night.travels import travelled
 from edgesleep.night.whereabouts import whereabouts
 
 MAX_VALUE_WORDS, MAX_STATEMENT_WORDS = 12, 28
@@ -48,7 +49,7 @@ def facts(
     """
     cast = cast if cast is not None else Cast()
     cast.turn(spoken_text(text))
-    whole = placed(text, cast.spoken, cast.before, nlp)
+    whole = travelled(placed(text, cast.spoken, cast.before, nlp))
     if spoken is None or whole != text:
         spoken = list(read(whole, nlp, cast.spelt))
     text, own = whole, cast.spoken

@@ -34,7 +34,7 @@ from edgesleep.night.reading import Word
 class Part:
     """A constituent. `text` has its articles, `value` is the span an answer must hold."""
 
-    role: str  # object attr name adj place time clock span company as prep gerund verb
+    role: str  # object attr name adj place time clock span company as prep gerund verb context
     prep: str
     text: str
     value: str

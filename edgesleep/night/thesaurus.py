@@ -391,6 +391,57 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "how should you answer {t}?|how you should answer {t}",
         "how do I want you to answer {t}?|how I want you to answer {t}",
     )),
+    ("how many (?P<t>.+) did <p> (?:bring|take) (?:on|for|to|during) (?P<r>(?:my|our) .+)", (
+        "how many {t} did {p} pack for {r}?|how many {t} {p} packed for {r}",
+        "how many {t} did {p} take on {r}?|how many {t} {p} took on {r}",
+    )),
+    ("how many (?P<t>.+) did <p> pack (?:on|for|to) (?P<r>(?:my|our) .+)", (
+        "how many {t} did {p} bring on {r}?|how many {t} {p} brought on {r}",
+        "how many {t} did {p} take on {r}?|how many {t} {p} took on {r}",
+    )),
+    ("how many (?P<t>.+) did <p> see (?P<v>perform|play|sing|dance|race|compete|fight)(?P<r> .+)?", (
+        "how many {t} did {p} watch {v}{r}?|how many {t} {p} watched {v}{r}",
+        "how many {t} did {p} see{r}?|how many {t} {p} saw{r}",
+    )),
+    ("how many (?P<t>.+) did <p> see (?P<r>at (?:the|my|our) .+)", (
+        "how many {t} did {p} watch {r}?|how many {t} {p} watched {r}",
+    )),
+    ("how many (?P<t>.+) do <p> have from (?P<r>.+)", (
+        "how many {t} have {p} bought from {r}?|how many {t} {p} have bought from {r} [self]",
+        "how many {t} have {p} got from {r}?|how many {t} {p} have got from {r} [self]",
+    )),
+    ("how long did <p> spend (?:\\w+ing (?:\\w+ )??)?(?:around|across|through|throughout|all over|in)? ?(?P<t>[A-Z].*)", (
+        "how long was I in {t}?|how long I was in {t} [self]",
+        "how long did {p} stay in {t}?|how long {p} stayed in {t}",
+        "how much time did {p} spend in {t}?|how much time {p} spent in {t}",
+    )),
+    ("where did <p> go with (?P<t>my \\w+) for an? (?P<u>day|week|weekend|month|year)(?: (?:in|on|at) .+)?", (
+        "where did {p} go with {t}?|where {p} went with {t}",
+        "where did {p} go on a {u}-long trip with {t}?|where {p} went on a {u}-long trip with {t}",
+        "where did {p} go for a {u}?|where {p} went for a {u}",
+    )),
+    ("where was (?P<t>.+ (?:wedding|party|graduation|ceremony|concert|reunion|recital|reception|funeral))", (
+        "where did I attend {t}?|where I attended {t}",
+        "where did I go to {t}?|where I went to {t}",
+        "where was {t} held?|where {t} was held",
+    )),
+    ("where was my (?:recent |last )(?P<t>(?:\\w+ )?(?:trip|vacation|holiday|cruise|honeymoon)) to", (
+        "where did I go on my most recent {t}?|where I went on my most recent {t}",
+        "where did I go on my last {t}?|where I went on my last {t}",
+        "where was my last {t}?|where my last {t} was",
+    )),
+    ("what is my (?:mixed|current|own|full|overall) (?P<t>[a-z]+)", (
+        "what is my {t}?|what my {t} is",
+        "what {t} do I have?|what {t} I have",
+    )),
+    ("what is my personal best time(?P<r> .+)?", (
+        "what is my personal best{r}?|what my personal best{r} is",
+        "what is my best time{r}?|what my best time{r} is",
+    )),
+    ("how many (?P<t>.+) have <p> managed to (?:spot|see)(?P<r> .+)?", (
+        "how many {t} have I seen{r}?|how many {t} I have seen{r} [self]",
+        "how many {t} have I spotted{r}?|how many {t} I have spotted{r} [self]",
+    )),
     ("how long does (?P<t>my|our) commute take", (
         "how long does it take me to get to work?|how long it takes me to get to work",
         "how long is my way to work?|how long my way to work is",
