@@ -106,7 +106,8 @@ def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
         yield parts
         return
     for word in members:
-        run = phrase_run(word, keep=(), without=("conj", "cc"))
+        trip = _trip(word)
+        run = [w for w in phrase_run(word, keep=(), without=("conj", "cc")) if trip is None or w.index < trip.index]
         yield tuple(constituent("object", "", word, run) if part is thing else part for part in parts)
 
 
@@ -118,6 +119,10 @@ def _set(parts: tuple[Part, ...], verb: Word) -> tuple[Part, ...]:
     """The parts with where they are set at their end: "on my last trip to Crete", or where one "went and saw" it."""
     trips = [part for part in parts if part.noun in JOURNEYS and part.prep in ("on", "for", "during") and _names(part)]
     kept = [part for part in parts if part not in trips]
+    thing = next((part for part in parts if part.role == "object" and part.word), None)
+    for prep in filter(None, map(_trip, _members(thing.word))) if thing and thing.word and not trips else ():
+        noun = prep.having("pobj")[0]
+        trips.append(constituent("context", prep.lower, noun, phrase_run(noun)))
     settings = [replace(part, role="context", text=_LAST.sub("", part.text)) for part in trips]
     counted = any(part.role == "object" and (part.count or part.is_name) for part in parts)
     placed = settings or any(part.role == "place" or part.prep in ("at", "in", "on", "from") for part in parts)
@@ -130,6 +135,12 @@ def _set(parts: tuple[Part, ...], verb: Word) -> tuple[Part, ...]:
 
 
 _LAST = re.compile(r"\b(?:last|most recent|recent|latest) ")
+
+
+def _trip(word: Word) -> Word | None:
+    """ "for our holiday in Crete", where the parser hung it on what was packed for it."""
+    trips = (prep for prep in word.having("prep") if prep.lower in ("on", "for", "during") and prep.index > word.index)
+    return next((prep for prep in trips for noun in prep.having("pobj") if noun.lemma in JOURNEYS), None)
 
 
 def _names(part: Part) -> bool:

@@ -240,7 +240,7 @@ def event(clause: Clause) -> Iterator[Draft]:
             yield from made(draft(told, part, "fact", "live|place"))  # the newest home, in the place of the last
             continue
         alike = fold(part.value) if part.role in ("object", "company") and not part.count else ""
-        if part.count and clause.part("context"):
+        if part.count and part.word and (part.word.dep == "conj" or part.word.having("conj")):
             alike = fold(part.kind)  # 7 shirts do not take the place of 5 pairs of shorts
         slot = "|".join(filter(None, (verb.lemma, part.role if part.role != "prep" else part.prep, alike)))
         part, topic = _degree(part, topic)
@@ -280,8 +280,8 @@ def _happened(verb: Verb, party: Party, part: Part) -> bool:
         verb.lemma in NEED_OBJECT and part.text.startswith(("my ", "our ")) and not counted
     ):
         return False
-    if counted and verb.lemma in NEED_OBJECT - LIGHT_EVENTS:
-        return True
+    if counted and verb.lemma in NEED_OBJECT:
+        return False  # `tallies` says how many it makes
     named = any(word[:1].isupper() for word in part.text.split())
     if part.role == "prep" and part.prep == "to" and named and verb.lemma in ("switch", "upgrade", "change", "go"):
         return True

@@ -18,7 +18,9 @@ from edgesleep.night.consequences import consequences
 from edgesleep.night.drafts import Draft
 from edgesleep.night.events import lasting
 from edgesleep.night.fragments import fragments
+from edgesleep.night.habits import habits
 from edgesleep.night.health import health
+from edgesleep.night.hearsay import hearsay, talks
 from edgesleep.night.introductions import introductions
 from edgesleep.night.latecomers import latecomers
 from edgesleep.night.lexicon import NEED_OBJECT, VAGUE_WORDS
@@ -32,6 +34,7 @@ from edgesleep.night.reading import Parser, Word, read, spoken_text
 from edgesleep.night.roles import roles
 from edgesleep.night.rules import RULES
 from edgesleep.night.subjects import turned
+from edgesleep.night.tallies import tallies
 from edgesleep.night.threads import placed, since
 from edgesleep.night.travels import travelled
 from edgesleep.night.whereabouts import whereabouts
@@ -58,11 +61,18 @@ def facts(
     plain = " ".join([text, *(spoken_run(sentence) for sentence in spoken)])
     for sentence in spoken:
         drafts = [*_drafts(sentence, before, cast), *limits(sentence, cast, own), *appointments(sentence, own)]
-        more = chain(roles(sentence, cast), whereabouts(sentence, cast), health(sentence, own))
+        drafts += hearsay(sentence, before, cast)
+        more = chain(
+            roles(sentence, cast),
+            whereabouts(sentence, cast),
+            health(sentence, own),
+            habits(sentence),
+            tallies(sentence, before, own),
+        )
         before = sentence
         for fact in chain(*(_finished(draft, text, plain) for draft in drafts), _grounded(more, text)):
             found.setdefault(fact.statement + fact.value, fact)
-    for fact in chain(_grounded(chain(fragments(own, cast.before), since(own)), text), orders(text, nlp)):
+    for fact in chain(_grounded(chain(fragments(own, cast.before), since(own), talks(own)), text), orders(text, nlp)):
         found.setdefault(fact.statement + fact.value, fact)
     told = tuple(found.values())
     return (*told, *consequences(own, told))

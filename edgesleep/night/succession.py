@@ -32,6 +32,7 @@ _CHANGE = re.compile(
 )
 _NAMED = re.compile(r"\b(?:called|names?|named|correction)\b", re.IGNORECASE)  # not "my sister Ida now lives here"
 _TOO = re.compile(r"\b(?:too|also|as well|another|besides|second|other)\b", re.IGNORECASE)
+_RUNNING = re.compile(r"how (?:many|much|long|often)\b.* (?:have|has|do|does|is|are|am) ")
 _BOUNDS = re.compile(r"(?<=[.!?])\s+|\n+")
 _MORE_AND_MORE = {*words("""
     allergy not fear have own play speak collect know learn learning love like enjoy adore hate dislike loathe detest
@@ -271,8 +272,15 @@ def _replaces(memory: Memory, other: Memory, change: bool) -> bool:
         return False
     if memory.relation.split("|")[1:] == other.relation.split("|")[1:] and not _may_be_several(memory):
         return True  # the new boss and the boss
+    if _is_running(memory) and _is_running(other) and _asks(memory) & _asks(other):
+        return True  # how many videos I have watched, and how many now
     slots = {*re.split(r"[| ]", f"{memory.relation}|{other.relation}")}
     return change and not slots & _MORE_AND_MORE and _asked_alike(memory, other)
+
+
+def _is_running(memory: Memory) -> bool:
+    """Whether a memory counts or measures what goes on: "how many have I read?", not "how many did I read?"."""
+    return bool(_RUNNING.match(memory.questions[0].ask)) and memory.kind != "saying"
 
 
 def _around(memory: Memory) -> str:
