@@ -112,7 +112,9 @@ def _listed(parts: tuple[Part, ...]) -> Iterator[tuple[Part, ...]]:
 
 
 # What one does at an event or a place that one went to.
-_THERE = {*words("see watch hear buy get eat drink meet find catch try spot win sell taste pick count photograph order")}
+_THERE = {
+    *words("see watch hear buy get eat drink meet find catch try spot win sell taste pick count photograph order")
+}
 
 
 def _set(parts: tuple[Part, ...], verb: Word) -> tuple[Part, ...]:

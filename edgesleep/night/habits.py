@@ -10,21 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from edgesleep.night.lexicon import NUMBERS, words
-from edgesleep.night.parts import phrase_run, prepositional, spoken_run
+from edgesleep.night.lexicon import NUMBERS, capital, words
+from edgesleep.night.parts import phrase_run, spoken_run
 from edgesleep.night.questions import Fact, fact_of
 from edgesleep.night.reading import Word
 from edgesleep.night.verbs import is_told, subject_of
 
 _STOPPING = {*words("stop quit avoid cut ignore finish")}
 _CHECKED = re.compile(r"\b(?:e-?mails?|messages?|social media|news|notifications|phone|screens?|slack|texts)\b", re.I)
+_CLOCK = re.compile(r"\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", re.IGNORECASE)
 _OFTEN = (
     rf"(?P<often>every (?:other |second |single )?[a-z]+|(?:once|twice|(?:{NUMBERS}|\d+) times) (?:an?|every) [a-z]+"
     r"|most [a-z]+)"
 )
 _AS_EVER = re.compile(
     r"\b(?:I|We|we)(?:'m| am|'re| are|'ll| will)(?: (?:also|just|still|now|planning|going|hoping|about) ?)*(?:to )?"
-    r"(?P<base>play|go|meet|have|do|watch|cook|visit|run|swim|hike|ride|practise|practice|train|bake|host|call)(?:ing)? "
+    r"(?P<base>play|go|meet|have|do|watch|cook|visit|run|swim|hike|ride|practise|practice|bake|host|call)(?:ing)? "
     r"(?P<rest>[^,]+?)(?: (?:this|next|on|tomorrow|tonight)\b[^,]*)?,? (?:just )?(?:like|as) (?:I|we) "
     rf"(?:always |usually |normally )?do {_OFTEN}(?=$|[ .,!])"
 )
@@ -41,7 +42,7 @@ def habits(sentence: Sequence[Word]) -> Iterator[Fact]:
     yield from _as_ever(text)
     for verb in sentence:
         if verb.tag == "VBG" and verb.dep == "advcl" and not verb.having("aux", "mark", "nsubj", "neg"):
-            above = verb.head
+            above = verb.head.head if verb.head.dep == "xcomp" else verb.head  # "trying to keep a routine"
             subject = subject_of(above)
             going = above.tag == "VBG" and any(aux.lower in ("been", "'m", "am") for aux in above.having("aux"))
             if going and subject and subject.lower == "i" and is_told(above) and verb.index > above.index:
@@ -50,15 +51,11 @@ def habits(sentence: Sequence[Word]) -> Iterator[Fact]:
 
 def _timed(verb: Word) -> Iterator[Fact]:
     """ "stopping work emails and messages by 7 pm": what time one stops."""
-    clocks = [w for w in verb.subtree() if w.dep == "prep" and w.index > verb.index]
-    for prep in clocks:
-        at = next((part for part in prepositional(prep) if part.role == "clock"), None)
-        preps = ("at", "by", "around", "before", "after")
+    for prep in (w for w in verb.subtree() if w.dep == "prep" and w.index > verb.index and w.having("pobj")):
+        run = phrase_run(prep.having("pobj")[0])
         inner = [w for w in verb.subtree() if verb.index < w.index < prep.index]
-        if at is None and prep.lower in preps:
-            numbers = [w for w in prep.having("pobj") if re.fullmatch(r"[ap]\.?m\.?", w.lower)]
-            at = next((part for part in prepositional(prep)), None) if numbers else None
-        if at is None or any(w.text in (",", ";") or w.tag.startswith("VB") for w in inner):
+        at = spoken_run(run) if prep.lower in ("at", "by", "around", "before", "after") else ""
+        if not _CLOCK.fullmatch(at) or any(w.text in (",", ";") or w.tag.startswith("VB") for w in inner):
             continue
         doing = f"{verb.lemma} {spoken_run(inner)}".strip()
         ways = [doing]
@@ -71,7 +68,7 @@ def _timed(verb: Word) -> Iterator[Fact]:
         ]
         pairs.append((f"by what time do I {doing}?", f"by what time I {doing}"))
         relation = f"i|{verb.lemma}|clock|{spoken_run(phrase_run(inner[-1])) if inner else ''}"
-        yield from fact_of(f"I {doing} {at.phrase}.", at.value, relation, "fact", pairs, f"{at.phrase}.".capitalize())
+        yield from fact_of(f"I {doing} {prep.lower} {at}.", at, relation, "fact", pairs, f"{capital(prep.lower)} {at}.")
         return
 
 
@@ -93,5 +90,4 @@ def _as_ever(text: str) -> Iterator[Fact]:
         return
     often = found["often"]
     pairs = [(f"how often do I {way}?", f"how often I {way}") for way in ways]
-    pairs += [(f"how many times do I {ways[-1]}?", f"how many times I {ways[-1]}")]
     yield from fact_of(f"I {what} {often}.", often, f"i|often|{thing}", "fact", pairs)

@@ -25,26 +25,30 @@ _TALKS = "conversation|talk|chat|discussion|call|phone call|argument|debate|catc
 _MEALS = "lunch|dinner|breakfast|brunch|coffee|meeting|interview"
 _WITH = re.compile(
     rf"\bmy (?:(?:recent|last|latest|long|earlier|late-night) )?(?P<what>{_TALKS}|{_MEALS}) with (?P<who>{_NAME})"
-    r"(?: (?:about|on) (?P<about>(?:the |my |our )?[a-z][a-z' -]+?))?(?=$|[,.;:!?]| (?:and|but|yesterday|last|earlier)\b)"
+    r"(?: about (?P<about>(?:the |my |our )?[a-z][a-z' -]+?)"
+    r"(?=$|[,.;:!?]| (?:and|but|yesterday|last|earlier|on|in|at)\b))?"
 )
 _TO_COME = re.compile(
     r"\b(?:tomorrow|next|upcoming|tonight|later|prepare|preparing|before|schedule|reschedule|cancel|looking forward"
     r"|will|going to have|planned|planning|nervous|ready for)\b",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?:[^.!?\n]|(?<=\b[DM][rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.)+[.!?\n]*")
 _TOPIC = re.compile(r"\bthe (?:concept|idea|notion|topic|question|subject|theme) of (?P<topic>[a-z]+)\b")
 
 
 def talks(text: str) -> Iterator[Fact]:
     """ "my conversation with Sarah about destiny", of one that was; `text` is the whole message."""
-    for sentence in re.finditer(r"[^.!?\n]+[.!?\n]*", text):
+    for sentence in _SENTENCE.finditer(text):
         found = _WITH.search(sentence[0])
         if found is None or _TO_COME.search(sentence[0]) or found["who"].lower() in DAYS | MONTHS:
             continue
         what, who, about = found["what"], found["who"], found["about"] or ""
         later = _TOPIC.search(sentence[0], found.end())
         about = about or (later["topic"] if later else "")
-        article = "" if what in ("lunch", "dinner", "breakfast", "brunch", "coffee") else "an " if what[0] in "aei" else "a "
+        article = (
+            "" if what in ("lunch", "dinner", "breakfast", "brunch", "coffee") else "an " if what[0] in "aei" else "a "
+        )
         pairs = [
             (f"who did I have {article}{what} with?", f"who I had {article}{what} with"),
             (f"who was my {what} with?", f"who my {what} was with"),
@@ -78,7 +82,9 @@ def hearsay(sentence: Sequence[Word], before: Sequence[Word], cast: Cast) -> Ite
         parts = tuple(_resolved(part, before) for part in parts_of(verb))
         if any(part is None or part.role == "other" for part in parts):
             continue
-        clause = Clause(who, group, tuple(part for part in parts if part and (part.role == "object" or not leans(part))))
+        clause = Clause(
+            who, group, tuple(part for part in parts if part and (part.role == "object" or not leans(part)))
+        )
         for part in clause.parts:
             if part.role in ("span", "clock") or (part.count and part.kind):
                 made = draft(clause, part, "event", f"{group.lemma}|{part.role}")
@@ -102,4 +108,4 @@ def _resolved(part: Part, before: Sequence[Word]) -> Part | None:
         return None
     run = [w for w in phrase_run(things[0]) if w.index <= things[0].index and w.dep != "det" and w.lower != "some"]
     text = spoken_run(run)
-    return replace(part, text=f"the {text}" if not run[0].dep == "poss" else text, value=text, noun=things[0].lemma)
+    return replace(part, text=f"the {text}" if run[0].dep != "poss" else text, value=text, noun=things[0].lemma)

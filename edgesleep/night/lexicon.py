@@ -199,7 +199,8 @@ COLOURS = {*words("""
 LIKING = {*words("love like enjoy prefer hate dislike adore detest loathe stand bear")}
 
 ATTRIBUTES = {*words("""
-    score record ethnicity height weight salary budget address size sign title team band bank number goal rate
+    score record ethnicity heritage ancestry
+    height weight salary budget address size sign title team band bank number goal rate
     nickname hobby sport hometown native tongue language major minor degree breed brand colour color flavour flavor
     destination blood dream pastime car phone laptop bike camera guitar bicycle piano username handle instrument
     time pace distance best average count total rent speed mileage level

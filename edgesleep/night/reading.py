@@ -247,8 +247,8 @@ _SUPPOSED = re.compile(
 
 
 _RECALLED = re.compile(  # "remember when I got pre-approved?" says that it happened
-    r"^(?:so |and |but )?remember when ((?:I|we) (?:(?:just|first|finally) )?"
-    r"(?:(?!need|feed|speed|breed|proceed)[a-z]+ed|got|went|was|were|had|met|saw|bought|took|made|came|won|ran|found) .+)$",
+    r"(?:^|[,;:.—–-] )(?:so |and |but )?remember when ((?:I|we) (?:(?:just|first|finally) )?"
+    r"(?:(?!need|feed|speed|breed|proceed)[a-z]+ed|got|went|was|were|had|met|saw|bought|took|made|came|won|ran) .+)$",
     re.IGNORECASE,
 )
 
@@ -269,7 +269,7 @@ def sentences(text: str, names: Collection[str] = (), dictionary: Collection[str
         parts = [part for part in (_ASKED if asked else _TOLD).split(whole) if part]
         if asked and parts:
             last = parts.pop()  # only what comes before the question is a statement
-            parts += [recalled[1] for recalled in [_RECALLED.match(last.strip(" ?!")) ] if recalled]
+            parts += [recalled[1] for recalled in [_RECALLED.search(last.strip(" ?!"))] if recalled]
         for part in parts:
             bare = _OPENING.sub("", part.strip()).strip(" .!…,:")
             before, previous = part, before

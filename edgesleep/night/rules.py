@@ -194,6 +194,8 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
         clause = replace(clause, verb=verb)
     if verb.lemma != "be" or party.is_self or party.is_human or party.noun in FLEETING | {"name"}:
         return
+    if re.fullmatch(r"(?:my|our) total .*count", party.text):
+        return  # see `tallies`
     favourite = party.noun not in HEADS_OF_NOTHING | {"spot", "moment", "memory", "aspect", "place"} and bool(
         re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text)
     )
@@ -255,6 +257,8 @@ def _having(clause: Clause) -> Iterator[Draft]:
     part = clause.part("object")
     if part is None or part.noun in HEADS_OF_NOTHING or (leans(part) and not part.count):
         return
+    if part.kind == "dozen":
+        return  # of what, the sentence before says
     slot = f"have|{part.noun}"
     if part.count and part.kind and part.noun not in ("year", "month", "week", "day", "hour", "minute", "dozen"):
         yield from made(draft(clause, part, "fact", slot))

@@ -189,7 +189,7 @@ def _forms(slots: dict[str, str | None]) -> dict[str, str]:
         "was": "was" if own or not several else "were",
         "s": "" if several else "s",
     }
-    return forms | {name: text for name, text in slots.items() if text is not None and name not in forms}
+    return forms | {name: text or "" for name, text in slots.items() if name not in forms}
 
 
 def _is_unsure(slots: dict[str, str | None]) -> bool:

@@ -45,13 +45,17 @@ _SPENT = re.compile(
     rf"(?P<n>{_NUMBER} (?:hours|days|weeks|months|minutes))(?: of work)?(?: (?:on|into|in|to) (?P<it>it|this|that|them))?"
     r"(?: so far| already| in total)*$"
 )
-_WORKED = re.compile(r"\b(?:on|with|in) (?P<own>my|our|an?|the) (?P<thing>[a-z][\w' -]*?)(?=$| (?:at|in|lately|for|this)\b|,)")
+_WORKED = re.compile(
+    r"\b(?:on|with|in) (?P<own>my|our|an?|the) (?P<thing>[a-z][\w' -]*?)(?=$| (?:at|in|lately|for|this)\b|,)"
+)
 _COUNT = re.compile(
     rf"^(?P<own>My|Our) (?:total |overall |current |running )*(?P<kind>[a-z]+(?: [a-z]+)?) (?:count|tally|total)"
     rf"(?: is| stands at| has reached| is up to)(?: now| at)* (?P<n>{_NUMBER})$"
 )
 _SEEN = re.compile(r"\b(?P<verb>saw|spotted|visited|collected|caught|read|watched|found|identified)\b")
-_SEEN_IN = re.compile(r"\b(?P<at>(?:in|at) (?:my|our|the) [a-z]+(?: [a-z]+)?)(?=$| (?:last|this|on|yesterday|today)\b|,)")
+_SEEN_IN = re.compile(
+    r"\b(?P<at>(?:in|at) (?:my|our|the) [a-z]+(?: [a-z]+)?)(?=$| (?:last|this|on|yesterday|today)\b|,)"
+)
 _PACKED = re.compile(
     rf"^(?P<who>I|We)(?:'ve| have)(?: got)? {_LATELY}(?P<n>{_NUMBER}) (?P<unit>dozen|boxes|bottles|jars|bags|packs|crates)"
     r"(?P<rest>(?: (?:stocked|stored|saved|left|put)(?: up| away)?)?(?: (?:in|on|at) (?:the|our|my) [a-z]+)?)"
@@ -67,14 +71,14 @@ _RATIO = (
     r"(?P<ratio>(?P<n>\d+|one|two|an?) (?P<unit>[a-z]+) of (?P<first>[a-z]+) (?:for every|to every|to|per|for) "
     r"(?:\d[\d.]*|one|two) [a-z]+ of (?P<second>[a-z]+))"
 )
-_RATIO_OF = re.compile(rf"\b(?:my|our) (?P<what>(?:[\w]+ ){{0,3}})ratio\b[^.]*?[:—-]? {_RATIO}")
+_RATIO_OF = re.compile(rf"\b(?:[Mm]y|[Oo]ur) (?P<what>(?:[\w]+ ){{0,3}})ratio\b[^.]*?[:—-]? {_RATIO}")
 _RATIO_IS = re.compile(rf"\b{_RATIO} is (?:the|my|our) (?:perfect|ideal|best|right|golden|favou?rite) ratio")
 _TOOL = re.compile(r"\b(?:with|using|in|for) (?:my|our) (?P<what>[\w]+(?: [a-z]+)?)\b")
 _AIM = re.compile(
     r"^(?P<who>I|We)(?:'m| am|'re| are) (?:(?:still|now|really|also|just|currently) )*"
     r"(?:determined|aiming|pushing|striving|working hard|hoping|on track) (?:to|for) (?:(?P<verb>reach|hit|get to|make it to"
     r"|achieve|climb to|read|run|save|lose|finish|complete|visit|write) )?(?P<what>level|rank|a score of|a time of|)"
-    rf" ?(?P<n>[$£€]?\d[\d,.]*)(?P<unit> (?!before|by|this|eventually|until|in|at|on|so|and|but)[a-z]+)?(?P<rest>.*)$"
+    r" ?(?P<n>[$£€]?\d[\d,.]*)(?P<unit> (?!before|by|this|eventually|until|in|at|on|so|and|but)[a-z]+)?(?P<rest>.*)$"
 )
 _PLAYED = re.compile(rf"\b(?:play|playing|played|grinding) (?:a lot of |lots of |some |more )?(?P<game>{_NAME})")
 _NEWEST = re.compile(
@@ -108,7 +112,10 @@ def _nth(text: str, last: str) -> Iterator[Fact]:
     ways = [_PERFECT.get(did, _DONE[did]), *({"finish": ["completed"], "complete": ["finished"]}.get(did, []))]
     if kind in ("issue", "book", "chapter", "volume"):
         ways += ["read", "finished reading"]
-    pairs = [(f"how many {several} have {own} {way}{rest}?", f"how many {several} {own} have {way}{rest}") for way in ways]
+    of, rest = (rest, "") if rest.startswith(" of ") else ("", rest)
+    what = f"how many {several}{of}"
+    pairs = [(f"{what} have {own} {way}{rest}?", f"{what} {own} have {way}{rest}") for way in ways]
+    rest = of + rest
     told = f"{own} {found['did']} {'my' if own == 'I' else 'our'} {nth} {kind}{rest}."
     short = f"{capital(many)}: the {nth}."
     yield from fact_of(told, nth, f"i|count|{several}{rest}", "fact", _small(pairs), short)
@@ -158,8 +165,8 @@ def _count(text: str, last: str) -> Iterator[Fact]:
         (f"how many {kind} have I {verb} in total?", f"how many {kind} I have {verb} in total"),
         (f"what is my total {found['kind']} count?", f"what my total {found['kind']} count is"),
     ]
-    told = f"{found['own']} total {found['kind']} count is {found['n']}."
-    yield from fact_of(told, found["n"], f"my {found['kind']} count|is", "fact", pairs)
+    told = f"I have {verb} {found['n']} {kind}{at} in total."
+    yield from fact_of(told, found["n"], f"i|count|{kind}", "fact", pairs)
 
 
 def _packed(text: str, last: str) -> Iterator[Fact]:
@@ -171,7 +178,9 @@ def _packed(text: str, last: str) -> Iterator[Fact]:
     what = f"{found['unit']} {'' if found['unit'] == 'dozen' else 'of '}{things[-1]}"
     pairs = [
         (f"how many {what} do {own} have{rest}?", f"how many {what} {own} have{rest}")
-        for rest in dict.fromkeys([found["rest"], re.sub(r"^ (?:stocked|stored|saved|left|put)(?: up| away)?", "", found["rest"]), ""])
+        for rest in dict.fromkeys(
+            [found["rest"], re.sub(r"^ (?:stocked|stored|saved|left|put)(?: up| away)?", "", found["rest"]), ""]
+        )
     ]
     pairs.append((f"how many {things[-1]} do {own} have?", f"how many {things[-1]} {own} have"))
     told = f"{found['who']} have {found['n']} {what}{found['rest']}."
@@ -196,7 +205,8 @@ def _granted(text: str, own: str) -> Iterator[Fact]:
     if home:
         pairs.append((f"how much {was} {who} {how}{home}{by}?", f"how much {who} {was} {how}{home}{by}"))
     if by:
-        pairs.append((f"how much did {found['by']} offer me?", f"how much {found['by']} offered me"))
+        me = "me" if who == "I" else "us"
+        pairs.append((f"how much did {found['by']} offer {me}?", f"how much {found['by']} offered {me}"))
     told = f"{capital(who)} {was} {how}{tail} {found['sum']}{by}."
     yield from fact_of(told, found["sum"], f"i|{how}|amount", "fact", pairs)
 
@@ -247,7 +257,9 @@ def _aim(text: str, last: str) -> Iterator[Fact]:
     told = f"My goal is to {verb} {found['what']} {found['n']}{found['unit'] or ''}{on}.".replace("  ", " ")
     value = f"{found['n']}"
     relation = f"i|goal|{what or kind}|{fold(game['game'].split()[0]) if game else ''}"
-    yield from fact_of(told, value, relation, "fact", pairs, capital(f"{what} {found['n']}{found['unit'] or ''}.".strip()))
+    yield from fact_of(
+        told, value, relation, "fact", pairs, capital(f"{what} {found['n']}{found['unit'] or ''}.".strip())
+    )
 
 
 def _newest(model: str, noun: str) -> Iterator[Fact]:

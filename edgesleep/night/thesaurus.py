@@ -410,10 +410,14 @@ TURNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "how many {t} have {p} bought from {r}?|how many {t} {p} have bought from {r} [self]",
         "how many {t} have {p} got from {r}?|how many {t} {p} have got from {r} [self]",
     )),
-    ("how long did <p> spend (?:\\w+ing (?:\\w+ )??)?(?:around|across|through|throughout|all over|in)? ?(?P<t>[A-Z].*)", (
+    ("how long did <p> spend (?:\\w+ing (?:\\w+ )??)?(?:around|across|through|all over|in)? ?(?P<t>[A-Z].*)", (
         "how long was I in {t}?|how long I was in {t} [self]",
         "how long did {p} stay in {t}?|how long {p} stayed in {t}",
         "how much time did {p} spend in {t}?|how much time {p} spent in {t}",
+    )),
+    ("how long did <p> go to (?P<t>[A-Z]\\w+)(?: .+)?", (
+        "how long was I in {t}?|how long I was in {t} [self]",
+        "how long did {p} stay in {t}?|how long {p} stayed in {t}",
     )),
     ("where did <p> go with (?P<t>my \\w+) for an? (?P<u>day|week|weekend|month|year)(?: (?:in|on|at) .+)?", (
         "where did {p} go with {t}?|where {p} went with {t}",

@@ -21,14 +21,16 @@ _BEEN = re.compile(
 )
 _BACK = re.compile(
     r"\b(?:go|going|get|getting|travel|travelling|traveling|fly|flying|head|heading)(?: back)? to"
-    rf"|\b(?:miss|missing|revisit|revisiting)\b|\b(?:return|returning) to"
+    r"|\b(?:miss|missing|revisit|revisiting)\b|\b(?:return|returning) to"
 )
 _BACK_TO = re.compile(rf"(?:{_BACK.pattern}) (?P<place>{_NAME})")
 _THE_LAND = re.compile(
     r"(?P<way>\b(?:around|across|through|throughout|all over|exploring|touring|discovering) )"
     r"the (?:whole |entire )?(?:country|city|island|region|town)\b(?! of| in|\w)"
 )
-_WENT = re.compile(r"(?P<who>\b(?:I|we) went)(?= (?:with|for an? |for \w+ (?:days|weeks|months)\b|last|in [A-Z]|alone)\b)")
+_WENT = re.compile(
+    r"(?P<who>\b(?:I|we) went)(?= (?:with|for an? |for \w+ (?:days|weeks|months)\b|last|in [A-Z]|alone)\b)"
+)
 _OPENED = re.compile(
     r"(?:\b[Ll]ike,? )?\b(?P<when>[Oo]n (?:my|our) (?:[a-z-]+ ){0,3}?(?:trip|holiday|vacation|honeymoon|cruise|visit) "
     rf"(?:to|in) {_NAME}), (?P<told>(?:I|we) [^,.;:!?]+)"

@@ -58,6 +58,13 @@ _IS = re.compile(
     r"^(?P<what>(?:My|Our|The) (?:[a-z-]+ ){0,2}?(?P<noun>[a-z-]+))(?:'s| is| are|'re)(?: (?:kept|always|stored|usually"
     rf"|parked|moored))* {_PREP} {_PLACE}{_END}"
 )
+_HUNG = re.compile(
+    r"^(?:I|We)(?:'ve| have)? (?:(?:just|recently|finally|now|also) )*(?:moved|hung|rehung|put|mounted|placed)(?: up)? "
+    r"(?P<what>(?:the|my|our) (?:[\w'-]+ ){0,4}?(?P<noun>painting|poster|print|mirror|picture|clock|tapestry|sofa|desk"
+    r"|bookcase|bookshelf|wardrobe|crib))(?P<by> by [A-Z][\w'-]+(?: [A-Z][\w'-]+)*)? "
+    r"(?P<prep>above|over|in|on|next to|beside|near|behind|into|to) (?P<at>(?:my|our|the) [a-z]+(?: [a-z]+)??)"
+    r"(?=$|,| and | so | but )"
+)
 _COMING = {*words("come fly drive travel arrive visit sail cycle journey commute get take catch")}
 _RIDING = {*words("fly drive sail cycle travel")}
 _VEHICLES = {*words("train bus coach ferry boat plane flight")}
@@ -78,6 +85,7 @@ def whereabouts(sentence: Sequence[Word], cast: Cast) -> Iterator[Fact]:
 
 def _standing(text: str) -> Iterator[Fact]:
     """ "I've got two hives up on the allotment", "our boat is in the marina at Largs"."""
+    yield from _hung(text)
     found = _HAVE.match(text) or _IS.match(text)
     if found is None:
         return
@@ -99,6 +107,29 @@ def _standing(text: str) -> Iterator[Fact]:
     ]
     short = capital(f"{found['prep']} {found['at']}.")
     yield from fact_of(told, value, f"{fold(own)}|is|place", "fact", pairs, _yours(short))
+
+
+def _hung(text: str) -> Iterator[Fact]:
+    """ "I recently moved the painting above my bed"."""
+    found = _HUNG.match(text)
+    if found is None:
+        return
+    what, prep = found["what"], {"to": "in", "into": "in"}.get(found["prep"], found["prep"])
+    bare = re.sub(r"^(?:the|my|our) ", "", found["at"])
+    pairs = [
+        (f"where is {what}?", f"where {what} is"),
+        (f"where did I put {what}?", f"where I put {what}"),
+        (f"where did I move {what}?", f"where I moved {what}"),
+        (f"where do I have {what}?", f"where I have {what}"),
+        (f"where is {what} now?", f"where {what} is now"),
+    ]
+    if found["by"]:
+        pairs.append((f"where is {what}{found['by']}?", f"where {what}{found['by']} is"))
+    if found["noun"] in ("painting", "poster", "print", "mirror", "picture", "clock", "tapestry"):
+        pairs.insert(1, (f"where is {what} hanging?", f"where {what} is hanging"))
+    told = f"{capital(what)} is {prep} {found['at']}."
+    short = _yours(capital(f"{prep} {found['at']}."))
+    yield from fact_of(told, bare, f"{fold(what)}|is|place", "fact", pairs, short)
 
 
 def _yours(text: str) -> str:
