@@ -36,13 +36,15 @@ _DONE = {
 _PERFECT = {"run": "run"}
 _NTH_DONE = re.compile(
     rf"^(?P<who>I|We)(?:'ve| have)? {_LATELY}(?P<did>{'|'.join(sorted({*_DONE.values(), 'run'}))})"
-    rf"(?: reading| watching)? (?:my|our) {_NTH} (?P<kind>[a-z-]+(?: [a-z-]+)?)(?P<rest> (?:since|of|from|in|by|for) .+)?$"
+    rf"(?: reading| watching)? (?:my|our) {_NTH} (?P<kind>[a-z-]+(?: [a-z-]+)?)"
+    r"(?P<rest> (?:since|of|from|in|by|for) .+)?$"
 )
 _PERIODICALS = {*words("issue episode chapter volume season book lesson level part")}
 _SOURCE = re.compile(rf"\b(?:in|of|for|reading|watching|and) (?P<name>(?:The )?{_NAME})")
 _SPENT = re.compile(
     rf"^(?P<who>I|We)(?:'ve| have) {_LATELY}(?:put in|spent|invested|devoted|logged|put) {_LATELY}"
-    rf"(?P<n>{_NUMBER} (?:hours|days|weeks|months|minutes))(?: of work)?(?: (?:on|into|in|to) (?P<it>it|this|that|them))?"
+    rf"(?P<n>{_NUMBER} (?:hours|days|weeks|months|minutes))(?: of work)?"
+    r"(?: (?:on|into|in|to) (?:it|this|that|them))?"
     r"(?: so far| already| in total)*$"
 )
 _WORKED = re.compile(
@@ -57,13 +59,14 @@ _SEEN_IN = re.compile(
     r"\b(?P<at>(?:in|at) (?:my|our|the) [a-z]+(?: [a-z]+)?)(?=$| (?:last|this|on|yesterday|today)\b|,)"
 )
 _PACKED = re.compile(
-    rf"^(?P<who>I|We)(?:'ve| have)(?: got)? {_LATELY}(?P<n>{_NUMBER}) (?P<unit>dozen|boxes|bottles|jars|bags|packs|crates)"
+    rf"^(?P<who>I|We)(?:'ve| have)(?: got)? {_LATELY}(?P<n>{_NUMBER}) "
+    r"(?P<unit>dozen|boxes|bottles|jars|bags|packs|crates)"
     r"(?P<rest>(?: (?:stocked|stored|saved|left|put)(?: up| away)?)?(?: (?:in|on|at) (?:the|our|my) [a-z]+)?)"
     r"(?: right now| at the moment| now)?$"
 )
 _GOODS = re.compile(r"\b(?:our|my|some|some of our|fresh) (?:[a-z]+ )?(?P<things>[a-z]+s)\b")
 _GRANTED = re.compile(
-    r"\b(?P<who>I|[Ww]e) (?:(?:just|recently|finally) )?(?P<be>got|was|were|have been|am|are) (?P<how>pre-?approved|approved"
+    r"\b(?P<who>I|[Ww]e) (?:(?:just|recently|finally) )?(?:got|was|were|am|are) (?P<how>pre-?approved|approved"
     r"|quoted|charged|fined|offered|awarded) (?P<for>for )?(?P<sum>[$£€]\d[\d,.]*\d(?: ?(?:k|million))?)"
     rf"(?: (?:by|from|with|at) (?P<by>{_NAME}))?"
 )
@@ -76,8 +79,8 @@ _RATIO_IS = re.compile(rf"\b{_RATIO} is (?:the|my|our) (?:perfect|ideal|best|rig
 _TOOL = re.compile(r"\b(?:with|using|in|for) (?:my|our) (?P<what>[\w]+(?: [a-z]+)?)\b")
 _AIM = re.compile(
     r"^(?P<who>I|We)(?:'m| am|'re| are) (?:(?:still|now|really|also|just|currently) )*"
-    r"(?:determined|aiming|pushing|striving|working hard|hoping|on track) (?:to|for) (?:(?P<verb>reach|hit|get to|make it to"
-    r"|achieve|climb to|read|run|save|lose|finish|complete|visit|write) )?(?P<what>level|rank|a score of|a time of|)"
+    r"(?:determined|aiming|pushing|striving|hoping|on track) (?:to|for) (?:(?P<verb>reach|hit|get to|make it"
+    r" to|achieve|climb to|read|run|save|lose|finish|complete|visit|write) )?(?P<what>level|rank|a score of|a time of|)"
     r" ?(?P<n>[$£€]?\d[\d,.]*)(?P<unit> (?!before|by|this|eventually|until|in|at|on|so|and|but)[a-z]+)?(?P<rest>.*)$"
 )
 _PLAYED = re.compile(rf"\b(?:play|playing|played|grinding) (?:a lot of |lots of |some |more )?(?P<game>{_NAME})")
