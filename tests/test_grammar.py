@@ -308,7 +308,7 @@ TOLD = [
     ("I saw a hoopoe, which brings my total bird count to 44.", ["Your total bird count is 44. | 44"]),
     ("I've been busy, having read 12 Tove Jansson books in May.", ["You have read 12 Tove Jansson books in May. | 12"]),
     ("My budget is 50.", ["Your budget is 50. | 50"]),
-    ("I just finished my 3rd quilt.", ["You finished your 3rd quilt. | 3rd quilt"]),
+    ("I just finished my 3rd quilt.", ["You finished your 3rd quilt. | 3rd"]),
     (
         "I like bands such as Clannad and The Dubliners.",
         ["You like Clannad and The Dubliners. | Clannad and The Dubliners"],

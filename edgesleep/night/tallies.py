@@ -168,7 +168,7 @@ def _count(text: str, last: str) -> Iterator[Fact]:
         (f"how many {kind} have I {verb} in total?", f"how many {kind} I have {verb} in total"),
         (f"what is my total {found['kind']} count?", f"what my total {found['kind']} count is"),
     ]
-    told = f"I have {verb} {found['n']} {kind}{at} in total."
+    told = f"{found['own']} total {found['kind']} count is {found['n']}."
     yield from fact_of(told, found["n"], f"i|count|{kind}", "fact", pairs)
 
 
