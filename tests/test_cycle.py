@@ -444,7 +444,7 @@ KILLS = {
     "before publish": [],
     "writing 0001": [],
     "writing current": [],
-    "before _drop_models_except": [],
+    "before _keep_budget": [],
     "before record_generation": [],
     "before mark": [],
     "after mark": [],

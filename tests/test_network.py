@@ -501,7 +501,7 @@ def test_bad_tokens_and_places_are_refused(small: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (lambda writer: writer.add_rope_scaling_type(ggufpy.RopeScalingType.YARN), "rope scaling of type 'yarn'"),
+        (lambda writer: writer.add_rope_scaling_type(ggufpy.RopeScalingType.YARN), "rope scaling of type yarn"),
         (lambda writer: writer.add_final_logit_softcapping(30.0), "softcapping"),
     ],
 )
