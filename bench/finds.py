@@ -46,17 +46,7 @@ def finds(exam: Exam) -> Finds:
     """Gather day after day, as the nights would, and look for each fact in the memories of its own day."""
     told = [turn for day in exam.days for turn in day if turn.text.strip()]
     names = {number: turn.id for number, turn in enumerate(told, start=1)}
-    # In this process, which loads the parser once for all days.
-    with (
-        tempfile.TemporaryDirectory() as home,
-        Journal.open(Path(home)) as journal,
-        patch.object(agenda, "curate", hear),
-    ):
-        for day in exam.days:
-            journal.log_many([_entry(turn) for turn in day if turn.text.strip()])
-            agenda.gather(journal, force=False)
-        memories = journal.memories()
-        over = {memory.id for memory in journal.memories("replaced")}
+    memories, over = gathered(exam)
     facts: dict[tuple[str, int], Question] = {}
     for question in exam.questions:
         if question.kind in TOLD:
@@ -74,6 +64,20 @@ def finds(exam: Exam) -> Finds:
     stale = [memory.statement for memory in memories if memory.id not in over and _is_stale(memory, exam, names)]
     rest = (tuple(texts) for texts in (other, foreign, stale))
     return Finds(exam.name, tuple(found), tuple(missed), tuple(unfounded), len(memories), *rest)
+
+
+def gathered(exam: Exam) -> tuple[list[Memory], set[str]]:
+    """All memories of an exam's days, gathered night by night, and the ids of those that later ones replaced."""
+    # In this process, which loads the parser once for all days.
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Journal.open(Path(home)) as journal,
+        patch.object(agenda, "curate", hear),
+    ):
+        for day in exam.days:
+            journal.log_many([_entry(turn) for turn in day if turn.text.strip()])
+            agenda.gather(journal, force=False)
+        return journal.memories(), {memory.id for memory in journal.memories("replaced")}
 
 
 def _entry(turn: Said) -> Entry:

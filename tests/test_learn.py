@@ -26,6 +26,7 @@ from arms import (
     without_context,
     without_trained,
 )
+from audit import DAYS, lines, people
 from exams import SETS, STYLES, TOLD, Exam, Question, Said, evidence, hand
 from finds import finds
 from hypothesis import given
@@ -496,6 +497,17 @@ def test_curation_is_counted_by_source_and_value() -> None:
 
 def test_curation_of_the_hand_written_days_teaches_nothing_false() -> None:
     assert finds(HAND).foreign == ()
+
+
+def test_the_audit_lists_each_memory_with_the_turns_it_is_from() -> None:
+    if not DATA.is_dir():
+        pytest.skip("the development data is not here (EDGESLEEP_DATA)")
+    chosen = {name: people(DATA, choice) for name, choice in DAYS.items()}
+    assert {name: sum(len(exam.days) for exam in exams) for name, exams in chosen.items()} == dict.fromkeys(DAYS, 30)
+    told = {name: {turn.text for exam in exams for day in exam.days for turn in day} for name, exams in chosen.items()}
+    assert not {text for text in told["audited"] & told["unread"] if len(text) > 60}
+    found = lines(chosen["audited"][0].first(1))
+    assert found and all(line["value"].split()[0] in " ".join(line["turns"]) for line in found)
 
 
 # -- general ability ---------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def planned(clause: Clause) -> Iterator[Draft]:
     if not (coming or set_down) or not (when or moving) or not clause.party.is_human or (thing and leans(thing)):
         return
     told = only(clause, *when)
+    if verb.lemma == "go" and not {*told.parts} - {*when} and not verb.rest.startswith("going "):
+        return  # "I'm going tonight"
     for part in told.parts:
         named = (part.role == "place" and part.is_name) or _is_source(verb, part)
         if part in when or named or (part.role == "object" and is_telling(part)):
@@ -235,6 +237,8 @@ def event(clause: Clause) -> Iterator[Draft]:
         if leans(part) or not _happened(verb, party, part):
             continue
         told = only(clause, part)
+        if part.role == "time" and _is_hollow(told):
+            continue
         topic = _event_topic(verb, part)
         if verb.lemma == "move" and part.role == "place" and not clause.part("time"):
             yield from made(draft(told, part, "fact", "live|place"))  # the newest home, in the place of the last
@@ -245,6 +249,12 @@ def event(clause: Clause) -> Iterator[Draft]:
         slot = "|".join(filter(None, (verb.lemma, part.role if part.role != "prep" else part.prep, alike)))
         part, topic = _degree(part, topic)
         yield from made(draft(_swap(told, part), part, "fact" if topic else "event", slot, topic))
+
+
+def _is_hollow(told: Clause) -> bool:
+    """Whether only the day is told of nothing in particular: "I had a problem on Friday"."""
+    thing = told.part("object")
+    return thing is not None and thing.noun in HEADS_OF_NOTHING and not thing.count and len(told.parts) == 2
 
 
 def _titled(part: Part) -> Part:

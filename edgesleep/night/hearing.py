@@ -7,6 +7,7 @@ Must stay true: a memory has wordings enough to be learned and asked; the newest
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -53,7 +54,12 @@ class Reader:
             return found
         spoken = list(read(text, self._parser, self._cast.spelt))
         found = facts(text, self._parser, self._cast, spoken)
-        return found + sayings(text, spoken, found, self._cast)
+        return tuple(fact for fact in found + sayings(text, spoken, found, self._cast) if _stands(fact.value, text))
+
+
+def _stands(value: str, text: str) -> bool:
+    """Whether a value is more than the end of a word: "on training" of "hands-on training"."""
+    return not re.search(rf"\w-{re.escape(value)}\b", text) or bool(re.search(rf"(?<![\w-]){re.escape(value)}\b", text))
 
 
 def memories(found: Sequence[Fact], turn: Turn) -> Iterator[Memory]:

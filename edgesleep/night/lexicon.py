@@ -166,6 +166,7 @@ OPINIONS = {*words("""
     successful helpful useful complete total various such rare special unique great-looking
 """)}  # fmt: skip
 
+HEDGES = {*words("probably maybe perhaps possibly")}
 LEADS = {*words("a an the some my our this that these those its his her their")}
 
 JOBS = (
@@ -345,6 +346,8 @@ NO_SPAN = {
 }
 
 BARE = {*words("watching seeing helping having making getting doing using being going trying taking putting")}
+
+OPEN_VERBS = {*words("see get make do have be know take try hear feel")}  # that say nothing without their object
 
 MOTION = {*words("""
     go move travel fly drive take return come bring get walk cycle commute relocate emigrate hike head sail ride trip

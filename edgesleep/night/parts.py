@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from edgesleep.night.lexicon import (
     ACQUIRING,
+    HEDGES,
     KIN,
     LEADS,
     MONTHS,
@@ -184,7 +185,11 @@ def constituent(role: str, prep: str, noun: Word, run: list[Word]) -> Part:
     if not counts and modifiers and not noun.is_name and noun.tag == "NN" and not noun.having("conj") and not hyphened:
         kind = noun.text
     bare = list(run)
-    while len(bare) > 1 and (bare[0].lower in LEADS) and not (bare[0].text[0].isupper() and bare[1].text[0].isupper()):
+    while (
+        len(bare) > 1
+        and (bare[0].lower in LEADS | HEDGES)
+        and not (bare[0].text[0].isupper() and bare[1].text[0].isupper())
+    ):
         bare = bare[1:]
     if len(bare) > 1 and bare[0].lower == "little" and noun.is_name and run[0].lower == "a":
         bare = bare[1:]  # how much of a language, not which
@@ -206,7 +211,10 @@ def _shortened(run: list[Word], noun: Word) -> list[Word]:
     ends = [
         prep.index
         for prep in noun.having("prep")
-        if prep.index > noun.index and prep.lower != "of" and not (prep.lower == "in" and _leads_to_name(prep))
+        if prep.index > noun.index
+        and prep.lower != "of"
+        and not (prep.lower == "in" and _leads_to_name(prep))
+        and not (prep.lower in ("with", "without") and len(run) > 1 and run[0] is noun and noun.tag == "NNS")
     ]
     return [w for w in run if w.index < ends[0]] if ends else run
 
@@ -246,7 +254,7 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
     found = {word.index: word}
     for child in word.children:
         joins = child.dep == "punct" and child.text in ("-", "/", "$", "&", ",", "'") and child.index < word.index
-        joins = joins or child.text == "/"
+        joins = joins or child.text == "/" or (child.text == "-" and child.space == "" and _goes_on(word, child))
         listed = child.dep == "punct" and child.text == "," and word.having("conj")
         apposed = child.dep == "appos" and child.index == word.index + 1 and (child.is_name or child.tag == "CD")
         dated = child.dep == "appos" and child.lower in MONTHS and 0 < child.index - word.index <= 2
@@ -256,6 +264,11 @@ def _kept(word: Word, cut: set[str]) -> dict[int, Word]:
             if not verb_conj:
                 found |= _kept(child, cut)
     return found
+
+
+def _goes_on(word: Word, hyphen: Word) -> bool:
+    """Whether a hyphen joins a word to the next one that hangs on it: "hands-on training"."""
+    return any(child.index == hyphen.index + 1 and child.tag == "RP" for child in word.children)
 
 
 def is_relative(run: Sequence[Word]) -> bool:

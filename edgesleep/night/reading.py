@@ -138,6 +138,8 @@ def _words(doc: Any, titles: set[int], dictionary: frozenset[str]) -> list[Word]
         word.children = [words[child.i] for child in token.children]
     for word in words:
         _mended(word)
+    for word in words:
+        _dated(word, words)
     return words
 
 
@@ -152,6 +154,41 @@ def _mended(word: Word) -> None:
     elif word.tag == "VB" and word.dep == "conj" and head.tag == "VBP" and not word.having("aux", "nsubj"):
         # "I live in Porto and work as a cook"
         word.tag = "VBP" if head.having("nsubj") and not head.having("aux", "neg") else "VB"
+    elif word.dep == "xcomp" and word.tag == "VBG":
+        for first in [w for w in head.having("dobj") if w.tag == "VBG" and w.index == word.index - 2]:
+            if any(mark.text == "," and mark.index == word.index - 1 for mark in first.children):
+                word.dep = "conj"  # "I enjoy reading, watching films and walking"
+                _hang(word, head, first)
+
+
+def _hang(word: Word, old: Word, new: Word) -> None:
+    """Move a word from one head to another."""
+    old.children.remove(word)
+    word.head = new
+    new.children = sorted([*new.children, word], key=lambda child: child.index)
+
+
+def _dated(day: Word, words: list[Word]) -> None:
+    """ "Sunday 7 May 2023" is one phrase with the day as its head; the parser makes two of it now and then."""
+    date = words[day.index : day.index + 4]
+    if not re.fullmatch(r"[A-Z][a-z]+day \d{1,2} [A-Z][a-z]+ \d{4}", " ".join(w.text for w in date)):
+        return
+    top = next((w for w in date if w.head not in date), None)
+    if top is None or any(w.dep == "ROOT" for w in date):
+        return  # the sentence is about the day
+    for word in date[1:]:
+        if word.head not in date and word is not top:
+            _hang(word, word.head, day)
+    for word in date:
+        for child in [child for child in word.children if child not in date and word is not day]:
+            _hang(child, word, day)
+    if top is not day:
+        day.dep, place = top.dep, top.head
+        _hang(day, day.head, place)
+        _hang(top, place, day)
+    for word, dep, head in ((date[1], "nummod", day), (date[2], "appos", day), (date[3], "nummod", date[2])):
+        _hang(word, word.head, head)
+        word.dep = dep
 
 
 def any_of(text: str) -> str:
@@ -182,6 +219,8 @@ _TEMPLATE = re.compile(
     r"|^#{1,6} ?(?:instruction|system|user|human|assistant|input|response)s?\b",
     re.IGNORECASE | re.MULTILINE,
 )
+# Half a clause, before what is borrowed: it says nothing.
+_DANGLING = re.compile(r"[^.!?,;:\n]*\b(?:the|an?|my|our|his|her|their|and|or|but|to|of|for|with|in|is|are)\s*$", re.I)
 _QUOTE = re.compile(r'"([^"\n]*)"|(?<!\w)\'((?:[^\'\n]|(?<=\w)\'(?=\w)){2,80})\'(?!\w)')
 _OPEN, _CLOSE = "\ue000", "\ue001"  # round a quoted title, which is parsed as one word
 _VOICE = re.compile(r"\b(?:I|my|me|we|our|you|your)\b|[.!?]", re.IGNORECASE)
@@ -241,7 +280,8 @@ def opening(phrases: str) -> re.Pattern[str]:
 _OPENING = opening(OPENINGS + _MORE_OPENINGS)
 _SUPPOSED = re.compile(
     r"^(?:if|unless|suppose|supposing|say|let's say|what if|maybe|perhaps|assuming|as if|imagine|in theory"
-    r"|for example|e\.g|even if)\b|\b(?:wish|wishes|dreamt|dreamed|joking|kidding|fictional|hypothetical)\b",
+    r"|for example|e\.g|even if)\b|\bif (?:only )?(?:I|we) (?:could|had|were)\b"
+    r"|\b(?:wish|wishes|dreamt|dreamed|joking|kidding|fictional|hypothetical)\b",
     re.IGNORECASE,
 )
 
@@ -328,7 +368,7 @@ def voice(content: str) -> str:
     text = re.sub(r"```.*?(?:```|$)|\[[^\]\n]*\]", "\n", text, flags=re.DOTALL)
     text = re.sub(r"^ ?(?:[>|$#]|\* |\d+[.)] ).*$", "", text, flags=re.MULTILINE)
     borrowed = _BORROWED.search(text)
-    return text[: borrowed.start()] if borrowed else text
+    return _DANGLING.sub("", text[: borrowed.start()]) if borrowed else text
 
 
 def own_words(content: str) -> str:

@@ -38,6 +38,7 @@ from edgesleep.night.lexicon import (
     LIKING,
     NATION,
     NO_JOBS,
+    OPEN_VERBS,
     PERFORMERS,
     TRAITS,
     VAGUE_WORDS,
@@ -196,6 +197,8 @@ def _attribute(clause: Clause) -> Iterator[Draft]:
         return
     if re.fullmatch(r"(?:my|our) total .*count", party.text):
         return  # see `tallies`
+    if re.fullmatch(r"(?:my|our) (?:all-time )?favou?rites?", party.text):
+        return  # of what is not said
     favourite = party.noun not in HEADS_OF_NOTHING | {"spot", "moment", "memory", "aspect", "place"} and bool(
         re.match(r"(?:my|our) (?:all-time )?favou?rite ", party.text)
     )
@@ -267,7 +270,7 @@ def _having(clause: Clause) -> Iterator[Draft]:
         yield from made(draft(replace(clause, parts=(part,)), part, "fact", f"{slot}|{fold(part.value)}", topic))
     elif (of := next((p for p in clause.parts if p.prep == "in"), None)) and part.noun in ("degree", "phd", "master"):
         yield from made(draft(clause, of, "fact", "degree", "degree"))
-    elif part.kind and is_telling(part):
+    elif part.kind and not part.count and is_telling(part):
         yield from made(draft(clause, part, "fact", f"{slot}|{fold(part.value)}"))
 
 
@@ -287,6 +290,10 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return
     if part and part.role in ("verb", "gerund") and "," in part.value and " and " not in part.value:
         return  # half of a list
+    if part and part.role == "object" and part.word and part.word.having("relcl") and not part.is_name:
+        return  # "games that are slow" are no games, nor is "the games I like" any
+    if part and part.role in ("gerund", "verb") and _is_empty(part):
+        return
     if part is None or (leans(part) and not coloured) or part.noun in HEADS_OF_NOTHING or len(part.value.split()) > 8:
         return
     if part.word and any(w.dep == "acl" and w.lemma not in ("call", "name", "title") for w in part.word.subtree()):
@@ -303,11 +310,18 @@ def _preference(clause: Clause) -> Iterator[Draft]:
         return
     told = only(clause, part)
     told = replace(
-        told, parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in"))
+        told,
+        parts=tuple(p for p in told.parts if p is part or p.prep in ("to", "over", "for", "with", "in", "without")),
     )
     others = " ".join(p.phrase for p in told.parts if p is not part)
     slot = f"{verb.finite}|{others if verb.lemma == 'prefer' and others else fold(part.value)}"
     yield from made(draft(told, replace(part, count="", kind="") if not part.count else part, "preference", slot))
+
+
+def _is_empty(part: Part) -> bool:
+    """ "learning new things", "getting to see": a doing without anything that tells."""
+    last = part.value.lower().split()[-1]
+    return last in HEADS_OF_NOTHING - {"people"} or (last in OPEN_VERBS and " " in part.value)
 
 
 RULES: tuple[Rule, ...] = (

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from edgesleep.night.lexicon import (
     DAYS,
     HEADS_OF_NOTHING,
+    HEDGES,
     HOUSEHOLD,
     KIN,
     LEADS,
@@ -23,6 +24,7 @@ from edgesleep.night.lexicon import (
     NO_EVENT,
     OF_THOUGHT,
     OPINIONS,
+    RELATIVE,
     TIMES,
     UNITS,
     VAGUE_WORDS,
@@ -54,24 +56,34 @@ _CLOCK = re.compile(
     rf"|midnight|(?:{_MANY}) o'clock)",
     re.IGNORECASE,
 )
+_PERIOD = "(?:week|weekend|morning|afternoon|evening|night)"
 _DATE = re.compile(
-    rf"\b(?:{any_word(DAYS)}) \d{{1,2}} (?:{any_word(MONTHS)}) \d{{4}}\b", re.IGNORECASE
+    rf"\b(?:{_PERIOD} of )?(?:around )?(?:(?:(?:{any_word(DAYS)}) )?\d{{1,2}} )?(?:{any_word(MONTHS)}) \d{{4}}\b"
+    r"|\baround \d{4}\b",
+    re.IGNORECASE,
 )  # whole, as `dates` writes it
+_DATED = re.compile(rf"^(?:on|in) (?:the )?(?:{_DATE.pattern}),? ", re.IGNORECASE)
 # A wish, a plea, a thought or a courtesy: true while the message is written, and of no use the day after.
 _PASSING = re.compile(
     r"^(?:please )?"
     + any_of(r"""
-    i(?:'m| am|'ve| have|'ve been| have been| was)? (?:(?:just|also|really|still|currently|now|actually|always|been) )*
-        (?:looking|trying|wondering|thinking|curious|interested|considering|planning|hoping|asking|going to|not sure
-        |excited|glad|happy|sorry|sure|ready|need|want|wanted|wonder|think|guess|hope|know|see|understand|appreciate
-        |agree|believe|suppose|feel|thought|heard|noticed|decided|didn't|don't|haven't|realized|tend|tired)
+    i(?:'m| am|'ve| have|'ve been| have been| was)? (?:(?:just|also|really|still|currently|now|actually|always|been
+        |very|so|pretty|quite|feeling|a bit|a little) )*(?:looking|trying|wondering|thinking|curious|interested
+        |considering|planning|hoping|asking|going to|not sure|excited|glad|happy|sorry|sure|ready|need|want|wanted
+        |wonder|think|guess|hope|know|see|understand|appreciate|agree|believe|suppose|feel|feeling|thought|heard
+        |noticed|decided|didn't|don't|haven't|hadn't|never|realized|tend|tired|wanting|struggling|upset|stressed
+        |nervous|worried|anxious|down|free)
     | (?:i|we|you)(?:'d|'ll| would| will| can| could| might| should| must| may) | you | your
     | it(?:'s| is| was| sounds| looks| seems) | (?:that|this|what|how|which|where|who|why)(?:'s|s| is| was)?
     | thanks | thank | tell | give | show | help | find | explain | write | let | make | do | can | could | would | did
-    | does | is | are | put | search | draft | speaking | play | quick | fun | home
+    | does | is | are | put | here(?:'s| is| are)? | search | draft | speaking | play | quick | fun | home
     """).replace("\n        ", "")
     + r"\b",
     re.IGNORECASE,
+)
+# What is only said to be kind, whatever it names.
+_COURTESY = re.compile(
+    r"^i(?:'ll| will) (?:definitely |certainly |also |surely )?(?:look|check|try|give|keep|consider)\b", re.I
 )
 # What people do, and things hardly ever.
 _DEEDS = {*words("""
@@ -169,7 +181,8 @@ def _tells(group: Sequence[Sequence[Word]], names: Collection[str]) -> bool:
         if any(_is_of_the_world(word, names) for word in sentence):
             strong = any(span.weight >= STRONG for span in _spans(sentence))
             mine = any(word.lower in ("my", "our") for word in sentence)
-            if not _PASSING.match(_said(sentence)) or (strong and mine):
+            said = _DATED.sub("", _said(sentence))
+            if not _PASSING.match(said) or (strong and mine and not _COURTESY.match(said)):
                 return True
     return False
 
@@ -190,8 +203,13 @@ def _is_unnamed(word: Word, sentence: Sequence[Word]) -> bool:
     """ "Our records show that it left": no thing before it; "the same problem": as what?"""
     if word.lower == "same":
         return word.dep == "amod" and not any(w.lower in ("as", "that") and w.index > word.index for w in sentence)
-    subject = word.lower == "it" and word.dep in ("nsubj", "nsubjpass") and word.head.dep == "ccomp"
-    return subject and not any(w.tag in ("NN", "NNP") and w.lemma not in KIN and w.index < word.index for w in sentence)
+    subject = word.dep in ("nsubj", "nsubjpass") and word.head.dep == "ccomp"
+    nothing = KIN | TIMES | HEADS_OF_NOTHING
+    return (
+        word.lower == "it"
+        and (subject or word.dep == "dobj")
+        and not any(w.tag in ("NN", "NNP") and w.lemma not in nothing and w.index < word.index for w in sentence)
+    )
 
 
 def _is_hollow(sentence: Sequence[Word]) -> bool:
@@ -205,15 +223,19 @@ def _is_hollow(sentence: Sequence[Word]) -> bool:
         root.lemma in ("call", "name") and bool(root.having("auxpass"))
     )
     over = any(w.lower in ("longer", "anymore") and w.head is root for w in sentence)
+    had = next(iter(root.having("dobj")), None)
+    trouble = ours and had is not None and had.lemma in OF_THOUGHT
     mood = ours and what is not None and what.lemma in HEADS_OF_NOTHING
     matter = root.lemma == "be" and subject is not None and subject.lemma in OF_THOUGHT
-    return thought or mood or matter or over or (naming and bool(root.having("neg")))
+    return thought or mood or trouble or matter or over or (naming and bool(root.having("neg")))
 
 
 def _is_whole(sentence: Sequence[Word]) -> bool:
     """Whether a sentence has a verb with its subject, and bids nobody do anything."""
     root = next((word for word in sentence if word.dep == "ROOT"), sentence[0])
     bids = root.tag == "VB" and not root.having("nsubj", "aux")
+    if any(mark.lower in ("since", "when", "while", "after", "before", "until") for mark in root.having("mark")):
+        return False  # "since I just saw it"
     return not bids and any(
         w.is_finite and (w.having("nsubj", "nsubjpass") or w.dep in ("aux", "auxpass")) for w in sentence
     )
@@ -228,7 +250,11 @@ def _is_telling(group: Sequence[Sequence[Word]]) -> bool:
         return False
     who = subject.lower in ("i", "we") or any(poss.lower in ("my", "our") for poss in subject.having("poss"))
     thing = next((w for w in root.having("dobj", "attr") if w.is_noun), None)
-    described = thing is not None and thing.lemma not in HEADS_OF_NOTHING and bool(thing.having("compound", "amod"))
+    described = (
+        thing is not None
+        and thing.lemma not in HEADS_OF_NOTHING
+        and any(w.lower not in OPINIONS for w in thing.having("compound", "amod"))
+    )
     return who and described and root.tag in ("VBD", "VBN", "VBP", "VBZ") and len(first) <= 14
 
 
@@ -256,9 +282,11 @@ def _spans(sentence: Sequence[Word]) -> Iterator[Span]:
     for pattern, wh in ((_DATE, "when"), (_CLOCK, "what time")):
         for match in pattern.finditer(text):
             inside = _words_at(sentence, match.start(), match.end())
-            if inside and not taken & {w.index for w in inside}:
+            noun = bool(inside) and inside[-1].dep in ("compound", "amod", "nmod") and inside[-1].head not in inside
+            if inside and not noun and not taken & {w.index for w in inside}:
                 taken |= {w.index for w in inside}
-                yield Span(spoken_run(inside), wh, inside[0].index, inside[-1].index, 6)
+                value = spoken_run(inside)
+                yield Span(value, wh, inside[0].index, inside[-1].index, 5 if value.startswith("week") else 6)
     for word in sentence:
         run = _run(word)
         if run and not taken & {w.index for w in run} and (span := _typed(word, run)):
@@ -319,6 +347,8 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
     if not fold(text) or {*text.lower().split()} & (VAGUE_WORDS | _OWN | {"now", "today", "tonight", "tomorrow"}):
         return None
     ends = run[0].index, run[-1].index
+    if word.dep == "npadvmod" and lower & RELATIVE:
+        return None  # "last Tues": of the day it was said
     if lower & (_WEEKDAYS | MONTHS) or re.fullmatch(r"(?:19|20)\d\d", text):
         return Span(text, "when", *ends, 6)
     numbers = [w for w in run if w.tag == "CD"]
@@ -346,7 +376,7 @@ def _typed(word: Word, run: list[Word]) -> Span | None:
 
 
 def _is_lead(word: Word) -> bool:
-    return word.lower in LEADS | OPINIONS and word.text.islower()
+    return word.lower in LEADS | OPINIONS | HEDGES and word.text.islower()
 
 
 def _is_own(word: Word) -> bool:
@@ -383,15 +413,18 @@ def _direct(sentence: Sequence[Word], span: Span, full: str) -> Iterator[Questio
     if not around or not _is_sound(around, span):
         return
     inner = [w for w in around if not span.first <= w.index <= span.last]
-    before = next((w for w in inner if w.index == span.first - 1), None)
     stays = span.wh in ("what", "who") or span.wh.startswith(("how many", "how much"))
-    if before is not None and before.lower == "of" and not stays:
-        return
     weekly = any(
         w.index == span.first and w.lower in ("every", "each") for w in sentence
     )  # "I go in every Saturday": not in it, but then
-    if before is not None and before.lower in ("in", "at", "on", "for", "near") and not stays and not weekly:
-        inner.remove(before)
+    gap = span.first
+    for leading in (("the",), ("in", "at", "on", "for", "near")) if not stays and not weekly else ():
+        before = next((w for w in inner if w.index == gap - 1), None)
+        if before is not None and before.lower in leading and (before.lower != "the" or span.wh == "when"):
+            inner.remove(before)
+            gap -= 1
+    if not stays and any(w.index == gap - 1 and w.lower == "of" for w in inner):
+        return
     if span.wh == "how long" and any(w.lower == "ago" and w.index == span.last + 1 for w in inner):
         inner = [w for w in inner if w.index != span.last + 1]
         span = replace(span, wh="how long ago")
