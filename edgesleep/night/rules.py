@@ -321,7 +321,9 @@ def _preference(clause: Clause) -> Iterator[Draft]:
 def _is_empty(part: Part) -> bool:
     """ "learning new things", "getting to see": a doing without anything that tells."""
     last = part.value.lower().split()[-1]
-    return last in HEADS_OF_NOTHING - {"people"} or (last in OPEN_VERBS and " " in part.value)
+    return last in ("things", "stuff", "projects", "ideas", "something", "everything") or (
+        last in OPEN_VERBS and " " in part.value
+    )
 
 
 RULES: tuple[Rule, ...] = (
