@@ -51,7 +51,7 @@ REPLACED = [
         "My crown fitting is in six weeks.",
         "The crown fitting has moved, I'm back in three weeks instead of six.",
         "around 2 April 2026",
-        "around 23 April",
+        "around 23 April 2026",
     ),
     ("Remember this: the wifi name is Kestrel.", "Remember this: the wifi name is Gannet.", "Gannet", "Kestrel"),
     ("Remember: the ferry leaves from gate 14.", "Remember: the ferry leaves from gate 9.", "9", "14"),
