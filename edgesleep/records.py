@@ -177,6 +177,7 @@ class PassScore:
     """What the merged file knew after so many passes: right shares of a sample of the probes, and drift.
 
     `abstained` is of what was never told. `drift` is the rise of the mean loss on bundled plain text, in nats a token.
+    `missed` holds the ids of the memories that were asked for in vain.
     """
 
     passes: int
@@ -184,6 +185,7 @@ class PassScore:
     two_hops: float | None
     abstained: float | None
     drift: float
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

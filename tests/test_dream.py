@@ -123,6 +123,15 @@ def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -
     assert rests.probes == due.probes == new.probes
 
 
+def test_what_was_missed_after_a_pass_rests_no_longer(engine: Engine) -> None:
+    sister, home, cat = (memory.id for memory in memories())
+    known = frozenset((sister, home, cat))
+    score = PassScore(1, 0.5, None, None, 0.0, missed=(home,))
+    lessons = dream(of(memories(), known, known), engine, replace(SETTINGS, views=8), 0, {}, score).lessons
+    counts = [sum(row.memory_id == one for row in lessons) for one in (sister, home, cat)]
+    assert counts == [RESTING, 4, RESTING]
+
+
 def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -> None:
     sister, home, cat = (memory.id for memory in memories())
 

@@ -300,6 +300,7 @@ def test_a_look_between_passes_asks_one_wording_of_each_memory(
     assert [probe.id for probe in asked if probe.hops] == ["old-0", "new-0", "two-0", "two-1", "two-2"]
     assert 25 < len([probe for probe in asked if not probe.hops]) <= gate.SAMPLE
     assert (found.passes, found.recall, found.two_hops, found.abstained) == (3, 0.5, pytest.approx(1 / 3), 0.0)
+    assert found.missed == ("new",), "missed two hops apart is not missed"
     assert found.drift == pytest.approx(score(other, EXAM).loss_mean - before.base.loss_mean)
 
 

@@ -8,6 +8,7 @@ wording never becomes a lesson; anchors come from the base alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -41,12 +42,14 @@ def dream(
     """Lessons and held-out probes for every memory; fewer lessons for those known from an earlier night.
 
     `losses` are those of each memory's lessons in the pass before, whose wordings were new in it: they say how badly it
-    is known, and of what is known worse there are more this time. `score` is what the model answered after that pass.
+    is known, and of what is known worse there are more this time. `score` is what the model answered after that pass:
+    what was missed then rests no longer.
     The wordings follow from the seed, the probes do not. Where the base is to `teach`, questions have a teacher.
     What one memory is asked for may be how another is taught ("What pet do I have?", where there are two): such lessons
     are left out.
     """
     memories = links.told_apart(agenda.memories)
+    agenda = replace(agenda, resting=agenda.resting.difference(score.missed if score else ()))
     linked_all = links.linked(memories)
     views: list[View] = []
     for memory, linked in zip(memories, linked_all, strict=True):

@@ -22,7 +22,7 @@ from edgesleep.night import untold
 from edgesleep.night.phrases import right
 from edgesleep.records import Answer, Baseline, Message, PassScore, Probe, Score, Verdict, file_digest
 
-SAMPLE = 64  # memories that are asked about after a pass, by one wording each
+SAMPLE = 128  # memories that are asked about after a pass, by one wording each
 RISING = 0.02  # rise of a share that is worth another pass
 PATIENCE = 4  # passes in which nothing has to rise before it is enough
 
@@ -72,9 +72,12 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, known: frozenset[str]
 
 def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> PassScore:
     """A look at the file that so many passes make, with one wording of each memory at most."""
-    asked = score(candidate, replace(exam, probes=_sample(exam.probes)))
+    probes = _sample(exam.probes)
+    asked = score(candidate, replace(exam, probes=probes))
     drift = asked.loss_mean - baseline.base.loss_mean
-    return PassScore(passes, asked.recall, asked.two_hops, asked.abstained, drift)
+    pairs = zip(probes, asked.answers, strict=True)
+    missed = tuple(probe.memory_id for probe, answer in pairs if probe.hops == 1 and not answer.right)
+    return PassScore(passes, asked.recall, asked.two_hops, asked.abstained, drift, missed)
 
 
 def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
