@@ -200,7 +200,7 @@ def run_night(
     from edgesleep.progress import progress, stoppable
 
     if dry_run:
-        result = cycle.plan_night(home, settings, force=force)
+        result = cycle.plan_night(home, force=force)
     else:
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable() as should_stop:

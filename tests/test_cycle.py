@@ -308,7 +308,7 @@ def factors(adapter: Adapter) -> dict[str, bytes]:
 
 def test_a_plan_writes_nothing_and_says_what_the_night_then_does(ready: Path) -> None:
     before = tree(ready)
-    planned = plan_night(ready, SETTINGS)
+    planned = plan_night(ready)
     assert tree(ready) == before
     assert (planned.status, planned.night, planned.generation) == ("planned", 1, 0)
     result, _ = sleep(ready)
@@ -318,10 +318,10 @@ def test_a_plan_writes_nothing_and_says_what_the_night_then_does(ready: Path) ->
 @pytest.mark.usefixtures("all_right")
 def test_a_plan_counts_the_known_and_the_new(ready: Path) -> None:
     sleep(ready)
-    assert plan_night(ready, SETTINGS).status == "skipped"
+    assert plan_night(ready).status == "skipped"
     tell(ready, "I work as a baker.")
     before = tree(ready)
-    planned = plan_night(ready, SETTINGS)
+    planned = plan_night(ready)
     assert tree(ready) == before
     assert (planned.night, planned.memories_found, planned.memories_trained) == (2, 1, 4)
     assert planned.reason == "4 memories would be rehearsed, 1 of them new."
@@ -331,10 +331,10 @@ def test_a_plan_after_an_interruption_is_that_of_the_open_night(ready: Path) -> 
     """The night that goes on keeps to what it was about; what was said since then waits."""
     run_night(ready, SETTINGS, Listener(stop=lambda: True).watch)
     tell(ready, "I work as a baker.")
-    planned = plan_night(ready, SETTINGS)
+    planned = plan_night(ready)
     assert (planned.night, planned.memories_trained) == (1, 3)
     assert sleep(ready)[0].memories_trained == 3
-    assert plan_night(ready, SETTINGS).night == 2
+    assert plan_night(ready).night == 2
 
 
 # -- stopped and gone on ---------------------------------------------------------------------------------------------

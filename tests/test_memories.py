@@ -14,7 +14,6 @@ from nights import tell, tree
 from tiny import make_tiny
 
 from edgesleep import cli, errors, secrets
-from edgesleep.config import Settings
 from edgesleep.journal import EDITS, Entry, Journal
 from edgesleep.night import agenda, cycle, owner, withheld
 from edgesleep.night.hearing import hear
@@ -369,9 +368,9 @@ def test_a_night_that_was_interrupted_goes_on_without_what_was_forgotten(ready: 
     with Journal.open(ready) as journal:
         folder = ready / "nights" / f"{journal.begin_night():04d}"
         dump(agenda.gather(journal, force=True), folder / cycle.AGENDA)
-    assert cycle.plan_night(ready, Settings()).memories_trained == 4
+    assert cycle.plan_night(ready).memories_trained == 4
     run("forget", id_of("zither"))
-    assert cycle.plan_night(ready, Settings()).memories_trained == 3
+    assert cycle.plan_night(ready).memories_trained == 3
 
 
 def test_a_night_that_was_interrupted_takes_up_what_was_put_otherwise(ready: Path) -> None:

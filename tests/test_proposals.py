@@ -111,6 +111,28 @@ def test_what_is_not_grounded_is_refused(changed: dict[str, str], why: str) -> N
     assert found(Scripted(bad), BOAT.quote, bad.quote if why.startswith("it denies") else "Hm.").memories == ()
 
 
+@pytest.mark.parametrize(
+    ("quote", "statement", "subject", "value", "why"),
+    [
+        (
+            "My sister Runa has a parrot.",
+            "My sister stole a parrot.",
+            "My sister",
+            "parrot",
+            "it says what the quote does",
+        ),
+        ("I want to move to Rome.", "I live in Rome.", "I", "Rome", "it says what the quote does"),
+        ("I want to move to Rome.", "I move to Rome.", "I", "Rome", "it is surer than the quote"),
+        ("They thought I was fired by Argos.", "I was fired by Argos.", "I", "Argos", "it is surer than the quote"),
+        ("I might sell the house in May.", "I sold my house in May.", "I", "May", "it says what the quote does"),
+        ("I moved to Rome for work.", "I was moving to Rome.", "I", "Rome", ""),
+    ],
+)
+def test_a_model_adds_nothing_to_what_was_said(quote: str, statement: str, subject: str, value: str, why: str) -> None:
+    proposal = Proposal(quote, subject, value, "home", f"Where did {subject} go?", statement)
+    assert refusal(proposal, [quote]).removesuffix(" not") == why
+
+
 def test_what_is_denied_stays_denied() -> None:
     quote = "My sister never eats walnuts."
     said = Proposal(quote, "My sister", "walnuts", "food", "What does my sister eat?", "My sister eats walnuts.")
@@ -155,7 +177,7 @@ def test_a_long_turn_is_shown_in_parts_and_not_without_end() -> None:
 def test_what_is_not_asked_back_right_is_no_memory() -> None:
     assert found(Scripted(BOAT, answer=lambda asked: "Primrose."), BOAT.quote).memories == ()
     assert found(Scripted(BOAT, answer=lambda asked: asked), BOAT.quote).memories == (), "it only repeats"
-    told = found(Scripted(BOAT, answer=lambda asked: "It is Marigold!" if BOAT.statement in asked else ""), BOAT.quote)
+    told = found(Scripted(BOAT, answer=lambda asked: "It is Marigold!" if BOAT.quote in asked else ""), BOAT.quote)
     assert len(told.memories) == 1
 
 

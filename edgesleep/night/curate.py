@@ -43,7 +43,8 @@ def curate(
         return Day()
     limit = SLOWEST * (1 + len(spoken) / 100)
     hint = "Install edgesleep again with its dependencies; nothing was changed."
-    return _child("main", (spoken, held, approved), limit, hint)
+    late = "Is the machine busy with something else? Run the night again later; nothing was changed."
+    return _child("main", (spoken, held, approved), limit, hint, late)
 
 
 def with_proposals(
@@ -62,15 +63,18 @@ def with_proposals(
     if not spoken:
         return day
     hint = f"To do without, set curate.proposes_from above the model's {proposer.billions:.1f}; nothing was changed."
-    return _child("propose", (proposer, spoken, held, day), 60 * proposer.minutes + SLOWEST, hint)
+    return _child("propose", (proposer, spoken, held, day), 60 * proposer.minutes + SLOWEST, hint, hint)
 
 
 def _spoken(turns: Sequence[Turn], earlier: Sequence[Turn]) -> list[Turn]:
     return [replace(turn, content=_encodable(turn.content)) for turn in own(turns, earlier)]
 
 
-def _child(main: str, task: Any, limit: float, hint: str) -> Day:
-    """What the function `main` of this module makes of a task in a process of its own, within `limit` seconds."""
+def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
+    """What the function `main` of this module makes of a task in a process of its own, within `limit` seconds.
+
+    `hint` is what to do where it fails, `late` where it takes longer.
+    """
     try:
         child = subprocess.run(
             # Not by -m, which would look for modules in the working folder first.
@@ -82,10 +86,7 @@ def _child(main: str, task: Any, limit: float, hint: str) -> Day:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EdgesleepError(
-            f"The day's messages were not read within {limit / 60:.0f} minutes.",
-            "Is the machine busy with something else? Run the night again later; nothing was changed.",
-        ) from error
+        raise EdgesleepError(f"The day's messages were not read within {limit / 60:.0f} minutes.", late) from error
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or ["the reader was stopped"]
         raise EdgesleepError(f"The day's messages could not be read: {said[-1].rstrip('.')}.", hint)

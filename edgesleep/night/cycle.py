@@ -92,14 +92,12 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
         return result
 
 
-def plan_night(home: Path, settings: Settings, *, force: bool = False) -> NightReport:
-    """What `run_night` would do now; nothing is written."""
+def plan_night(home: Path, *, force: bool = False) -> NightReport:
+    """What `run_night` would do now, but for what a large model would propose; nothing is written."""
     store = Store.open(home)
     with Journal.open(home) as journal:
         number = journal.open_night()
-        agenda = _left_over(home, number, journal) or gather(
-            journal, force, commit=False, proposer=_proposer(store, settings)
-        )
+        agenda = _left_over(home, number, journal) or gather(journal, force, commit=False)
         if not agenda.memories:
             return _nothing(store)
         number = journal.coming_night()

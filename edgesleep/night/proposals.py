@@ -114,7 +114,8 @@ def _found(model: Model, read: Sequence[tuple[Turn, Sequence[str]]], standing: d
         for proposal in dict.fromkeys(parsed(text))
         if not refusal(proposal, piece)
     ]
-    answers = _answers(model, [reminded(one.statement, one.question) for *_, one in proposed], ANSWERED)
+    # In the user's words: in its own, the model would confirm whatever it made up.
+    answers = _answers(model, [reminded(one.quote, one.question) for *_, one in proposed], ANSWERED)
     for (turn, piece, proposal), answer in zip(proposed, answers, strict=True):
         if right(answer, proposal.value) and not right(answer, proposal.question):  # which would be parroting
             for memory in memories(list(_fact(proposal)), turn):
@@ -145,6 +146,19 @@ _ELSE = re.compile(
     r"\b(?:you|your|yours|user|user's|users|assistant|writer|speaker|someone|they|their)\b", re.IGNORECASE
 )
 _NOT = re.compile(r"\b(?:not|never|no|none|nobody|nothing|without|hardly|cannot|used to|\w+n['’]t)\b", re.IGNORECASE)
+_UNSURE = {
+    *words(
+        "want wants wanted might may could would should hope hopes hoping wish think thinks thought believe believed "
+        "guess said says say told claims claimed heard maybe perhaps probably almost nearly plan planning if unless"
+    )
+}
+_LITTLE = {
+    *words(
+        "i we my our me us am is are was were be been have has had do does did a an the of for to in on at by with "
+        "from and or as who which that it its his her him he she called named name there"
+    )
+}
+_ENDING = re.compile(r"(?:ing|ed|es|e|s|d)$")  # of two forms of one word: "moved", "moving"
 _WH = re.compile(r"(?:what|which|who|whose|where|when|how)\b[^?]*\?", re.IGNORECASE)
 
 
@@ -168,6 +182,8 @@ def refusal(proposal: Proposal, piece: Sequence[str]) -> str:
         ("it is not in the user's mouth", not _ELSE.search(whole)),
         ("it names what the quote does not", _names(whole) <= {*fold(quote).split()}),
         ("it denies otherwise", bool(_NOT.search(statement)) == bool(_NOT.search(quote))),
+        ("it says what the quote does not", not _stray(statement, quote)),
+        ("it is surer than the quote", {*fold(quote).split()} & _UNSURE <= {*fold(statement).split()}),
         ("it tells a secret", not secrets.withheld(statement) and not secrets.withheld(value)),
     )  # fmt: skip
     return next((why for why, holds in checks if not holds), "")
@@ -177,6 +193,12 @@ def _of_me(proposal: Proposal) -> bool:
     """Whether a question asks about its asker: "what is my job?", not "what is my sister's job?"."""
     asked = proposal.question
     return bool(_FIRST.search(asked)) or any(right(asked, f"{own} {proposal.about}") for own in ("my", "our"))
+
+
+def _stray(statement: str, quote: str) -> set[str]:
+    """The words of a statement, other than little ones, of which no form is in the quote."""
+    said = {_ENDING.sub("", word) for word in fold(quote).split()}
+    return {word for word in {*fold(statement).split()} - _LITTLE if _ENDING.sub("", word) not in said}
 
 
 def _names(text: str) -> set[str]:
