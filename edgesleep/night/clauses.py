@@ -132,7 +132,7 @@ def _set(parts: tuple[Part, ...], verb: Word) -> tuple[Part, ...]:
     if verb.dep == "conj" and verb.lemma in _THERE and counted and not placed and above.lemma in ("go", "come"):
         for prep in above.having("prep") if above.tag == verb.tag == "VBD" else ():
             for noun in prep.having("pobj") if prep.lower == "to" and not above.having("neg") else ():
-                settings.append(_attending(noun))
+                settings += _attending(noun)
     return (*kept, *settings[:1])
 
 
@@ -149,13 +149,13 @@ def _names(part: Part) -> bool:
     return any(word[:1].isupper() for word in part.text.split())
 
 
-def _attending(noun: Word) -> Part:
-    """Of "went to an open mic night", at the open mic night."""
+def _attending(noun: Word) -> Iterator[Part]:
+    """Of "went to an open mic night", at the open mic night; a bare name may be a person's, and "work" is no place."""
     run = phrase_run(noun)
     bare = spoken_run([w for w in run if w.dep not in ("det", "poss")])
-    led = any(w.dep in ("det", "poss") for w in run)
-    own = next((f"{w.lower} " for w in run if w.dep == "poss" and w.lower in ("my", "our")), "the " if led else "")
-    return Part("context", "at" if led else "in", f"{own}{bare}", bare, noun.lemma)
+    own = next((f"{w.lower} " for w in run if w.dep == "poss" and w.lower in ("my", "our")), "the ")
+    if any(w.dep in ("det", "poss") for w in run) and noun.lemma not in KIN:
+        yield Part("context", "at", f"{own}{bare}", bare, noun.lemma)
 
 
 def _members(word: Word) -> list[Word]:
@@ -220,6 +220,8 @@ def _named(word: Word, cast: Cast) -> Iterator[Clause]:
 def _possessed(word: Word) -> Iterator[Clause]:
     """ "with my new 70-200mm zoom lens": the user has one."""
     mine = word.lemma in GOODS and word.tag == "NN" and any(poss.lower == "my" for poss in word.having("poss"))
+    if word.dep == "dobj" and word.head.lemma in ("return", "sell", "lose", "give", "cancel", "refund"):
+        return
     run = [w for w in phrase_run(word) if w.index <= word.index and w.dep != "poss"] if mine else []
     if any(w is not word and (w.text[:1].isdigit() or w.is_name) for w in run):
         part = constituent("object", "", word, run)

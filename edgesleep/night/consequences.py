@@ -87,14 +87,20 @@ _MINE = re.compile(r"(?:My|Our) (?:[\w-]+ )*(?P<home>house|flat|apartment|cottag
 _ELSEWHERE = re.compile(
     r"\b(?:holiday|second|summer|rents? out|renting out|let out|tenants?|airbnb|old|sell\w*)\b", re.I
 )
-_IN_WATER = re.compile(r"\b(?:seas?|swim\w*|pool|lake|lido|river|loch)\b", re.IGNORECASE)
+# "In" is into the water only right after a word on how the user likes it.
 _GOES_IN = re.compile(
-    rf"\b(?:I|we) (?:go|get|am|'m|always go) (?:back )?in (?:every|each|on) (?P<when>(?:{any_word(DAYS)})s?"
-    r"(?: (?:mornings?|afternoons?|evenings?|nights?))?)\b",
+    r"\b(?:I|we)(?:'d| would)?(?: really| always)? (?:love|miss|enjoy|adore|like) "
+    r"(?:swimming\b|(?:the|our|my) (?:cold )?"
+    r"(?:sea|pool|lake|lido|river|loch)\b)[^.,;:!?—-]{0,30}[.,;:!—-]+ ?(?:and |so )?"
+    rf"(?:I|we) (?:go|get|am|'m|always go) (?:back )?in (?:every|each|on) (?P<when>(?:{any_word(DAYS)})s?"
+    r"(?: (?:mornings?|afternoons?|evenings?|nights?))?)\b"
+    r"(?! (?:at|to|for|by|and work)\b)",
     re.IGNORECASE,
 )
 _ABOUT = re.compile(r", (?:the|that) one (?P<by>about|by) (?P<whom>[A-Z][\w'-]+(?: [A-Z][\w'-]+)*)")
-_BOOKISH = re.compile(r"\b(?:books?|novels?|read|reading|chapters?|author|kindle|audiobooks?)\b", re.IGNORECASE)
+_BOOKISH = re.compile(
+    r"\b(?:the|an?|this|that|my|good|great) (?:book|novel|audiobook)\b|\b(?:reading|chapters|author|kindle)\b", re.I
+)
 _SCREEN = re.compile(
     r"\b(?:watch\w*|films?|movies?|series|episodes?|seasons?|shows?|games?|play\w*|albums?|course|puzzle)\b",
     re.IGNORECASE,
@@ -242,7 +248,7 @@ def _portions(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
 def _swim(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
     """ "I'd miss the sea, I go in every Sunday": when the user swims."""
     match = _GOES_IN.search(text)
-    if match and _IN_WATER.search(text):
+    if match:
         when = match["when"]
         pairs = [
             ("when do I go swimming?", "when I go swimming"),
@@ -261,9 +267,12 @@ def _book(text: str, found: Sequence[Fact]) -> Iterator[Fact]:
         finished = re.fullmatch(r"I (?:have |'ve )?(?:just )?finished (?P<title>[A-Z][^.]*)\.", fact.statement_first)
         if not finished or fact.value != finished["title"] or _SCREEN.search(text):
             continue
-        after = _ABOUT.match(text, text.find(fact.value) + len(fact.value))
-        if not after and not _BOOKISH.search(text):
-            continue
+        start = text.find(fact.value) + len(fact.value)
+        after, near = _ABOUT.match(text, start), re.match(r"[^.!?\n]*[.!\n]?", text[start:])
+        if after and {*fold(fact.value).split()} & {*fold(after["whom"]).split()}:
+            continue  # a film about Oppenheimer is as likely called so
+        if not after and not (near and near[0].rstrip()[-1:] in ".!" and _BOOKISH.search(near[0])):
+            continue  # what is said of reading elsewhere is not said of this
         pairs = [
             ("what book did I finish?", "what book I finished"),
             ("which book have I just read?", "which book I have just read"),

@@ -14,11 +14,12 @@ from edgesleep.night.lexicon import NUMBERS, capital, words
 from edgesleep.night.parts import phrase_run, spoken_run
 from edgesleep.night.questions import Fact, fact_of
 from edgesleep.night.reading import Word
+from edgesleep.night.undone import is_undone
 from edgesleep.night.verbs import is_told, subject_of
 
 _STOPPING = {*words("stop quit avoid cut ignore finish")}
 _CHECKED = re.compile(r"\b(?:e-?mails?|messages?|social media|news|notifications|phone|screens?|slack|texts)\b", re.I)
-_CLOCK = re.compile(r"\d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?| o'clock)?|noon|midnight", re.IGNORECASE)
+_CLOCK = re.compile(r"\d{1,2}(?::\d\d|(?::\d\d)? ?[ap]\.?m\.?| o'clock)|noon|midnight", re.IGNORECASE)
 _OFTEN = (
     rf"(?P<often>every (?:other |second |single )?[a-z]+|(?:once|twice|(?:{NUMBERS}|\d+) times) (?:an?|every) [a-z]+"
     r"|most [a-z]+)"
@@ -79,7 +80,7 @@ def _as_ever(text: str) -> Iterator[Fact]:
         bare = re.split(r" with ", short)[0]
         ways = [*dict.fromkeys([what, short, bare])]
         thing = bare.split()[-1]
-    elif found := _SESSIONS.search(text):
+    elif (found := _SESSIONS.search(text)) and not is_undone(text):
         several = re.sub(r"(?<=(?:ss|ch))$", "es", found["noun"]) if found["noun"][-1:] != "s" else found["noun"]
         several = several if several.endswith("s") else several + "s"
         bare = f"have {found['what']} {several}"

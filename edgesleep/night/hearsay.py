@@ -18,6 +18,7 @@ from edgesleep.night.parties import Cast, Party, owned_by
 from edgesleep.night.parts import Part, phrase_run, spoken_run
 from edgesleep.night.questions import Fact, fact_of
 from edgesleep.night.reading import Word
+from edgesleep.night.undone import is_undone
 from edgesleep.night.verbs import is_doubted, verb_of
 
 _NAME = r"(?:(?:Dr|Mr|Mrs|Ms|Prof)\.? )?[A-Z][a-z][\w'-]*(?: [A-Z][\w'-]+)?"
@@ -33,6 +34,19 @@ _TO_COME = re.compile(
     r"|will|going to have|planned|planning|nervous|ready for)\b",
     re.IGNORECASE,
 )
+# Only what has been is a talk that the user had: each way to say so, before "my conversation" or after it.
+_THOUGHT_OF = re.compile(
+    r"\b(?:(?:have|'ve) been|keep|kept) thinking (?:back )?(?:about|to|of) my (?:conversation|talk|chat|discussion"
+    r"|argument|debate)\b"
+)
+_PAST = r"(?:[a-z]+ed|was|were|felt|went|had|got|made|saw|knew|found|came|took|left|ended)"
+_HAD = re.compile(
+    r"\bmy (?:recent|last|latest|earlier) "
+    r"|\bI (?:(?:really|just|also|finally) )?(?:had|enjoyed|loved|liked|hated|remember) my "
+)
+_AFTER = re.compile(r"\b(?:[Aa]fter|[Dd]uring|[Ss]ince|[Ff]ollowing) my ")
+_PASSED = re.compile(rf"^,? (?:I|we|it) {_PAST}\b")
+_WAS = re.compile(r"^ (?:was|went|lasted|ended|left|made)\b")
 _SENTENCE = re.compile(r"(?:[^.!?\n]|(?<=\b[DM][rs])\.|(?<=\bMrs)\.|(?<=\bProf)\.)+[.!?\n]*")
 _TOPIC = re.compile(r"\bthe (?:concept|idea|notion|topic|question|subject|theme) of (?P<topic>[a-z]+)\b")
 
@@ -42,6 +56,8 @@ def talks(text: str) -> Iterator[Fact]:
     for sentence in _SENTENCE.finditer(text):
         found = _WITH.search(sentence[0])
         if found is None or _TO_COME.search(sentence[0]) or found["who"].lower() in DAYS | MONTHS:
+            continue
+        if not _has_been(sentence[0], found):
             continue
         what, who, about = found["what"], found["who"], found["about"] or ""
         later = _TOPIC.search(sentence[0], found.end())
@@ -60,6 +76,15 @@ def talks(text: str) -> Iterator[Fact]:
             pairs = [(f"{ask[:-1]}{on}?", wonder + on) for ask, wonder in pairs if "was my" not in ask] + pairs
         told = f"I had {article}{what} with {who}{f' about {about}' if about else ''}."
         yield from fact_of(told, who, f"i|{what}|with|{who}", "event", pairs, f"{who}.")
+
+
+def _has_been(sentence: str, found: re.Match[str]) -> bool:
+    """Whether the sentence says that the talk took place."""
+    lead, rest = sentence[: found.end("what")], sentence[found.end() :]
+    if sentence.rstrip().endswith("?") or is_undone(lead):
+        return False
+    after = _AFTER.search(lead) and (_PASSED.match(rest) or re.search(rf"\b(?:I|[Ww]e|[Ii]t) {_PAST}\b", lead))
+    return bool(_THOUGHT_OF.search(lead) or _HAD.search(lead) or after or _WAS.match(rest))
 
 
 _TELLING = {"tell", "mention", "say"}

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from edgesleep.night.lexicon import NUMBERS, capital, words
+from edgesleep.night.lexicon import DAYS, MONTHS, NUMBERS, capital, words
 from edgesleep.night.parts import spoken_run
 from edgesleep.night.phrases import article, fold
 from edgesleep.night.questions import Fact, fact_of, yours
 from edgesleep.night.reading import Word
+from edgesleep.night.undone import is_undone
 
 Pairs = list[tuple[str, str]]
 
@@ -40,7 +41,8 @@ _NTH_DONE = re.compile(
     r"(?P<rest> (?:since|of|from|in|by|for) .+)?$"
 )
 _PERIODICALS = {*words("issue episode chapter volume season book lesson level part")}
-_SOURCE = re.compile(rf"\b(?:in|of|for|reading|watching|and) (?P<name>(?:The )?{_NAME})")
+# Only what is read or watched has issues and episodes: "reading about trade in The Economist", not "I'm in London".
+_SOURCE = re.compile(rf"\b(?:reading|watching)(?: about .+ in)? (?P<name>(?:The )?{_NAME})$")
 _SPENT = re.compile(
     rf"^(?P<who>I|We)(?:'ve| have) {_LATELY}(?:put in|spent|invested|devoted|logged|put) {_LATELY}"
     rf"(?P<n>{_NUMBER} (?:hours|days|weeks|months|minutes))(?: of work)?"
@@ -48,7 +50,9 @@ _SPENT = re.compile(
     r"(?: so far| already| in total)*$"
 )
 _WORKED = re.compile(
-    r"\b(?:on|with|in) (?P<own>my|our|an?|the) (?P<thing>[a-z][\w' -]*?)(?=$| (?:at|in|lately|for|this)\b|,)"
+    r"^(?:I|We)\b.* (?:working|spending (?:a lot of |so much |much |more )?time)(?: with [\w ]+?)? on "
+    r"(?P<own>my|our|an?|the) (?!(?:\w+ )?(?:laptop|computer|phone|tablet|sofa|couch|own)\b)"
+    r"(?P<thing>[a-z](?:(?! on | with )[\w' -])*?)(?=$| (?:at|in|lately|for|this)\b|,)"
 )
 _COUNT = re.compile(
     rf"^(?P<own>My|Our) (?:total |overall |current |running )*(?P<kind>[a-z]+(?: [a-z]+)?) (?:count|tally|total)"
@@ -64,12 +68,15 @@ _PACKED = re.compile(
     r"(?P<rest>(?: (?:stocked|stored|saved|left|put)(?: up| away)?)?(?: (?:in|on|at) (?:the|our|my) [a-z]+)?)"
     r"(?: right now| at the moment| now)?$"
 )
-_GOODS = re.compile(r"\b(?:our|my|some|some of our|fresh) (?:[a-z]+ )?(?P<things>[a-z]+s)\b")
+_GOODS = re.compile(r"\bsome of (?:our|my) (?:[a-z]+ )?(?P<things>[a-z]+s)\b")
 _GRANTED = re.compile(
-    r"\b(?P<who>I|[Ww]e) (?:(?:just|recently|finally) )?(?:got|was|were|am|are) (?P<how>pre-?approved|approved"
+    r"^(?P<who>I|We) (?:(?:just|recently|finally) )?(?:got|was|were) (?P<how>pre-?approved|approved"
     r"|quoted|charged|fined|offered|awarded) (?P<for>for )?(?P<sum>[$£€]\d[\d,.]*\d(?: ?(?:k|million))?)"
-    rf"(?: (?:by|from|with|at) (?P<by>{_NAME}))?"
+    r"(?: for (?P<what>(?:my|our|an?|the) [a-z]+(?: [a-z]+)?))?"
+    rf"(?: (?:by|from) (?P<by>{_NAME}))?(?P<rest>.*)$"
 )
+_OFFERING = {"charged": ("charge", "charged"), "fined": ("fine", "fined"), "quoted": ("quote", "quoted"),
+             "awarded": ("award", "awarded")}  # fmt: skip
 _RATIO = (
     r"(?P<ratio>(?P<n>\d+|one|two|an?) (?P<unit>[a-z]+) of (?P<first>[a-z]+) (?:for every|to every|to|per|for) "
     r"(?:\d[\d.]*|one|two) [a-z]+ of (?P<second>[a-z]+))"
@@ -79,13 +86,17 @@ _RATIO_IS = re.compile(rf"\b{_RATIO} is (?:the|my|our) (?:perfect|ideal|best|rig
 _TOOL = re.compile(r"\b(?:with|using|in|for) (?:my|our) (?P<what>[\w]+(?: [a-z]+)?)\b")
 _AIM = re.compile(
     r"^(?P<who>I|We)(?:'m| am|'re| are) (?:(?:still|now|really|also|just|currently) )*"
-    r"(?:determined|aiming|pushing|striving|hoping|on track) (?:to|for) (?:(?P<verb>reach|hit|get to|make it"
+    r"(?:determined|aiming|pushing|striving|on track) (?:to|for) (?:(?P<verb>reach|hit|get to|make it"
     r" to|achieve|climb to|read|run|save|lose|finish|complete|visit|write) )?(?P<what>level|rank|a score of|a time of|)"
     r" ?(?P<n>[$£€]?\d[\d,.]*)(?P<unit> (?!before|by|this|eventually|until|in|at|on|so|and|but)[a-z]+)?(?P<rest>.*)$"
 )
+# After an aim stands by when at most: "10 miles a day" is another aim than 10 miles.
+_BY_WHEN = re.compile(r" ?(?:$|[,;]|(?:before|by|this (?:year|month|season)|until|eventually|so|and|but)\b)")
+_NO_UNITS = {*words("a an per each every more other new of")}
 _PLAYED = re.compile(rf"\b(?:play|playing|played|grinding) (?:a lot of |lots of |some |more )?(?P<game>{_NAME})")
 _NEWEST = re.compile(
-    r"\b(?:my|bought an?|got an?|purchased an?|ordered an?) (?:brand )?new (?P<mod>(?=[\w -]*\d)[\w-]+(?: [a-z]+)?) "
+    r"(?:\b(?P<own>[Mm]y)|^I(?:'ve| have)? (?:(?:just|recently|finally) )?(?:bought|got|purchased) an?) "
+    r"(?:brand )?new (?P<mod>(?=[\w -]*\d)[\w-]+(?: [a-z]+)?) "
     r"(?P<noun>lens|camera|phone|laptop|tv|monitor|bike|drone|printer|console|tablet|watch|guitar|tent)\b"
 )
 
@@ -97,7 +108,9 @@ def tallies(sentence: Sequence[Word], before: Sequence[Word], own: str) -> Itera
         yield from rule(text, last)
     yield from _granted(text, own)
     yield from _ratio(text, last)
-    if found := _NEWEST.search(text):
+    found = _NEWEST.search(text)
+    given = found and not found["own"] and re.match(r" (?:for|with|to) ", text[found.end() :])
+    if found and not given and not is_undone(text):
         yield from _newest(found["mod"], found["noun"])
 
 
@@ -192,13 +205,14 @@ def _packed(text: str, last: str) -> Iterator[Fact]:
 
 def _granted(text: str, own: str) -> Iterator[Fact]:
     """ "I got pre-approved for $400,000 from Wells Fargo"."""
-    found = _GRANTED.search(text)
-    if found is None:
+    found = _GRANTED.match(text)
+    if found is None or is_undone(found["rest"]) or (found["by"] or "").split(" ")[0].lower() in DAYS | MONTHS:
         return
     how, by = found["how"], f" by {found['by']}" if found["by"] else ""
     was, tail = ("was" if found["who"] == "I" else "were"), " for" if found["for"] else ""
     who = found["who"].replace("We", "we")
-    home = " for my mortgage" if re.search(r"\b(?:house|home|mortgage)\b", own) and "approved" in how else ""
+    housed = re.search(r"\b(?:mortgage|(?:new|owning a|buying a|first) (?:house|home))\b", own)
+    home = " for my mortgage" if housed and not found["what"] and "approved" in how else ""
     pairs = [
         (f"how much {was} {who} {how}{tail}{by}?", f"how much {who} {was} {how}{tail}{by}"),
         (f"how much {was} {who} {how}{tail}?", f"how much {who} {was} {how}{tail}"),
@@ -209,9 +223,11 @@ def _granted(text: str, own: str) -> Iterator[Fact]:
         pairs.append((f"how much {was} {who} {how}{home}{by}?", f"how much {who} {was} {how}{home}{by}"))
     if by:
         me = "me" if who == "I" else "us"
-        pairs.append((f"how much did {found['by']} offer {me}?", f"how much {found['by']} offered {me}"))
-    told = f"{capital(who)} {was} {how}{tail} {found['sum']}{by}."
-    yield from fact_of(told, found["sum"], f"i|{how}|amount", "fact", pairs)
+        offer, offered = _OFFERING.get(how, ("offer", "offered"))
+        pairs.append((f"how much did {found['by']} {offer} {me}?", f"how much {found['by']} {offered} {me}"))
+    what = f" for {found['what']}" if found["what"] else ""
+    told = f"{capital(who)} {was} {how}{tail} {found['sum']}{what}{by}."
+    yield from fact_of(told, found["sum"], f"i|{how}{fold(what)}{fold(by)}|amount", "fact", pairs)
 
 
 def _ratio(text: str, last: str) -> Iterator[Fact]:
@@ -238,7 +254,9 @@ def _ratio(text: str, last: str) -> Iterator[Fact]:
 def _aim(text: str, last: str) -> Iterator[Fact]:
     """ "I'm determined to reach level 100", in the game that the sentence before is about."""
     found = _AIM.match(text)
-    if found is None or not (found["what"] or found["verb"]):
+    if found is None or not (found["what"] or found["verb"]) or not _BY_WHEN.match(found["rest"]):
+        return
+    if (found["unit"] or "").strip() in _NO_UNITS:
         return
     game = _PLAYED.search(last)
     what = re.sub(r"^a | of$", "", found["what"])

@@ -43,6 +43,8 @@ _SITES = (
     r"|stairs|sink|bench|doormat|mat|pot|pots|flowerpot|box|tin|hedge|gate|fence|wall|village|island|coast|hills"
     r"|mountains|woods|forest"
 )
+# Where things are put indoors: "to the left" is no place to find them.
+_SPOTS = rf"{_SITES}|room|nursery|office|bed|sofa|couch|fireplace|mantel(?:piece)?|window|door|desk|dresser|table|piano"
 _PREP = r"(?:up |out |down |over |round |back )?(?P<prep>on|in|at|under|behind|beside|by|near|above|below|next to)"
 _PLACE = (
     rf"(?P<at>(?:the|our|my|a) (?:[a-z-]+ ){{0,3}}?(?:{_SITES})(?: (?:of|in|at|by|under|behind) [\w' -]{{2,24}})?"
@@ -62,8 +64,9 @@ _HUNG = re.compile(
     r"^(?:I|We)(?:'ve| have)? (?:(?:just|recently|finally|now|also) )*(?:moved|hung|rehung|put|mounted|placed)(?: up)? "
     r"(?P<what>(?:the|my|our) (?:[\w'-]+ ){0,4}?(?P<noun>painting|poster|print|mirror|picture|clock|tapestry|sofa|desk"
     r"|bookcase|bookshelf|wardrobe|crib))(?P<by> by [A-Z][\w'-]+(?: [A-Z][\w'-]+)*)? "
-    r"(?P<prep>above|over|in|on|next to|beside|near|behind|into|to) (?P<at>(?:my|our|the) [a-z]+(?: [a-z]+)??)"
-    r"(?=$|,| and | so | but )"
+    r"(?P<prep>above|over|in|on|next to|beside|near|behind|into|to) "
+    rf"(?P<at>(?:my|our|the) (?:(?!wrong|other)[a-z]+ ){{0,2}}?(?:{_SPOTS}))"
+    r"(?=$|,| and | so | but )(?!.*\b(?:then|but|moved|took|later|before)\b)"
 )
 _COMING = {*words("come fly drive travel arrive visit sail cycle journey commute get take catch")}
 _RIDING = {*words("fly drive sail cycle travel")}
