@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,11 @@ from filelock import FileLock, Timeout
 
 from edgesleep import records
 from edgesleep.errors import BusyError, EdgesleepError
+from edgesleep.files import fits, place, private, size, writing
 from edgesleep.records import Generation, Verdict, file_digest
 
 MODEL, DELTA, ADAPTER, MANIFEST = "model.gguf", "delta.safetensors", "adapter.gguf", "manifest.json"
+UNFINISHED = ".unfinished"  # lies in a folder until the pointer has moved to it
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Base:
 class Pointer:
     """The file `current`: the generation that is served, and on a second line the highest that ever was.
 
-    A folder numbered above `highest` is a publish that was cut short.
+    A folder numbered above `highest` is a publish that was cut short where it bears UNFINISHED. Any other was there
+    before an older `current` was put back: it counts, and is never removed.
     """
 
     current: int = 0
@@ -137,7 +140,7 @@ class Store:
         known = {old.sha256: old for old in self.bases()} if (self.home / "base.json").exists() else {}
         needed = {made.base_sha256 for made in self.generations()} - {base.sha256}
         base = replace(base, earlier=tuple(old for sha256, old in known.items() if sha256 in needed))
-        _private(records.dump(base, self.home / "base.json"))
+        private(records.dump(base, self.home / "base.json"))
         return base
 
     def bases(self) -> tuple[Base, ...]:
@@ -194,6 +197,11 @@ class Store:
         """Of each generation that has a folder, in order; one from `next_number` on is a publish that was cut short."""
         return sorted(int(folder.name) for folder in self._folder.glob("[0-9]*") if folder.name.isdigit())
 
+    def ahead(self) -> list[int]:
+        """Of those that are higher than `current` says any was: an older one was put back."""
+        written = self._written().highest
+        return [number for number in self._finished() if number > written]
+
     def generations(self) -> list[Generation]:
         """Manifests of all published generations, oldest first; the base has none."""
         highest = self._pointer().highest
@@ -225,13 +233,17 @@ class Store:
         Raises EdgesleepError when it was given up to keep the disk budget.
         """
         number = self.current() if number is None else number
+        return self.delta(number) if number else None
+
+    def delta(self, number: int) -> Path:
+        """`delta_path` of a generation that is not the base."""
         path = self.folder(number) / DELTA
-        if number and not path.exists():
+        if not path.exists():
             raise EdgesleepError(
                 f"Of generation {number} only the manifest is kept; it cannot be made again.",
                 "`edgesleep generations` lists those that can; store.disk says how much room they may take.",
             )
-        return path if number else None
+        return path
 
     def folder(self, number: int) -> Path:
         """Where MODEL, ADAPTER, DELTA and MANIFEST of a generation lie, those of them that are kept."""
@@ -252,13 +264,9 @@ class Store:
         """
         with self.lock():
             try:
-                path = self._stage({MODEL: candidate, DELTA: delta, ADAPTER: adapter}, manifest, verdict, disk)
-                self._point(Pointer(manifest.number, manifest.number))
-            except OSError as error:
-                raise EdgesleepError(
-                    f"Generation {manifest.number} could not be written: {error}.",
-                    "Make room on the disk and try again.",
-                ) from error
+                with writing(f"Generation {manifest.number} could not be written"):
+                    path = self._stage({MODEL: candidate, DELTA: delta, ADAPTER: adapter}, manifest, verdict, disk)
+                    self._point(Pointer(manifest.number, manifest.number))
             finally:
                 self._tidy()
             # It is published; what cannot be removed now only costs disk space until the next publish.
@@ -273,13 +281,24 @@ class Store:
         staging, folder = self._folder / f".{manifest.number:04d}.tmp", self.folder(manifest.number)
         staging.mkdir(mode=0o700)
         for name, source in sources.items():
-            _place(source, staging / name)
-        previous = self.folder(manifest.parent) / DELTA
-        demand_budget(_size(staging) + (previous.stat().st_size if previous.exists() else 0), disk)
+            place(source, staging / name)
+        self.demand_budget(size(staging), manifest.parent, disk)
         self._demand_fit(staging, manifest, verdict)
-        _private(records.dump(manifest, staging / MANIFEST))
+        private(records.dump(manifest, staging / MANIFEST))
+        records.write_atomically(staging / UNFINISHED, b"")
         records.publish_file(staging, folder)
         return folder / MODEL
+
+    def demand_budget(self, wanted: int, parent: int, disk: int) -> None:
+        """Raises EdgesleepError when `wanted` bytes and the parent's delta are beyond `disk` bytes (0: any amount)."""
+        previous = self.folder(parent) / DELTA
+        wanted += previous.stat().st_size if previous.exists() else 0
+        if 0 < disk < wanted:
+            raise EdgesleepError(
+                f"A generation takes {wanted / 1e9:,.3f} GB beside the one before it, and store.disk allows "
+                f"{disk / 1e9:,.3f}.",
+                "Allow more in config.toml; 0 sets no limit.",
+            )
 
     def rollback(self, to: int | None = None) -> int:
         """Serve another generation again, by default the parent of the current one; returns its number.
@@ -310,55 +329,59 @@ class Store:
 
         `make` has to write MODEL and ADAPTER into the folder that it is given. Raises
         EdgesleepError, and changes nothing, when they come out otherwise, the delta
-        is gone or damaged, or the disk is full.
+        is gone or damaged, or the disk is full. An adapter that is gone or damaged is
+        made again as well; where it cannot be, that holds up no model that is whole.
         """
         if number == 0:
             return self.model_path(0)
         made, folder = self.generation(number), self.folder(number)
-        if (folder / MODEL).exists() and file_digest(folder / MODEL) == made.model_sha256:
-            return folder / MODEL
-        delta = self.delta_path(number)
-        with self.lock():
-            if delta and file_digest(delta) != made.delta_sha256:
-                raise EdgesleepError(
-                    f"The delta of generation {number} is damaged, and its model cannot be made again.",
-                    "Put it back from a backup, or choose another of `edgesleep generations`.",
-                )
-            staging = self._folder / f".{number:04d}.tmp"
-            try:
-                staging.mkdir(mode=0o700)
-                make(staging)
-                self._put_back(staging, made)
-            except OSError as error:
-                raise EdgesleepError(
-                    f"Generation {number} could not be made again: {error}.", "Make room on the disk and try again."
-                ) from error
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+        whole = fits(folder / MODEL, made.model_sha256)
+        if not whole or (made.adapter_sha256 and not fits(folder / ADAPTER, made.adapter_sha256)):
+            with (
+                suppress(EdgesleepError) if whole else nullcontext(),
+                self._made_again(made, make) as staging,
+                writing(f"Generation {number} could not be made again"),
+            ):
+                if made.adapter_sha256 in ("", file_digest(staging / ADAPTER)):
+                    records.publish_file(staging / ADAPTER, folder / ADAPTER)
+                records.publish_file(staging / MODEL, folder / MODEL)
         return folder / MODEL
-
-    def _put_back(self, staging: Path, made: Generation) -> None:
-        if file_digest(staging / MODEL) != made.model_sha256:
-            raise EdgesleepError(
-                f"Generation {made.number} was made again, but is not the file that was tested then.",
-                f"It was made by edgesleep {made.version} with the kernel {made.kernel}; try it with those.",
-            )
-        if made.adapter_sha256 in ("", file_digest(staging / ADAPTER)):
-            records.publish_file(staging / ADAPTER, self.folder(made.number) / ADAPTER)
-        records.publish_file(staging / MODEL, self.folder(made.number) / MODEL)
 
     @contextmanager
     def lend(self, number: int, make: Callable[[Path], object]) -> Iterator[Path]:
-        """What `restore` gives, for as long as the block lasts: what had to be made again goes again."""
-        kept = number == 0 or (self.folder(number) / MODEL).exists()
-        path = self.restore(number, make)
-        try:
-            yield path
-        finally:
-            if not kept:
-                with suppress(BusyError), self.lock():  # or the night that runs drops it
-                    if number != self.current():
-                        self._drop(number)
+        """What `restore` gives, for as long as the block lasts: what has to be made again goes again.
+
+        It never lies where others look for it, and under the lock, so that nobody tidies it away.
+        """
+        if number == 0 or (self.folder(number) / MODEL).exists():
+            yield self.restore(number, make)
+        else:
+            with self._made_again(self.generation(number), make) as staging:
+                yield staging / MODEL
+
+    @contextmanager
+    def _made_again(self, made: Generation, make: Callable[[Path], object]) -> Iterator[Path]:
+        """A folder with MODEL and ADAPTER, the former to the byte as it was judged, for as long as the block lasts."""
+        delta, staging = self.delta(made.number), self._folder / f".{made.number:04d}.tmp"
+        with self.lock():
+            if file_digest(delta) != made.delta_sha256:
+                raise EdgesleepError(
+                    f"The delta of generation {made.number} is damaged, and its model cannot be made again.",
+                    "Put it back from a backup, or choose another of `edgesleep generations`.",
+                )
+            try:
+                with writing(f"Generation {made.number} could not be made again"):
+                    staging.mkdir(mode=0o700)
+                    make(staging)
+                    same = file_digest(staging / MODEL) == made.model_sha256
+                if not same:
+                    raise EdgesleepError(
+                        f"Generation {made.number} was made again, but is not the file that was tested then.",
+                        f"It was made by edgesleep {made.version} with the kernel {made.kernel}; try it with those.",
+                    )
+                yield staging
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
 
     def left(self) -> list[int]:
         """Numbers of the generations that are built on another base than the current one."""
@@ -397,8 +420,15 @@ class Store:
     def _tidy(self) -> None:
         """Remove what a killed publish left. Only under the lock: it may be another process's work in progress."""
         highest = self._pointer().highest
-        for folder in [*self._folder.glob(".*.tmp"), *(self.folder(n) for n in self.numbers() if n > highest)]:
+        for folder in self._folder.glob(".*.tmp"):
             shutil.rmtree(folder, ignore_errors=True)
+        for number in {*self.numbers()} - {*self._finished()}:
+            with suppress(OSError):
+                if number > highest:
+                    # Renamed first: the mark may go before the rest does.
+                    shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
+                else:
+                    (self.folder(number) / UNFINISHED).unlink()
         for file in (*self.home.glob(".current.*.tmp"), *self.home.glob(".base.json.*.tmp")):
             file.unlink()
 
@@ -412,7 +442,7 @@ class Store:
             self._drop(number)
         dispensable = [self.folder(previous) / name for name in (MODEL, ADAPTER)] if previous else []
         for path in [*dispensable, *(self.folder(number) / DELTA for number in older)]:
-            if disk and _size(self._folder) > disk:
+            if disk and size(self._folder) > disk:
                 path.unlink(missing_ok=True)
 
     def _drop(self, number: int) -> None:
@@ -423,14 +453,21 @@ class Store:
 
     # -- the pointer ---------------------------------------------------------------------------------------------
 
+    def _finished(self) -> list[int]:
+        return [number for number in self.numbers() if not (self.folder(number) / UNFINISHED).exists()]
+
     def _pointer(self) -> Pointer:
+        """As it is written, but no generation that is there is above its highest."""
+        written = self._written()
+        return replace(written, highest=max([written.highest, *self._finished()]))
+
+    def _written(self) -> Pointer:
         path = self.home / "current"
-        numbers = self.numbers()
-        if not path.exists() and not numbers:
+        if not path.exists() and not self.numbers():
             return Pointer()
         try:
             first, *rest = path.read_text("ascii").split()
-            return Pointer(int(first), int(rest[0]) if rest else max(numbers, default=0))
+            return Pointer(int(first), int(rest[0]) if rest else max(self._finished(), default=0))
         except (OSError, ValueError) as error:
             raise EdgesleepError(
                 f"{path} does not say which generation is current.",
@@ -439,47 +476,4 @@ class Store:
 
     def _point(self, pointer: Pointer) -> None:
         text = f"{pointer.current}\n{pointer.highest}\n"
-        _private(records.write_atomically(self.home / "current", text.encode("ascii")))
-
-
-def demand_budget(wanted: int, disk: int) -> None:
-    """Raises EdgesleepError when a generation of `wanted` bytes is beyond a budget of `disk` bytes (0: any amount)."""
-    if 0 < disk < wanted:
-        raise EdgesleepError(
-            f"A generation takes {wanted / 1e9:,.3f} GB beside the one before it, and store.disk allows "
-            f"{disk / 1e9:,.3f}.",
-            "Allow more in config.toml; 0 sets no limit.",
-        )
-
-
-def _size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _place(source: Path, target: Path) -> None:
-    # A link and not a move: a publish that is cut short can be tried again with the same files.
-    try:
-        os.link(source, target)
-    except FileNotFoundError as error:
-        raise EdgesleepError(f"{source} is missing.", "Run the night again.") from error
-    except OSError:  # another file system, or one without links
-        _copy(source, target)
-    _private(target)
-    with target.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file; where the file system can, as between two subvolumes, its blocks are shared and not copied."""
-    if hasattr(os, "copy_file_range"):
-        with suppress(OSError), source.open("rb") as old, target.open("wb") as new:
-            while os.copy_file_range(old.fileno(), new.fileno(), 1 << 30):
-                pass
-            if os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size:
-                return
-    shutil.copyfile(source, target)
-
-
-def _private(path: Path) -> None:
-    path.chmod(0o600)
+        private(records.write_atomically(self.home / "current", text.encode("ascii")))

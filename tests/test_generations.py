@@ -38,7 +38,7 @@ from nights import SETTINGS, TEXT, make_home, sleep
 from test_store import Cut, cut_at
 
 from edgesleep import cli, config
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import gate, generations
 from edgesleep.records import file_digest
@@ -156,6 +156,31 @@ def test_a_lent_model_goes_again_and_a_kept_one_stays(store: Store) -> None:
     with store.lend(2, partial(generations.make, store, 2)) as path:
         pass
     assert path.exists()
+
+
+def test_what_is_lent_is_not_what_others_are_given(store: Store) -> None:
+    """It goes again, and a path that was printed meanwhile would be of nothing."""
+    for _ in range(3):
+        grow(store, DOG)
+    with store.lend(1, partial(generations.make, store, 1)) as path:
+        assert path.parent != store.folder(1) and kept(store, 1) == {DELTA, MANIFEST}
+        with pytest.raises(BusyError):
+            generations.model(Store(store.home), 1)
+    assert not path.exists()
+    assert generations.model(store, 1).exists()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"rot")], ids=["gone", "rot"])
+def test_an_adapter_that_is_gone_or_damaged_is_made_again(store: Store, damage: Callable[[Path], object]) -> None:
+    made = grow(store, DOG)
+    damage(store.folder(1) / ADAPTER)
+    assert failed(store.home)
+    generations.model(store, 1)
+    assert file_digest(store.folder(1) / ADAPTER) == made.adapter_sha256
+    assert failed(store.home) == []
+    damage(store.folder(1) / ADAPTER)
+    remove_delta(store)
+    assert file_digest(generations.model(store, 1)) == made.model_sha256, "it holds up no whole model"
 
 
 # -- memories follow -------------------------------------------------------------------------------------------------

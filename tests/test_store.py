@@ -14,7 +14,7 @@ import pytest
 
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.records import Generation, Score, Verdict, file_digest
-from edgesleep.store import Store
+from edgesleep.store import UNFINISHED, Store
 
 SCORE = Score("", 0.0, (), 0.0, 0.0, 0)
 
@@ -340,6 +340,43 @@ def test_a_lost_pointer_is_reported_and_deletes_nothing(store: Store) -> None:
     assert store.next_number() == 3
 
 
+def test_an_older_pointer_that_was_put_back_costs_no_generation(store: Store) -> None:
+    make(store).publish(store)
+    older = (store.home / "current").read_bytes()
+    for _ in range(2):
+        make(store).publish(store)
+    (store.home / "current").write_bytes(older)
+    before = tree(store.home)
+    assert (store.current(), store.ahead(), store.next_number()) == (1, [2, 3], 4)
+    with store.lock():
+        pass
+    assert tree(store.home) == before
+    assert store.rollback(3) == 3
+    assert (store.ahead(), store.next_number()) == ([], 4)
+
+
+def test_a_publish_that_was_cut_short_is_told_from_a_finished_one(store: Store) -> None:
+    make(store).publish(store)
+    cut = store.folder(2)
+    cut.mkdir()
+    (cut / UNFINISHED).touch()
+    assert (store.ahead(), store.next_number(), len(store.generations())) == ([], 2, 1)
+    (store.folder(1) / UNFINISHED).touch()  # cut after the pointer had moved
+    with store.lock():
+        pass
+    assert not cut.exists() and not (store.folder(1) / UNFINISHED).exists()
+    assert store.numbers() == [1]
+
+
+def test_the_budget_of_a_later_generation_counts_its_parent_s_delta(store: Store) -> None:
+    store.demand_budget(100, 0, 100)
+    make(store).publish(store)
+    delta = (store.folder(1) / "delta.safetensors").stat().st_size
+    store.demand_budget(100, 1, 100 + delta)
+    with pytest.raises(EdgesleepError, match="A generation takes"):
+        store.demand_budget(100, 1, 99 + delta)
+
+
 @pytest.mark.parametrize("text", ["", "one", "1.5"])
 def test_a_damaged_pointer_is_reported(store: Store, text: str) -> None:
     (store.home / "current").write_text(text)
@@ -390,7 +427,7 @@ def test_rollback_to_what_is_not_there_changes_nothing(store: Store) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from edgesleep.store import Store
+from edgesleep.store import UNFINISHED, Store
 with Store.open(Path(sys.argv[1])).lock():
     print("held", flush=True)
     sys.stdin.read()

@@ -103,6 +103,8 @@ def remove(*names: str) -> Callable[[Store], None]:
         (write("generations/0001/manifest.json", b"{}"), "generation 1: manifest.json cannot be read"),
         (remove("generations/0002/manifest.json"), "generation 2: manifest.json cannot be read"),
         (remove("generations/0002/model.gguf"), "generation 2: model.gguf is gone, though it is served"),
+        (remove("generations/0002/adapter.gguf"), "generation 2: adapter.gguf is gone, though it is served"),
+        (write("current", b"1\n1\n"), "pointer: .* older than 2: `edgesleep rollback 2`"),
         (on_manifest(number=1), "generation 2: the manifest is that of generation 1"),
         (on_manifest(base_sha256="0" * 64), "generation 2: it is built on a base that is not known here"),
         (on_manifest(parent=9), "generation 2: generation 9, from which it went on, is not there"),
@@ -132,6 +134,17 @@ def test_damage_is_found_and_hides_nothing_else(store: Store, damage: Callable[[
     whats = [check.what for check in verify.checks(store.home)]
     assert whats[0] == "pointer" and whats[-1] == "journal.db" and {"generation 1", "generation 2"} <= {*whats}
     assert "checks failed" in fails("verify")
+
+
+@pytest.mark.parametrize("unreadable", ["base.json", "current"])
+def test_what_cannot_be_read_hides_no_other_fault(store: Store, unreadable: str) -> None:
+    grow(store, DOG)
+    grow(store, DOG)
+    for name in (unreadable, "generations/0001/delta.safetensors"):
+        (store.home / name).write_bytes(b"rot")
+    first, second = failed(store.home)
+    assert first.startswith("base: " if unreadable == "base.json" else "pointer: ")
+    assert second == "generation 1: delta.safetensors is not the file that was published."
 
 
 def test_a_model_that_cannot_be_made_again_is_found_on_request(store: Store) -> None:

@@ -47,7 +47,7 @@ from edgesleep.records import (
     plain,
     write_atomically,
 )
-from edgesleep.store import Store, demand_budget
+from edgesleep.store import Store
 from edgesleep.writer import WRITER, Writer
 
 T = TypeVar("T")
@@ -206,7 +206,7 @@ class Night:
         settings, seed = self.settings, self.settings.night.seed
         base, base_hash = self.store.model_path(0), self.store.base().sha256
         parent = self.store.current()
-        self._demand_room(base)
+        self._demand_room(base, parent)
         kernel.set_threads(machine.threads(settings.night.threads))
         own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed, WRITER, __version__]
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
@@ -239,12 +239,12 @@ class Night:
             "gate",
         )
 
-    def _demand_room(self, base: Path) -> None:
+    def _demand_room(self, base: Path, parent: int) -> None:
         """The candidate, and of the adapter's size: itself, its export, and checkpoints (three each) old and new."""
         file = Gguf.open(base)
         sizes = (file.tensors[name].shape for name in Shape.read(file).names if name in file.tensors)
         adapter = 4 * self.settings.train.rank * sum(map(sum, sizes))
-        demand_budget(base.stat().st_size + 2 * adapter, self.settings.store.bytes)
+        self.store.demand_budget(base.stat().st_size + 2 * adapter, parent, self.settings.store.bytes)
         wanted, free = base.stat().st_size + 8 * adapter, machine.free_disk(self.folder)
         if free < wanted:
             raise EdgesleepError(

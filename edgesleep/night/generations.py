@@ -27,9 +27,9 @@ def model(store: Store, number: int) -> Path:
 
 def make(store: Store, number: int, folder: Path) -> None:
     """Write model and adapter of a generation into `folder`: the night's merge once more, with the same dither."""
-    made, delta = store.generation(number), store.delta_path(number)
+    made, delta = store.generation(number), store.delta(number)
     base = Gguf.open(Path(store.base(made.base_sha256).path))
-    adapter = Adapter.load(delta or folder)
+    adapter = Adapter.load(delta)
     merge.merge(base, adapter, folder / MODEL)
     merge.export(base, adapter, folder / ADAPTER, made.night)
 

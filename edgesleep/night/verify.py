@@ -12,12 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from edgesleep import journal, tables
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.generations import make
 from edgesleep.records import Generation, file_digest, load
 from edgesleep.store import ADAPTER, DELTA, MANIFEST, MODEL, Base, Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,15 @@ def checks(home: Path, *, rebuild: bool = False) -> Iterator[Check]:
     store = Store(home)
     if not (home / "base.json").exists():
         store.bases()  # says so
-    yield _check("pointer", lambda: _pointer(store))
-    bases: tuple[Base, ...] = ()
-    try:
-        bases = store.bases()
-    except EdgesleepError as error:
-        yield Check("base", False, error.message)
-    for base in bases:
+    bases, unread = _read(store.bases)
+    current, lost = _read(store.current)
+    yield Check("pointer", False, lost) if current is None else _check("pointer", partial(_pointer, store, bases))
+    if bases is None:
+        yield Check("base", False, unread)
+    for base in bases or ():
         yield _check(f"base {base.spec}", partial(_base, base))
     for number in _published(store):
-        yield _check(f"generation {number}", partial(_generation, store, number, rebuild))
+        yield _check(f"generation {number}", partial(_generation, store, number, bases, number == current, rebuild))
     yield _check(journal.FILE, lambda: _journal(store))
 
 
@@ -61,10 +63,24 @@ def _check(what: str, look: Callable[[], str]) -> Check:
         return Check(what, False, f"It cannot be read: {error}.")
 
 
-def _pointer(store: Store) -> str:
+def _read(look: Callable[[], T]) -> tuple[T | None, str]:
+    """What a look finds, or nothing and why."""
+    try:
+        return look(), ""
+    except EdgesleepError as error:
+        return None, error.message
+
+
+def _pointer(store: Store, bases: tuple[Base, ...] | None) -> str:
     current = store.current()
-    if current and store.generation(current).base_sha256 != store.bases()[0].sha256:
+    made = store.generation(current) if current else None
+    if made and bases and made.base_sha256 != bases[0].sha256:
         raise EdgesleepError(f"Generation {current} is current, but built on another base than the one that is.")
+    if ahead := store.ahead():
+        raise EdgesleepError(
+            f"generation {current} is current, but the file is older than {', '.join(map(str, ahead))}: "
+            f"`edgesleep rollback {ahead[-1]}` serves the newest, `edgesleep rollback {current}` stays with this one."
+        )
     return f"generation {current} is current"
 
 
@@ -83,14 +99,16 @@ def _published(store: Store) -> list[int]:
     return [number for number in store.numbers() if number < above]
 
 
-def _generation(store: Store, number: int, rebuild: bool) -> str:
+def _generation(store: Store, number: int, bases: tuple[Base, ...] | None, served: bool, rebuild: bool) -> str:
     folder = store.folder(number)
     made = load(Generation, folder / MANIFEST)
     wanted = {MODEL: made.model_sha256, DELTA: made.delta_sha256, ADAPTER: made.adapter_sha256}
     kept = [name for name in wanted if (folder / name).exists()]
     changed = [name for name in kept if wanted[name] and file_digest(folder / name) != wanted[name]]
     faults = [f"{name} is not the file that was published" for name in changed]
-    faults += _misfits(store, number, made, kept)
+    faults += _misfits(store, number, made, bases)
+    if served:
+        faults += [f"{name} is gone, though it is served" for name in wanted if wanted[name] and name not in kept]
     if faults:
         raise EdgesleepError(f"{'; '.join(faults)}.")
     if rebuild and DELTA in kept and MODEL not in kept:
@@ -99,16 +117,14 @@ def _generation(store: Store, number: int, rebuild: bool) -> str:
     return ", ".join([*kept, MANIFEST])
 
 
-def _misfits(store: Store, number: int, made: Generation, kept: list[str]) -> Iterator[str]:
+def _misfits(store: Store, number: int, made: Generation, bases: tuple[Base, ...] | None) -> Iterator[str]:
     """How a manifest does not go with what is around it."""
     if made.number != number:
         yield f"the manifest is that of generation {made.number}"
-    if made.base_sha256 not in {base.sha256 for base in store.bases()}:
+    if bases is not None and made.base_sha256 not in {base.sha256 for base in bases}:
         yield "it is built on a base that is not known here"
     if made.parent and made.parent not in store.numbers():
         yield f"generation {made.parent}, from which it went on, is not there"
-    if number == store.current():
-        yield from (f"{name} is gone, though it is served" for name in (MODEL, DELTA) if name not in kept)
 
 
 def _journal(store: Store) -> str:
