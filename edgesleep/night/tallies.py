@@ -91,7 +91,9 @@ _AIM = re.compile(
     r" ?(?P<n>[$£€]?\d[\d,.]*)(?P<unit> (?!before|by|this|eventually|until|in|at|on|so|and|but)[a-z]+)?(?P<rest>.*)$"
 )
 # After an aim stands by when at most: "10 miles a day" is another aim than 10 miles.
-_BY_WHEN = re.compile(r" ?(?:$|[,;]|(?:before|by|this (?:year|month|season)|until|eventually|so|and|but)\b)")
+_BY_WHEN = re.compile(
+    r" ?(?:$|[,;]|(?:before|by|this (?:year|month|season)|in (?:[A-Z][a-z]+ )?\d{4}|until|eventually|so|and|but)\b)"
+)
 _NO_UNITS = {*words("a an per each every more other new of")}
 _PLAYED = re.compile(rf"\b(?:play|playing|played|grinding) (?:a lot of |lots of |some |more )?(?P<game>{_NAME})")
 _NEWEST = re.compile(

@@ -44,7 +44,7 @@ _PLACED = re.compile(rf"\b(?:in|to|from|of|at) (?P<place>{_NAME})")
 _WENT = re.compile(
     r"(?P<who>\b(?:I|we) went)"
     r"(?= (?:with|for an? (?:day|week|weekend|fortnight|month|year)|for \w+ (?:days|weeks|months)|last|alone)\b)"
-    r"(?![^.!?;,\n]* (?:to|into|in (?!\d)) ?)"
+    rf"(?![^.!?;,\n]* (?:to|into|in(?! (?:\d|the week|(?:{'|'.join(map(capital, sorted(MONTHS)))})\b)))\b)"
 )
 _OPENED = re.compile(
     r"(?:\b[Ll]ike,? )?\b(?P<when>[Oo]n (?:my|our) (?:[a-z-]+ ){0,3}?(?:trip|holiday|vacation|honeymoon|cruise|visit) "
