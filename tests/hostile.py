@@ -24,7 +24,7 @@ from random import Random
 import numpy as np
 from mutants import SHAPES, Adapters, Checkpoints, Models, fresh_run
 
-from edgesleep import kernel
+from edgesleep import kernel, machine
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
@@ -115,7 +115,7 @@ def main(count: int, seed: int = 0) -> bool:
     well = True
     for kind, (_, _, share) in KINDS.items():
         found = run(kind, count * share // 10, seed, folder)
-        print(json.dumps(found | {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}), flush=True)
+        print(json.dumps(found | {"peak_mib": machine.peak_rss() >> 20}), flush=True)
         well = well and not found.keys() & {"failed", "unclear"}
     if well:
         shutil.rmtree(folder)

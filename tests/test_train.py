@@ -504,13 +504,13 @@ def test_time_stops_a_run_and_counts_over_resumptions(
 ) -> None:
     """A clock that gives a minute to each step, each checkpoint, each pass's beginning and each process's.
 
-    Of six and a half, the first process uses two and two steps; the second one, a step, with which a pass ends, two to
-    write that down and begin another, and a step.
+    Of seven and a half, the first process uses two and two steps; the second two to go on, a step, with which a pass
+    ends, two to write that down and begin another, and a step.
     """
     clock = tick(60.0)
     monkeypatch.setattr(train.time, "monotonic", clock)
     done: list[StepReport] = []
-    wanted = plan(minutes=6.5)
+    wanted = plan(minutes=7.5)
     first, _ = ran(base, wanted, tmp_path / "c", Watch(done.append, lambda: len(done) >= 2))
     assert (first.steps, first.stopped, first.seconds) == (2, "asked", 120.0)
     second, _ = ran(base, wanted, tmp_path / "c")

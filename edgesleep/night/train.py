@@ -218,7 +218,7 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         if self.step > self.first:
-            self._take_lessons()
+            self._go_on()
         while self.turn < self.plan.passes:
             if self.step == self.first and self.seconds < self._limit():
                 self._begin_pass(watch)
@@ -265,18 +265,22 @@ class Run:
             self.network.rest()  # whoever is told may need the memory
             self.turn = self.plan.passes - 1 if watch.passed(self.rounds) else self.turn
             self.network.attach(self.adapter)
-        self.aside += time.monotonic() - began
         self._take_lessons()
+        self.aside += time.monotonic() - began
+
+    def _go_on(self) -> None:
+        """What this pass is about, where a run goes on within it."""
+        began = time.monotonic()
+        self._take_lessons()
+        self.aside += time.monotonic() - began
 
     def _take_lessons(self) -> None:
         """This pass's lessons, and what their teacher says, which is the base without the adapter."""
-        began = time.monotonic()
         self.lessons = self.plan.lessons(self.rounds, self.before)
         if any(row.teacher for row in self.lessons):
             self.network.rest()
             self.taught = taught_targets(self.network, self.lessons, self.plan.settings.top_tokens)
             self.network.attach(self.adapter)
-        self.aside += time.monotonic() - began
 
     def _advance(self) -> float:
         """One optimiser step; the rate that it used."""
