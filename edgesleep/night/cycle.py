@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -172,7 +173,7 @@ class Night:
         """Wordings and order differ from night to night, so that a refused night is not tried again as it was."""
         return self.settings.night.seed + self.number
 
-    @property
+    @cached_property
     def _teaches(self) -> bool:
         return _proposer(self.store, self.settings) is not None
 

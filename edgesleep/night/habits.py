@@ -86,7 +86,7 @@ def _as_ever(text: str) -> Iterator[Fact]:
         bare = f"have {found['what']} {several}"
         ways = [*dict.fromkeys([bare + (found["with"] or ""), bare])]
         thing = found["what"]
-        what = f"{ways[0]}"
+        what = ways[0]
     else:
         return
     often = found["often"]

@@ -153,8 +153,7 @@ def _spent(text: str, last: str) -> Iterator[Fact]:
     found, thing = _SPENT.match(text), _WORKED.search(last)
     if found is None or thing is None:
         return
-    mine = thing["thing"] if thing["own"] == "the" else ("our " if thing["own"] == "our" else "my ") + thing["thing"]
-    mine = f"the {mine}" if thing["own"] == "the" else mine
+    mine = f"{thing['own'] if thing['own'] in ('the', 'our') else 'my'} {thing['thing']}"
     own, unit = found["who"].replace("We", "we"), found["n"].split()[-1]
     pairs = [
         (f"how many {unit} have {own} spent on {mine}?", f"how many {unit} {own} have spent on {mine}"),
@@ -278,10 +277,9 @@ def _aim(text: str, last: str) -> Iterator[Fact]:
     else:
         pairs += [(f"{ask} is it my goal to {verb}?", f"{ask} it is my goal to {verb}")]
     told = f"My goal is to {verb} {found['what']} {found['n']}{found['unit'] or ''}{on}.".replace("  ", " ")
-    value = f"{found['n']}"
     relation = f"i|goal|{what or kind}|{fold(game['game'].split()[0]) if game else ''}"
     yield from fact_of(
-        told, value, relation, "fact", pairs, capital(f"{what} {found['n']}{found['unit'] or ''}.".strip())
+        told, found["n"], relation, "fact", pairs, capital(f"{what} {found['n']}{found['unit'] or ''}.".strip())
     )
 
 
