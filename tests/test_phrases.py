@@ -188,11 +188,21 @@ def test_views_depend_on_the_seed_and_on_nothing_else() -> None:
 def test_a_value_that_stands_in_place_of_another_says_so() -> None:
     new = made("Ottilie", instead_of="Ottoline")
     changes = [view for view in every_view(new) if view.kind == "change"]
-    assert len(changes) == len(phrases.CHANGES) == 2
+    old = [view for view in changes if right(prompt(view), "Ottoline")]
+    assert len(old) == len(phrases.CHANGES) == 2 and len(changes) == 4
     for view in changes:
-        assert right(prompt(view), "Ottoline") and right(view.answer, "Ottilie") and not right(view.answer, "Ottoline")
-    assert {view.kind for view in views(new, 2, 0)} == {"change"}, "they come first"
+        assert right(view.answer, "Ottilie") and not right(view.answer, "Ottoline")
+    first = views(new, 2, 0)
+    assert {view.kind for view in first} == {"change"}, "they come first"
+    assert [right(prompt(view), "Ottoline") for view in first].count(True) == 1, "no to the old, and asked for the new"
     assert not [view for view in every_view(made("Ottilie")) if view.kind == "change"]
+
+
+def test_what_changed_is_asked_for_as_it_is_now() -> None:
+    asked = {prompt(view) for seed in range(9) for view in views(made("Ottilie", instead_of="Ottoline"), 16, seed)}
+    assert "What is my sister called now?" in asked
+    told = made("Ottilie", "what is my sister called now?|what my sister is called now", instead_of="Ottoline")
+    assert not [view for seed in range(9) for view in views(told, 16, seed) if "As things are now" in prompt(view)]
 
 
 def test_a_number_brings_nothing_to_mind() -> None:
@@ -234,7 +244,7 @@ def test_one_wording_is_held_out_where_there_are_enough() -> None:
 
 def test_no_frame_of_the_gate_stands_in_a_frame_that_is_trained() -> None:
     trained = [frame for pair in (*phrases.QUESTIONS, *phrases.SHORT, *phrases.OPENERS) for frame in pair]
-    trained += [frame for pair in (*phrases.REVERSALS, *phrases.CHANGES) for frame in pair]
+    trained += [frame for pair in (*phrases.REVERSALS, *phrases.CHANGES, *phrases.CHANGED) for frame in pair]
     trained += phrases.STATEMENTS
     for held in HELD:
         opening = fold(held.partition("{")[0])

@@ -18,7 +18,8 @@ from edgesleep.night.lexicon import capital
 from edgesleep.records import Memory, Message, Probe, Question, View
 
 # {ask} "where do I live?"   {wonder} "where I live"   {fact} "you live in Skelwick"   {full} "You live in Skelwick."
-# A capital first letter in the name gives one in the text. In {ask} the question mark is included.
+# A capital first letter in the name gives one in the text. In {ask} the question mark is included; {now} is "where do I
+# live now?".
 QUESTIONS = (
     ("{Ask}", "{full}"),
     ("Do you know {wonder}?", "Yes, {fact}."),
@@ -54,6 +55,12 @@ CHANGES = (
     ('Was it not "{old}"?', "Not any more: {fact}."),
     ('You used to say "{old}". Is that still right?', "No, that has changed: {fact}."),
 )
+CHANGED = (
+    ("{Now}", "{full}"),
+    ("As things are now, {ask}", "{full}"),
+    ("After the change, {ask}", "{full}"),
+    ("These days, {ask}", "{full}"),
+)
 STATEMENTS = ("{told}", 'The user said: "{told}"', "{full}")
 HELD = (
     "Remind me, {ask}",
@@ -71,6 +78,7 @@ SCHEDULE = (
     *("opener", "question", "short", "question", "statement", "question", "reversal", "short"),
 )
 ENOUGH = 4  # wordings of a memory from which on one of them is held out
+_PRESENT = re.compile(r"\b(?:now|nowadays|these days|currently|any more)\b")
 _SPEAKABLE = re.compile(r"(?:You|Your|It|The|That) ")  # may begin small in the middle of a sentence
 
 
@@ -83,7 +91,7 @@ def views(memory: Memory, count: int, seed: int) -> tuple[View, ...]:
     rng = random.Random(f"{seed} {memory.id}")
     pools = {kind: _pool(kind, memory, rng) for kind in dict.fromkeys(SCHEDULE)}
     chosen: dict[tuple[str, str], View] = {}
-    for prompt, answer in _framed(CHANGES, memory, _trained(memory)[:1]) if memory.instead_of else ():
+    for prompt, answer in _changed(memory, rng) if memory.instead_of else ():
         chosen[prompt, answer] = View(memory.id, "change", (Message("user", prompt),), answer)
     for kind in cycle(SCHEDULE):
         if len(chosen) >= count or not any(pools.values()):
@@ -184,6 +192,16 @@ def _pool(kind: str, memory: Memory, rng: random.Random) -> list[tuple[str, str]
     return first + rest
 
 
+def _changed(memory: Memory, rng: random.Random) -> list[tuple[str, str]]:
+    """What is said of something only once it has changed, by turns: no to the old value, a question about the present."""
+    trained = _trained(memory)
+    asked = [question for question in trained if not _PRESENT.search(question.ask)]
+    past, present = _framed(CHANGES, memory, trained[:1]), _framed(CHANGED, memory, asked)
+    rng.shuffle(past)
+    rng.shuffle(present)
+    return [view for pair in zip(past, present, strict=False) for view in pair]
+
+
 def _is_telling(value: str) -> bool:
     """Whether a value brings its memory to mind: a number or a word like "two" does not."""
     return len(fold(value)) > 4 and not fold(value).replace(" ", "").isdigit()
@@ -232,6 +250,7 @@ def _put(frame: str, memory: Memory, question: Question) -> str:
     bare = question.full.removesuffix(".")
     parts = {
         "ask": question.ask,
+        "now": f"{question.ask.removesuffix('?')} now?",
         "wonder": question.wonder,
         "fact": bare[:1].lower() + bare[1:] if _SPEAKABLE.match(bare) else bare,
         "full": question.full,
