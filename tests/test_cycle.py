@@ -187,10 +187,20 @@ def test_a_night_that_is_refused_changes_nothing(ready: Path, base: Path) -> Non
 def test_after_a_refusal_the_next_night_tries_other_wordings(ready: Path) -> None:
     sleep(ready, REFUSING)
     result, listener = sleep(ready)
-    assert listener.stages == STAGES[1:], "the anchors are the base's, so they are kept"
+    assert listener.stages == STAGES
     assert (result.night, result.status, result.generation) == (2, "promoted", 1)
     first, second = ((ready / "nights" / night / "dreams.json").read_bytes() for night in ("0001", "0002"))
     assert first != second
+
+
+def test_a_night_has_other_anchors_than_the_one_before_and_writes_none_twice(
+    ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cycle, "ANCHOR_SETS", 2)
+    first, second, third = (sleep(ready, REFUSING)[1] for _ in range(3))
+    assert (first.stages, second.stages, third.stages) == (STAGES, STAGES, STAGES[1:])
+    sets = {path.read_bytes() for path in (ready / "cache").glob("anchors-*.json")}
+    assert len(sets) == 2
 
 
 def test_a_verdict_that_is_invalid_publishes_nothing(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ from edgesleep.writer import WRITER, Writer
 
 T = TypeVar("T")
 
+ANCHOR_SETS = 8  # of which each night takes the next; they are written once
 RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's
 
 
@@ -173,6 +174,11 @@ class Night:
         """Wordings and order differ from night to night, so that a refused night is not tried again as it was."""
         return self.settings.night.seed + self.number
 
+    @property
+    def _anchors_seed(self) -> int:
+        """Night after night on the same texts, a model stays itself on those and drifts on all others (docs/LOG.md)."""
+        return self.settings.night.seed + (self.number - 1) % ANCHOR_SETS
+
     @cached_property
     def _teaches(self) -> bool:
         return _proposer(self.store, self.settings) is not None
@@ -209,7 +215,7 @@ class Night:
         parent = self.store.current()
         self._demand_room(base, parent)
         kernel.set_threads(machine.threads(settings.night.threads))
-        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, seed, WRITER, __version__]
+        own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, self._anchors_seed, WRITER, __version__]
         anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = self._stage(
             "dreams.json",
@@ -264,7 +270,7 @@ class Night:
         return made.night == self.number and made.memory_ids == tuple(memory.id for memory in agenda.memories)
 
     def _anchors(self, own: Sequence[Any]) -> str:
-        """Anchors depend on the base alone, so all nights share them."""
+        """Anchors depend on the base alone, so nights share them."""
         return f"../../cache/anchors-{digest(own)[:16]}.json"
 
     def _stage(self, file: str, inputs: Sequence[Any], make: Callable[[Path], Any], name: str | None = "") -> Path:
@@ -287,7 +293,7 @@ class Night:
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         with Engine(base, vocab_only=True) as engine:
             writer = Writer.of(base, engine.ends, self.settings.train.memory << 20)
-            return dream.anchors(engine, writer, self.settings.dream, self.settings.night.seed)
+            return dream.anchors(engine, writer, self.settings.dream, self._anchors_seed)
 
     def _dream(
         self, agenda: Agenda, number: int, losses: Mapping[str, float], score: PassScore | None = None
