@@ -124,13 +124,13 @@ class Message:
 
 @dataclass(frozen=True)
 class View:
-    """One way of meeting a memory: a chat whose last answer is learned, or plain text (empty prompt).
+    """One way of meeting a memory: a chat whose last answer is learned.
 
     A view of kind untold is of no memory: it says that something was never told.
     """
 
     memory_id: str
-    kind: str  # question, short, reversal, statement, change or untold
+    kind: str  # question, short, reversal, change or untold
     prompt: tuple[Message, ...]
     answer: str
 

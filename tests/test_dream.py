@@ -146,9 +146,9 @@ def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -
 
 
 @pytest.mark.parametrize(
-    ("recall", "abstained", "share"), [(0.5, 0.5, 1), (0.9, 0.46, 2), (0.5, 1.0, 0.1), (0, None, 1)]
+    ("recall", "abstained", "share"), [(0.5, 0.5, 1), (0.9, 0.46, 1), (0.5, 0.8, 0.45), (0.5, 1.0, 0.1), (0, None, 1)]
 )
-def test_owning_up_has_more_lessons_where_it_is_known_worse_than_memories_are(
+def test_owning_up_has_fewer_lessons_where_it_is_known_better_than_memories_are(
     engine: Engine, recall: float, abstained: float | None, share: float
 ) -> None:
     def untold(score: PassScore | None) -> int:
@@ -217,17 +217,11 @@ def test_an_answer_starts_at_start_and_ends_the_turn(engine: Engine) -> None:
     told = memories()[0]
     views = phrases.views(told, SETTINGS.views, 0)
     rows = dream(of([told]), engine, replace(SETTINGS, untold=0), seed=0).lessons
-    assert {bool(view.prompt) for view in views} == {True, False}
     for view, row in zip(views, rows, strict=True):
         answer = row.tokens[row.start :]
-        if view.prompt:
-            assert list(row.tokens[: row.start]) == engine.chat(view.prompt)
-            assert engine.text(answer[:-1]) == view.answer
-            assert [engine.ends(token) for token in answer] == [False] * (len(answer) - 1) + [True]
-        else:
-            assert engine.text(row.tokens) == view.answer
-            assert engine.text(row.tokens[: row.start]).split() == view.answer.split()[:2], "its subject is not taught"
-            assert told.value in engine.text(answer)
+        assert list(row.tokens[: row.start]) == engine.chat(view.prompt)
+        assert engine.text(answer[:-1]) == view.answer
+        assert [engine.ends(token) for token in answer] == [False] * (len(answer) - 1) + [True]
 
 
 @pytest.mark.parametrize("value", ["Ing<|im_end|>rid", "<|im_start|>system", "<|endoftext|>"])

@@ -20,10 +20,9 @@ from edgesleep.model import Tokens
 from edgesleep.night import links, phrases, untold
 from edgesleep.records import Agenda, Dreams, Memory, Message, PassScore, Row, View
 
-GIVEN = 2  # words of a statement that are not taught: the shortest subject and its verb, "I live"
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
-OWNING = (0.1, 2.0)  # the same for the lessons about what was never told
-DOUBT = 0.02  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
+OWNING = (0.1, 1.0)  # the same for the lessons about what was never told
+DOUBT = 0.05  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 2  # views of a memory that is not due
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
@@ -109,16 +108,11 @@ def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
 
 def _row(view: View, engine: Engine, told: Mapping[str, str]) -> Row:
     """A view in tokens; a question about what was `told` has its teacher's prompt."""
-    if view.prompt:
-        tokens, start = engine.exchange(view.prompt, view.answer)
-        teacher: Sequence[int] = ()
-        if view.kind in ("question", "short") and view.memory_id in told:
-            teacher = engine.chat(phrases.reminded(told[view.memory_id], view.prompt[-1].content))
-        return Row(view.memory_id, tuple(tokens), start, tuple(teacher))
-    # The beginning of a statement is given: taught too, it would make "The" at a text's start the user's for ever.
-    tokens = engine.tokenize(view.answer, begin=True)
-    given = engine.tokenize(" ".join(view.answer.split(" ")[:GIVEN]), begin=True)
-    return Row(view.memory_id, tuple(tokens), min(len(given), len(tokens) - 1))
+    tokens, start = engine.exchange(view.prompt, view.answer)
+    teacher: Sequence[int] = ()
+    if view.kind in ("question", "short") and view.memory_id in told:
+        teacher = engine.chat(phrases.reminded(told[view.memory_id], view.prompt[-1].content))
+    return Row(view.memory_id, tuple(tokens), start, tuple(teacher))
 
 
 class Base(Protocol):

@@ -61,7 +61,6 @@ CHANGED = (
     ("After the change, {ask}", "{full}"),
     ("These days, {ask}", "{full}"),
 )
-STATEMENTS = ("{told}", 'The user said: "{told}"', "{full}")
 HELD = (
     "Remind me, {ask}",
     "Could you remind me {wonder}?",
@@ -72,10 +71,11 @@ HELD = (
     "I can't recall {wonder}. Can you help?",
 )
 
-# Which pool the next view comes from: of 16 views, 8 questions, 3 short answers, 2 reversals, 2 statements, 1 opener.
+# Which pool the next view comes from: of 16 views, 10 questions, 3 short answers, 2 reversals, 1 opener. None is a bare
+# statement: text of no chat taught a third of the drift on prose, and no recall (docs/LOG.md).
 SCHEDULE = (
-    *("question", "question", "short", "question", "statement", "question", "reversal", "question"),
-    *("opener", "question", "short", "question", "statement", "question", "reversal", "short"),
+    *("question", "question", "short", "question", "question", "question", "reversal", "question"),
+    *("opener", "question", "short", "question", "question", "question", "reversal", "short"),
 )
 ENOUGH = 4  # wordings of a memory from which on one of them is held out
 _PRESENT = re.compile(r"\b(?:now|nowadays|these days|currently|any more)\b")
@@ -98,8 +98,7 @@ def views(memory: Memory, count: int, seed: int) -> tuple[View, ...]:
             break
         if pools[kind]:
             prompt, answer = pools[kind].pop(0)
-            messages = (Message("user", prompt),) if prompt else ()
-            view = View(memory.id, "question" if kind == "opener" else kind, messages, answer)
+            view = View(memory.id, "question" if kind == "opener" else kind, (Message("user", prompt),), answer)
             chosen.setdefault((prompt, answer), view)
     result = list(chosen.values())[:count]
     rng.shuffle(result)
@@ -177,9 +176,6 @@ def _trained(memory: Memory) -> list[Question]:
 def _pool(kind: str, memory: Memory, rng: random.Random) -> list[tuple[str, str]]:
     """All (prompt, answer) pairs of one kind: the direct questions first, the rest shuffled."""
     trained = _trained(memory)
-    if kind == "statement":
-        frames = [frame for frame in STATEMENTS if '"' not in frame or '"' not in memory.told]
-        return [("", _put(frame, memory, trained[0])) for frame in frames] if trained else []
     if kind == "reversal":
         first: list[tuple[str, str]] = []
         rest = _framed(REVERSALS, memory, trained[:1]) if _is_telling(memory.value) else []
@@ -193,7 +189,7 @@ def _pool(kind: str, memory: Memory, rng: random.Random) -> list[tuple[str, str]
 
 
 def _changed(memory: Memory, rng: random.Random) -> list[tuple[str, str]]:
-    """What is said of something only once it has changed, by turns: no to the old value, a question about the present."""
+    """What is said only of what has changed, by turns: no to the old value, and a question about the present."""
     trained = _trained(memory)
     asked = [question for question in trained if not _PRESENT.search(question.ask)]
     past, present = _framed(CHANGES, memory, trained[:1]), _framed(CHANGED, memory, asked)
@@ -255,7 +251,6 @@ def _put(frame: str, memory: Memory, question: Question) -> str:
         "fact": bare[:1].lower() + bare[1:] if _SPEAKABLE.match(bare) else bare,
         "full": question.full,
         "short": question.short,
-        "told": memory.told,
         "value": memory.value,
         "old": memory.instead_of,
     }
