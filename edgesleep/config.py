@@ -63,8 +63,8 @@ class DreamSettings:
     views: int = setting(16, "wordings trained per new memory in a pass; half for one that no rule reads", least=1)
     probes: int = setting(3, "wordings per memory held out for the gate", least=1)
     untold: float = setting(0.4, "lessons to say that something was never told, for each one about a memory", least=0)
-    anchors: int = setting(160, "texts that the frozen base writes itself, to stay itself on", least=2)
-    anchor_tokens: int = setting(64, "length of such a text", "tokens", least=8)
+    anchors: int = setting(240, "texts that the frozen base writes itself, to stay itself on", least=2)
+    anchor_tokens: int = setting(128, "length of such a text", "tokens", least=8)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class TrainSettings:
     rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so", least=0)
     decay: float = setting(0.01, "weight decay of the adapter", "share per unit of rate", least=0)
     lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
-    anchors_per_step: int = setting(8, "anchor rows in a step", "rows", least=1)
+    anchors_per_step: int = setting(4, "anchor rows in a step", "rows", least=1)
     memory: int = setting(
         192,
         "memory for rounded weights, activations and growing texts, beside model file and adapter",
@@ -83,7 +83,7 @@ class TrainSettings:
     )
     exact: bool = setting(False, "products in 32 bits instead of 8: slower, and no better so far")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
-    drift_budget: float = setting(0.015, "allowed KL to the base on anchors", "nats per token", least=1e-06)
+    drift_budget: float = setting(0.022, "allowed KL to the base on anchors", "nats per token", least=1e-06)
     checkpoint_every: int = setting(10, "steps between checkpoints", "steps", least=1)
 
 
