@@ -1,6 +1,6 @@
 """What the night does besides training: writing anchors, merging the file, asking it.
 
-    python bench/stages.py [MODEL] [--threads 0] [--anchors 160] [--repeats 5]
+    python bench/stages.py [MODEL] [--threads 0] [--anchors 240] [--repeats 5]
 
 Anchors are written by llama.cpp (16 texts side by side) and by the native
 network, in tokens a second; a whole model is merged, and copied with and without
