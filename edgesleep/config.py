@@ -83,7 +83,7 @@ class TrainSettings:
     )
     exact: bool = setting(False, "products in 32 bits instead of 8: slower, and no better so far")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
-    drift_budget: float = setting(0.022, "allowed KL to the base on anchors", "nats per token", least=1e-06)
+    drift_budget: float = setting(0.03, "allowed KL to the base on anchors", "nats per token", least=1e-06)
     checkpoint_every: int = setting(10, "steps between checkpoints", "steps", least=1)
 
 
