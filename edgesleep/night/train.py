@@ -16,6 +16,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -218,7 +219,8 @@ class Run:
         stopped = "finished"
         history: list[StepReport] = []
         if self.step > self.first:
-            self._go_on()
+            with self._setting_aside():
+                self._take_lessons()
         while self.turn < self.plan.passes:
             if self.step == self.first and self.seconds < self._limit():
                 self._begin_pass(watch)
@@ -260,18 +262,18 @@ class Run:
 
     def _begin_pass(self, watch: Watch) -> None:
         """Hear whether this is to be the last, and what it is about; a run that goes on from here hears it again."""
-        began = time.monotonic()
-        if self.rounds:
-            self.network.rest()  # whoever is told may need the memory
-            self.turn = self.plan.passes - 1 if watch.passed(self.rounds) else self.turn
-            self.network.attach(self.adapter)
-        self._take_lessons()
-        self.aside += time.monotonic() - began
+        with self._setting_aside():
+            if self.rounds:
+                self.network.rest()  # whoever is told may need the memory
+                self.turn = self.plan.passes - 1 if watch.passed(self.rounds) else self.turn
+                self.network.attach(self.adapter)
+            self._take_lessons()
 
-    def _go_on(self) -> None:
-        """What this pass is about, where a run goes on within it."""
+    @contextmanager
+    def _setting_aside(self) -> Iterator[None]:
+        """Counts the seconds of a block as none in which steps are taken."""
         began = time.monotonic()
-        self._take_lessons()
+        yield
         self.aside += time.monotonic() - began
 
     def _take_lessons(self) -> None:
@@ -384,12 +386,10 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Adapter, Adam's moments and counters in one file, whole or absent; written one array after the other."""
-        began = time.monotonic()
         arrays = {f"{name}.{part}.{kind}": array for (name, part), kind, array in self._state()}
         counters = json.dumps({key: getattr(self, key) for key in _COUNTERS})
-        with whole_file(path) as file:
+        with self._setting_aside(), whole_file(path) as file:
             np.savez(file, counters=np.array(counters), **arrays)  # type: ignore[arg-type]
-        self.aside += time.monotonic() - began
 
     def resume(self, path: Path) -> None:
         try:
