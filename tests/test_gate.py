@@ -282,7 +282,7 @@ def test_it_is_enough_when_all_the_drift_is_spent() -> None:
     assert gate.enough(passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01), SETTINGS)
 
 
-def test_a_look_between_passes_asks_one_wording_of_each_memory(
+def test_a_look_between_passes_asks_one_wording_of_each_memory_and_skims_the_text(
     monkeypatch: pytest.MonkeyPatch, tiny: Path, other: Path
 ) -> None:
     two = tuple(Probe(f"two-{n}", "old", f"two {n}?", "gold", hops=2) for n in range(3))
@@ -294,14 +294,17 @@ def test_a_look_between_passes_asks_one_wording_of_each_memory(
         return tuple(Answer(probe.id, "", probe.id in ("old-0", "two-1")) for probe in probes)
 
     monkeypatch.setattr(gate, "ask", answers)
-    before = Baseline(score(tiny, replace(EXAM, probes=())), score(tiny, EXAM), 1.0)
+    paragraphs = [f"{n} and {n}." for n in range(2 * gate.SKIMMED)]
+    whole, skimmed = (replace(EXAM, text="\n\n".join(paragraphs[:n])) for n in (len(paragraphs), gate.SKIMMED))
+    before = Baseline(score(tiny, replace(whole, probes=())), score(tiny, whole), 1.0)
     asked.clear()
-    found = gate.after_pass(before, other, replace(EXAM, probes=PROBES + two + none), 3)
+    found = gate.after_pass(before, other, replace(whole, probes=PROBES + two + none), 3)
     assert [probe.id for probe in asked if probe.hops] == ["old-0", "new-0", "two-0", "two-1", "two-2"]
     assert 25 < len([probe for probe in asked if not probe.hops]) <= gate.SAMPLE
     assert (found.passes, found.recall, found.two_hops, found.abstained) == (3, 0.5, pytest.approx(1 / 3), 0.0)
     assert found.missed == ("new",), "missed two hops apart is not missed"
-    assert found.drift == pytest.approx(score(other, EXAM).loss_mean - before.base.loss_mean)
+    assert found.drift == pytest.approx(score(other, skimmed).loss_mean - score(tiny, skimmed).loss_mean, abs=1e-4)
+    assert found.drift != pytest.approx(score(other, whole).loss_mean - before.base.loss_mean, abs=1e-4)
 
 
 def test_what_was_never_told_is_right_when_it_is_owned_up_to() -> None:
