@@ -73,8 +73,8 @@ class TrainSettings:
     alpha: float = setting(32.0, "adapter scale times rank", least=1e-06)
     rate: float = setting(1.5e-3, "peak learning rate; lowered during the night when drift says so", least=0)
     decay: float = setting(0.01, "weight decay of the adapter", "share per unit of rate", least=0)
-    lessons_per_step: int = setting(20, "lesson rows in a step", "rows", least=1)
-    anchors_per_step: int = setting(4, "anchor rows in a step", "rows", least=1)
+    lessons_per_step: int = setting(10, "lesson rows in a step", "rows", least=1)
+    anchors_per_step: int = setting(2, "anchor rows in a step", "rows", least=1)
     memory: int = setting(
         192,
         "memory for rounded weights, activations and growing texts, beside model file and adapter",
@@ -84,7 +84,7 @@ class TrainSettings:
     exact: bool = setting(False, "products in 32 bits instead of 8: slower, and no better so far")
     top_tokens: int = setting(32, "how many of the base's likeliest next tokens an anchor keeps", least=1)
     drift_budget: float = setting(0.03, "allowed KL to the base on anchors", "nats per token", least=1e-06)
-    checkpoint_every: int = setting(10, "steps between checkpoints", "steps", least=1)
+    checkpoint_every: int = setting(20, "steps between checkpoints", "steps", least=1)
 
 
 @dataclass(frozen=True)
