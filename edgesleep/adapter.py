@@ -37,17 +37,22 @@ class About:
     alpha: float
     seed: int
     base_sha256: str
+    peak: float | None = None
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """Factors by tensor name: `a` [rank, in], `b` [out, rank]. The delta is alpha / rank * b @ a."""
+    """Factors by tensor name: `a` [rank, in], `b` [out, rank]. The delta is alpha / rank * b @ a.
+
+    `peak` is the share of the highest rate that training found to suit this model; None before any training.
+    """
 
     factors: dict[str, tuple[Floats, Floats]]
     rank: int
     alpha: float
     seed: int
     base_sha256: str
+    peak: float | None = None
 
     @classmethod
     def fresh(cls, shapes: Mapping[str, tuple[int, int]], rank: int, alpha: float, seed: int, base: str) -> Adapter:
@@ -82,7 +87,7 @@ class Adapter:
             for part, array in zip("ab", pair, strict=True)
         }
         # One key, because safetensors writes several in random order, and equal adapters shall be equal files.
-        about = About(self.rank, self.alpha, self.seed, self.base_sha256)
+        about = About(self.rank, self.alpha, self.seed, self.base_sha256, self.peak)
         return write_atomically(path, save(tensors, {_KEY: encode(about).decode()}))
 
     @classmethod
@@ -94,11 +99,12 @@ class Adapter:
                 factors = {
                     name: (file.get_tensor(f"{name}.lora_a"), file.get_tensor(f"{name}.lora_b")) for name in names
                 }
-            if not (about.rank > 0 and math.isfinite(about.alpha) and 0 <= about.seed < 1 << 64):
-                raise ValueError(f"rank {about.rank}, alpha {about.alpha} and seed {about.seed} are of none")
+            peak = 1.0 if about.peak is None else about.peak
+            if not (about.rank > 0 and math.isfinite(about.alpha) and 0 <= about.seed < 1 << 64 and 0 < peak <= 1):
+                raise ValueError(f"rank {about.rank}, alpha {about.alpha}, seed {about.seed}, peak {peak} are of none")
             for name, pair in factors.items():
                 _demand_pair(name, *pair, about.rank)
-            return cls(factors, about.rank, about.alpha, about.seed, about.base_sha256)
+            return cls(factors, about.rank, about.alpha, about.seed, about.base_sha256, about.peak)
         # The library meets damage with any of these; AttributeError is a type of number that numpy lacks.
         except (
             *(OSError, SafetensorError, msgspec.MsgspecError, RecursionError),

@@ -204,7 +204,10 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Training:
-    """How a training run ended. `stopped` is finished, time or asked; `passes` counts those begun."""
+    """How a training run ended. `stopped` is finished, time or asked; `passes` counts those begun.
+
+    `peak` is the share of the highest rate that was found to suit the model.
+    """
 
     steps: int
     passes: int
@@ -213,6 +216,7 @@ class Training:
     seconds: float
     loss: float
     drift: float
+    peak: float = 1.0
     history: tuple[StepReport, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +29,14 @@ examples = settings(max_examples=30, deadline=None, suppress_health_check=[Healt
 @examples
 def test_what_is_saved_comes_back_bit_for_bit(tmp_path: Path, rank: int, alpha: float, seed: int, bits: int) -> None:
     """Subnormal and negative zero too: the factors are random bits, but for NaN and infinity."""
-    saved = Adapter.fresh(SHAPES, rank, alpha, seed, "ab" * 32)
+    saved = replace(Adapter.fresh(SHAPES, rank, alpha, seed, "ab" * 32), peak=1 / rank)
     random = np.random.default_rng(bits)
     for pair in saved.factors.values():
         for factor in pair:
             drawn = random.integers(0, 2**32, factor.shape, np.uint32).view(np.float32)
             factor[:] = np.where(np.isfinite(drawn), drawn, np.float32(-0.0))
     found = Adapter.load(saved.save(tmp_path / "adapter.safetensors"))
-    about = ("rank", "alpha", "seed", "base_sha256")
+    about = ("rank", "alpha", "seed", "base_sha256", "peak")
     assert [getattr(found, key) for key in about] == [getattr(saved, key) for key in about]
     assert found.factors.keys() == saved.factors.keys()
     for name, pair in saved.factors.items():
@@ -109,8 +110,8 @@ def test_factors_that_no_training_leaves_are_an_error(saved: Path, factor: np.nd
     refused(saved)
 
 
-@pytest.mark.parametrize("wrong", [{"rank": 0}, {"rank": -4}, {"seed": -1}, {"seed": 2**64}])
-def test_numbers_that_no_adapter_has_are_an_error(saved: Path, wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"rank": 0}, {"rank": -4}, {"seed": -1}, {"seed": 2**64}, {"peak": 0}, {"peak": 2}])
+def test_numbers_that_no_adapter_has_are_an_error(saved: Path, wrong: dict[str, float]) -> None:
     about = json.dumps({"rank": 4, "alpha": 8.0, "seed": 0, "base_sha256": "ab"} | wrong)
     save_file(load_file(saved), saved, {"edgesleep": about})
     refused(saved)

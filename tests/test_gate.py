@@ -279,7 +279,10 @@ def test_owning_up_is_learned_too() -> None:
 
 
 def test_it_is_enough_when_all_the_drift_is_spent() -> None:
-    assert gate.enough(passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01), SETTINGS)
+    spent = passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01)
+    assert gate.enough(spent, SETTINGS)
+    assert not gate.enough([*spent[:-2], replace(spent[-2], drift=0.0), spent[-1]], SETTINGS), "one look is not enough"
+    assert not gate.enough(spent[:1], SETTINGS)
 
 
 def test_a_look_between_passes_asks_one_wording_of_each_memory_and_skims_the_text(

@@ -54,11 +54,11 @@ def ran(base: Path, wanted: Plan, checkpoint: Path, watch: Watch | None = None) 
     return train.train(network, adapter, wanted, checkpoint, watch or Watch()), adapter
 
 
-def begun(base: Path, *, passes: int = 4) -> Run:
+def begun(base: Path, *, passes: int = 4, peak: float | None = None) -> Run:
     """A run before its first step."""
     network, adapter = start(base)
     network.attach(adapter)
-    return Run(network, adapter, plan(passes=passes), [])
+    return Run(network, replace(adapter, peak=peak), plan(passes=passes), [])
 
 
 def flat(adapter: Adapter) -> dict[str, bytes]:
@@ -179,6 +179,18 @@ def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
     assert moved.peak == pytest.approx(4 / (train.WARM_UP * steps + 1))
     free.step = steps // 2
     assert rates[steps // 2] == pytest.approx(moved.peak * free._rate())
+
+
+def test_the_rate_that_was_found_once_is_kept_for_later_nights(base: Path) -> None:
+    """A parent drifts from the start on anchors that are new to it: that is not the rate's doing."""
+    first, later = begun(base, passes=40), begun(base, passes=40, peak=0.4)
+    assert first.peak == 1.0
+    for run in (first, later):
+        run._balance(3 * train.ENOUGH * TRAIN.drift_budget)
+    assert first.peak < 0.4 == later.peak
+    later.step = later.plan.passes * later._steps // 2
+    first.step, first.peak = later.step, 1.0
+    assert later._rate() == pytest.approx(0.4 * first._rate())
 
 
 def test_the_rate_does_not_jump_where_time_ends_the_warm_up(base: Path) -> None:

@@ -351,7 +351,7 @@ class Night:
         if training.stopped == "asked":
             raise Interrupted
         dump(training, self.folder / "training.json")
-        adapter.save(path)
+        replace(adapter, peak=training.peak).save(path)
 
     def _student(self, parent: int) -> tuple[Trainable, Adapter]:
         """The network of the base, and the parent's cumulative adapter to train on, or a fresh one."""

@@ -84,12 +84,12 @@ def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> 
 def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
     """Whether nothing rose in the last passes over what was best before, or all the drift that is allowed was spent.
 
-    One pass alone says little: at a high rate recall goes up and down from pass to pass.
+    One pass alone says little: at a high rate recall and drift go up and down from pass to pass.
     """
     earlier, late = scores[:-PATIENCE], scores[-PATIENCE:]
     shares: tuple[Callable[[PassScore], float], ...] = (lambda one: one.recall, lambda one: one.abstained or 0.0)
     rose = any(max(map(share, late)) >= max(map(share, earlier)) + RISING for share in shares) if earlier else True
-    return not rose or late[-1].drift > settings.drift_budget
+    return not rose or (len(late) > 1 and min(one.drift for one in late[-2:]) > settings.drift_budget)
 
 
 def _sample(probes: Sequence[Probe]) -> tuple[Probe, ...]:

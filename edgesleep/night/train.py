@@ -210,7 +210,9 @@ class Run:
         self.seconds = 0.0  # in steps
         self.aside = 0.0  # since this process began: preparing, and writing checkpoints
         self.stay = 1.0
-        self.peak = 1.0  # share of the highest rate that was reached before the model began to move
+        # Share of the highest rate that was reached before the model began to move. It is sought once: a parent is off
+        # from the start on anchors that it was not trained on, which says nothing about the rate.
+        self.peak = adapter.peak or 1.0
         self.pace = 1.0
         self.drift = 0.0
         self.loss = 0.0
@@ -253,7 +255,8 @@ class Run:
             if last or self.step % self.plan.settings.checkpoint_every == 0:
                 self.save(checkpoint)
         passes = self.rounds + (self.step > self.first)
-        return Training(self.step, passes, stopped, self.tokens, self.seconds, self.loss, self.drift, tuple(history))
+        figures = self.tokens, self.seconds, self.loss, self.drift, self.peak
+        return Training(self.step, passes, stopped, *figures, tuple(history))
 
     @property
     def _steps(self) -> int:
@@ -343,7 +346,7 @@ class Run:
         self.drift = drift if self.step == 0 else DRIFT_MEMORY * self.drift + (1 - DRIFT_MEMORY) * drift
         spent = self.drift / self.plan.settings.drift_budget
         self.stay = _within(STAY_RANGE, self.stay * math.exp(0.15 * _within((-1.0, 1.0), spent - 1)))
-        if spent > ENOUGH and self._done() < WARM_UP and self.peak == 1.0:
+        if self.adapter.peak is None and spent > ENOUGH and self._done() < WARM_UP and self.peak == 1.0:
             self.peak = self._rise()
         self.pace = _within(PACE_RANGE, self.pace * (SLOWER if spent > TOO_FAST else FASTER))
 
