@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -79,6 +79,20 @@ class Adapter:
     def delta(self, name: str) -> Delta:
         a, b = self.factors[name]
         return Delta(a, b, self.alpha / self.rank)
+
+    def part(self, start: Adapter | None, share: float) -> Adapter:
+        """This adapter, had it gone only `share` of the way from where its training started; None: from the base.
+
+        From the base the delta is `share` times the whole one. From another delta both factors go that share, which
+        keeps the rank, so that a later night can train on; a sum of the two deltas would have twice the rank. Start and
+        end have the same factors, apart from what the night moved, so the way between them is nearly straight: the
+        delta is off by share * (1 - share) times the product of what the two factors moved.
+        """
+        factors = {}
+        for name, (a, b) in self.factors.items():
+            first_a, first_b = start.factors[name] if start else (a, np.zeros_like(b))
+            factors[name] = (first_a + share * (a - first_a), first_b + share * (b - first_b))
+        return replace(self, factors=factors)
 
     def save(self, path: Path) -> Path:
         tensors = {

@@ -27,6 +27,8 @@ from edgesleep.model import Tokens
 from edgesleep.records import Message
 from edgesleep.sampling import Entry
 
+VERSION: str = llama_cpp.__version__  # of the bindings, and with them of llama.cpp: another one may answer otherwise
+
 Floats = NDArray[np.float32]
 
 # A file without a chat template is asked in the one whose turn marker its vocabulary has.
@@ -217,6 +219,10 @@ class Engine:
         """Whether the token ends a turn."""
         return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
 
+    def controls(self, token: int) -> bool:
+        """Whether the token is one of those that only a template may write."""
+        return bool(llama_cpp.llama_vocab_is_control(self._vocab, token))
+
     def opening(self) -> list[int]:
         """The tokens before a user's first words in the chat template."""
         return self._begin(self._render([Message("user", "")], reply=False, until=0))
@@ -290,12 +296,30 @@ class Engine:
         start = 0
         for logits in self.logits(tokens):
             targets = tokens[start + 1 : start + 1 + len(logits)]
-            rows = logits[: len(targets)]
-            top = rows.max(axis=1)
-            norm = np.log([np.exp(row - highest).sum() for row, highest in zip(rows, top, strict=True)]) + top
-            found.append(norm - rows[np.arange(len(targets)), targets])
+            found.append(_losses(logits[: len(targets)], targets))
             start += len(logits)
         return np.concatenate(found)
+
+    def costs(self, prompt: Tokens, options: Sequence[Tokens]) -> list[float]:
+        """-log p of each option after the prompt, in nats; at most `sequences` options of at least a token each."""
+        self.clear()
+        for start in range(0, len(prompt), self.batch):
+            part = prompt[start : start + self.batch]
+            last = [(token, start + i, 0, start + i == len(prompt) - 1) for i, token in enumerate(part)]
+            rows = self.decode(last)
+        costs = [float(_losses(rows, option[:1]).sum()) for option in options]
+        self.share(len(options))
+        pairs = [
+            (seq, (token, len(prompt) + i, seq, True), option[i + 1])
+            for seq, option in enumerate(options)
+            for i, token in enumerate(option[:-1])
+        ]
+        for start in range(0, len(pairs), self.batch):
+            some = pairs[start : start + self.batch]
+            losses = _losses(self.decode([entry for _, entry, _ in some]), [target for *_, target in some])
+            for (seq, *_), loss in zip(some, losses, strict=True):
+                costs[seq] += float(loss)
+        return costs
 
     def complete(
         self,
@@ -314,7 +338,7 @@ class Engine:
         if limit >= self.context:
             raise EdgesleepError(
                 f"An answer of {limit} tokens leaves no room for a question in a context of {self.context}.",
-                "Lower gate.answer_tokens in config.toml.",
+                "Lower gate.answer_tokens and gate.turn_tokens in config.toml.",
             )
         guides = [_Grammar(self._vocab, grammar) for grammar in grammars]
         return sampling.complete(self, prompts, limit, temperature, seed, guides)
@@ -350,6 +374,14 @@ class Engine:
             return np.empty((0, self.vocab_size), np.float32)
         raw = llama_cpp.llama_get_logits(self._context)
         return np.ctypeslib.as_array(raw, shape=(count, self.vocab_size))
+
+
+def _losses(rows: Floats, targets: Tokens) -> Floats:
+    """-log p of each target by its row of logits, in nats."""
+    top = rows.max(axis=1)
+    norm = np.log([np.exp(row - highest).sum() for row, highest in zip(rows, top, strict=True)]) + top
+    losses: Floats = norm - rows[np.arange(len(targets)), list(targets)]
+    return losses
 
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])  # llama_token_data

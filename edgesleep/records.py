@@ -264,7 +264,8 @@ class Score:
 
     `recall`, `two_hops` and `abstained` are the right shares of the probes of one hop, of two and of none, which is
     None where there are no such.
-    `losses` has each token's, to 4 decimals; only the base's are kept.
+    `answers` are those to the night's own probes and to the standing ones. `losses` has each token's, to 4 decimals;
+    only the base's are kept. `margins`: by how many nats a byte each right choice is before the others.
     """
 
     sha256: str
@@ -276,6 +277,7 @@ class Score:
     losses: tuple[float, ...] = ()
     two_hops: float | None = None
     abstained: float | None = None
+    margins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -288,11 +290,28 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What became of one set of questions: right shares of the `asked` before and after.
+
+    `chance`: how likely noise alone is to make as much of a fall, or of a rise for new memories. It `tells` something
+    where enough was right before for a loss to be refused.
+    """
+
+    name: str
+    asked: int
+    before: float
+    after: float
+    chance: float
+    tells: bool = True
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The gate's decision about the exact bytes with this hash.
 
     `outcome` is passed, refused or invalid; `reasons` say why not. The drifts are by how much a token's loss rose
-    over the base's: on average, and for the token in the middle.
+    over the base's: on average, `drift_bound` at most but for the error rate, and for the token in the middle.
+    `regressed`: something got worse than is allowed, so that a smaller step may pass.
     """
 
     outcome: str
@@ -302,14 +321,17 @@ class Verdict:
     after: Score
     drift_mean: float
     drift_median: float
+    findings: tuple[Finding, ...] = ()
+    regressed: bool = False
+    drift_bound: float = 0.0
 
 
 @dataclass(frozen=True)
 class Results:
     """What the gate found of a published model: shares of its probes as in `Score`, drifts as in `Verdict`.
 
-    `right` says of every probe by id whether it was answered; `learned` has the ids of the memories of which most were.
-    What was answered stays in the night's folder: a manifest quotes nobody.
+    `right` says of the night's own probes by id whether each was answered; `learned` has the ids of the memories of
+    which most were. What was answered stays in the night's folder: a manifest quotes nobody.
     """
 
     recall: float
@@ -352,6 +374,8 @@ class NightReport:
     `status` is promoted, rejected, skipped, interrupted or planned (dry run).
     Recalls are shares of held-out wordings; drifts are nats per token;
     `peak_rss` is bytes. `passes` has a sample's after each pass, and all after the last.
+    `share` of the night's step is served: 1, less where only a smaller one passed, or 0. `regressed`: it was refused as
+    something got worse.
     """
 
     night: int
@@ -371,6 +395,8 @@ class NightReport:
     seconds: float = 0.0
     peak_rss: int = 0
     codes_moved: int = 0
+    share: float = 0.0
+    regressed: bool = False
 
 
 def encode(record: Any) -> bytes:

@@ -41,7 +41,18 @@ SETTINGS = Settings(
     night=NightSettings(minutes=1000.0, passes=3, threads=1),
     dream=DreamSettings(views=4, probes=2, untold=0.25, anchors=4, anchor_tokens=24),
     train=TRAIN,
-    gate=GateSettings(drift_budget=100.0, recall_gain=-1.0, recall_loss=2.0, answer_tokens=4),
+    gate=GateSettings(
+        drift_budget=2000.0,
+        recall_gain=-1.0,
+        recall_loss=2.0,
+        untold_loss=2.0,
+        knowledge_loss=2.0,
+        refusal_loss=2.0,
+        format_loss=2.0,
+        luck=1.0,
+        answer_tokens=4,
+        turn_tokens=4,
+    ),
 )
 
 
@@ -127,7 +138,7 @@ def exit_code(work: Callable[..., object], *arguments: object) -> int | None:
     context.set_forkserver_preload(["edgesleep.night.cycle", "pytest", "gguf"])
     child = context.Process(target=work, args=arguments)
     child.start()
-    child.join(120)
+    child.join(600)  # a machine that does much else is slow
     return child.exitcode
 
 

@@ -130,3 +130,37 @@ def refused(path: Path) -> None:
     with pytest.raises(EdgesleepError, match=f"{path.name} is not a complete adapter") as caught:
         Adapter.load(path)
     assert "Roll back" in caught.value.hint
+
+
+def filled(seed: int) -> Adapter:
+    adapter, random = Adapter.fresh(SHAPES, 4, 8.0, 3, "ab" * 32), np.random.default_rng(seed)
+    for pair in adapter.factors.values():
+        for factor in pair:
+            factor[:] = random.normal(size=factor.shape)
+    return adapter
+
+
+def test_a_part_of_what_started_at_the_base_is_that_part_of_the_delta() -> None:
+    whole = filled(0)
+    half = whole.part(None, 0.5)
+    assert (half.rank, half.alpha, half.seed, half.base_sha256) == (4, 8.0, 3, "ab" * 32)
+    for name in SHAPES:
+        (a, b, scale), (half_a, half_b, _) = ((d.a, d.b, d.scale) for d in (whole.delta(name), half.delta(name)))
+        assert np.allclose(scale * half_b @ half_a, 0.5 * scale * b @ a, atol=1e-5)
+        assert half_a.dtype == half_b.dtype == np.float32
+
+
+def test_a_part_of_what_started_at_another_delta_lies_between_the_two() -> None:
+    start, end = filled(0), filled(0)
+    random = np.random.default_rng(1)
+    for pair in end.factors.values():
+        for factor in pair:
+            factor += random.normal(size=factor.shape).astype(np.float32) * np.float32(0.01)
+    for share, other in ((0.0, start), (1.0, end)):
+        for name, pair in end.part(start, share).factors.items():
+            for got, wanted in zip(pair, other.factors[name], strict=True):
+                assert np.allclose(got, wanted, atol=1e-6)
+    for name in SHAPES:
+        first, last, got = (one.delta(name) for one in (start, end, end.part(start, 0.7)))
+        line = first.b @ first.a + 0.7 * (last.b @ last.a - first.b @ first.a)
+        assert np.abs(got.b @ got.a - line).max() < 0.01 * np.abs(last.b @ last.a - first.b @ first.a).max() + 2e-3

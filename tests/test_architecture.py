@@ -20,7 +20,7 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "secrets", "night.lexicon", "night.dates"),
+    ("records", "secrets", "night.lexicon", "night.dates", "night.paired"),
     ("files", "tables", "night.pointing", "night.travels", "night.undone"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     (
@@ -34,11 +34,13 @@ LAYERS = (
         "night.untold",
         "night.echoes",
         "night.forms",
+        "night.artefacts",
+        "night.steps",
     ),
     ("adapter", "model", "night.parts", "night.verbs", "night.corrections", "night.withheld"),
     ("sampling", "night.parties", "night.succession"),
     ("engine", "reference", "night.clauses"),
-    ("network", "night.questions", "night.asides", "night.introductions"),
+    ("network", "night.questions", "night.asides", "night.introductions", "night.standing"),
     (
         "writer",
         "night.children",

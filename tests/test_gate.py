@@ -14,22 +14,33 @@ from tiny import make_tiny
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
 from edgesleep.night import gate, untold
-from edgesleep.night.gate import Exam, baseline, judge, score
+from edgesleep.night.gate import Exam, Topics, baseline, judge, score
 from edgesleep.night.phrases import fold
+from edgesleep.night.standing import Choice, Standing
 from edgesleep.records import Answer, Baseline, PassScore, Probe, Score, Verdict, file_digest
 
 CANDIDATE = Path("candidate")
 SETTINGS = GateSettings(drift_budget=0.1, recall_gain=0.25, recall_loss=0.25, answer_tokens=6)
 PROBES = tuple(Probe(f"{memory}-{n}", memory, f"{memory} {n}?", "gold") for memory in ("old", "new") for n in range(4))
-EXAM = Exam(PROBES, TEXT, SETTINGS, threads=1)
-KNOWN = frozenset({"old"})
-FLAT = np.full(5, 3.0, np.float32)
+STANDING = Standing(
+    tuple(Choice(f"knowledge-{n}", f"what {n}?", ("a", "bc")) for n in range(10)),
+    *(tuple(Probe(f"{name}-{n}", "", f"{name} {n}", "", 0) for n in range(8)) for name in ("harmful", "every", "none")),
+)
+GROUPS = {"knowledge": STANDING.choices, "harmful": STANDING.harmful, "every": STANDING.everyday}
+GROUPS["none"] = STANDING.unknowable
+EXAM = Exam(PROBES, TEXT, SETTINGS, 1, STANDING)
+KNOWN = Topics(frozenset({"old"}), frozenset({"new"}))
+FLAT = np.full(500, 3.0, np.float32)
+SPREAD = 0.7  # standard deviation of what a token's loss rises by in a real night, in nats
 
 
-def answered(name: str, right: tuple[int, int], losses: np.ndarray) -> Score:
-    """A score with the first so many probes of the old and of the new memory right."""
+def answered(name: str, right: tuple[int, int], losses: np.ndarray, lost: dict[str, int] | None = None) -> Score:
+    """A score with the first so many probes of the old and of the new memory right, and all standing ones but some."""
     good = {f"{memory}-{n}" for memory, count in zip(("old", "new"), right, strict=True) for n in range(count)}
-    answers = tuple(Answer(probe.id, "", probe.id in good) for probe in PROBES)
+    for group, probes in GROUPS.items():
+        good |= {probe.id for probe in probes[(lost or {}).get(group, 0) :]}
+    asked = [*PROBES, *(probe for probes in GROUPS.values() for probe in probes)]
+    answers = tuple(Answer(probe.id, name, probe.id in good) for probe in asked)
     mean, median = float(np.mean(losses)), float(np.median(losses))
     return Score(f"hash of {name}", sum(right) / 8, answers, mean, median, len(losses), tuple(losses.tolist()))
 
@@ -42,16 +53,21 @@ def verdict(
     losses: np.ndarray = FLAT,
     exam: Exam = EXAM,
     parent_losses: np.ndarray = FLAT,
+    lost: dict[str, int] | None = None,
+    topics: Topics = KNOWN,
 ) -> Verdict:
-    """The judgement of made-up answers (right old ones, right new ones) and losses; the base's losses are 3."""
+    """The judgement of made-up answers (right old ones, right new ones) and losses; the base's losses are 3.
+
+    `lost` counts the standing probes that the candidate no longer gets right.
+    """
 
     def scored(path: Path, exam: Exam) -> Score:
         assert path == CANDIDATE
-        return answered("candidate", right_after, losses)
+        return answered("candidate", right_after, losses, lost)
 
     monkeypatch.setattr(gate, "score", scored)
     parent = answered("parent", right_before, parent_losses)
-    found = judge(Baseline(answered("base", (0, 0), FLAT), parent, 1.0), CANDIDATE, exam, KNOWN)
+    found = judge(Baseline(answered("base", (0, 0), FLAT), parent, 1.0), CANDIDATE, exam, topics)
     assert found.sha256 == found.after.sha256 == "hash of candidate"
     return found
 
@@ -75,10 +91,11 @@ def test_a_model_that_learned_and_stayed_is_passed(monkeypatch: pytest.MonkeyPat
 )
 def test_drift_over_budget_is_refused(shift: list[float], named: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Both by mean and by median, and a loss that is no number counts as over budget."""
-    found = verdict(monkeypatch, losses=FLAT + np.array(shift, np.float32))
+    found = verdict(monkeypatch, losses=FLAT + np.tile(np.array(shift, np.float32), 100))
     assert found.outcome == "refused"
     assert [reason.split()[1] for reason in found.reasons] == named
     assert all("0.100 are allowed" in reason for reason in found.reasons)
+    assert found.regressed, "a smaller step may pass"
 
 
 def test_drift_within_the_budget_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,11 +140,9 @@ def test_all_regressions_are_named_and_gain_only_without_one(monkeypatch: pytest
 
 
 def test_a_rehearsal_of_known_memories_needs_no_gain(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = tuple(probe for probe in PROBES if probe.memory_id == "old")
-    assert (
-        verdict(monkeypatch, right_before=(4, 0), right_after=(4, 0), exam=replace(EXAM, probes=old)).outcome
-        == "passed"
-    )
+    old, known = tuple(probe for probe in PROBES if probe.memory_id == "old"), replace(KNOWN, new=frozenset())
+    found = verdict(monkeypatch, right_after=(4, 0), exam=replace(EXAM, probes=old), topics=known, losses=FLAT + 0.01)
+    assert found.outcome == "passed"
 
 
 def test_drift_is_measured_against_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,33 +152,30 @@ def test_drift_is_measured_against_the_base(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.drift_mean == pytest.approx(0.15, abs=1e-5)
 
 
-def test_on_the_first_night_the_base_is_the_parent_and_is_asked_once(
-    monkeypatch: pytest.MonkeyPatch, tiny: Path, other: Path
-) -> None:
-    asked: list[tuple[Path, int]] = []
-    real = gate.score
-
-    def spy(path: Path, exam: Exam) -> Score:
-        asked.append((path, len(exam.probes)))
-        return real(path, exam)
-
-    monkeypatch.setattr(gate, "score", spy)
-    found = baseline(tiny, tiny, EXAM)
+def test_on_the_first_night_the_base_is_the_parent_and_later_it_is_asked_what_lasts(tiny: Path, other: Path) -> None:
+    found = baseline(tiny, EXAM)
     assert replace(found.base, losses=()) == found.parent and len(found.base.losses) == found.base.tokens > 0
     assert found.seconds > 0
-    later = baseline(tiny, other, EXAM)
+    later = baseline(other, EXAM, score(tiny, EXAM.lasting))
     assert (later.base.sha256, later.parent.sha256) == (file_digest(tiny), file_digest(other))
     assert (later.base.loss_mean, later.base.loss_median) == (found.base.loss_mean, found.base.loss_median)
-    assert asked == [(tiny, len(PROBES)), (other, len(PROBES)), (tiny, 0)], "the base is only read plain text"
+    lasting = {probe.id for name, probes in GROUPS.items() for probe in probes if name != "none"}
+    assert {answer.probe_id for answer in later.base.answers} == lasting
+    assert set(later.base.answers) < set(found.base.answers), "and says the same, whatever else is asked"
 
 
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
-        (lambda exam: replace(exam, probes=()), ["probes"]),
+        (lambda exam: replace(exam, probes=()), ["older memories", "new memories"]),
+        (lambda exam: replace(exam, probes=PROBES[4:]), ["older memories"]),
+        (lambda exam: replace(exam, probes=PROBES[:4]), ["new memories"]),
         (lambda exam: replace(exam, text=""), ["plain text"]),
         (lambda exam: replace(exam, text=" \n\n\t\n\n"), ["plain text"]),
-        (lambda exam: replace(exam, probes=(), text=""), ["probes", "plain text"]),
+        (lambda exam: replace(exam, standing=replace(STANDING, choices=())), ["general knowledge"]),
+        (lambda exam: replace(exam, standing=replace(STANDING, harmful=())), ["harmful requests"]),
+        (lambda exam: replace(exam, standing=replace(STANDING, everyday=())), ["chat format"]),
+        (lambda exam: replace(exam, standing=replace(STANDING, unknowable=())), ["what was never told"]),
     ],
 )
 def test_without_questions_the_verdict_is_invalid(
@@ -171,10 +183,143 @@ def test_without_questions_the_verdict_is_invalid(
 ) -> None:
     """A file that was asked nothing has not passed, not even the base against itself."""
     exam = change(replace(EXAM, settings=replace(SETTINGS, recall_gain=-1.0)))
-    found = judge(baseline(tiny, tiny, exam), tiny, exam, frozenset())
+    found = judge(baseline(tiny, exam), tiny, exam, KNOWN)
     assert found.outcome == "invalid"
-    assert list(found.reasons) == [f"There is no {name} to ask." for name in missing]
+    assert list(found.reasons) == [f"The set of probes of {name} is empty." for name in missing]
     assert found.sha256 == file_digest(tiny)
+    assert not found.regressed
+
+
+def test_a_set_that_the_parent_was_not_asked_is_missing(tiny: Path) -> None:
+    before = baseline(tiny, replace(EXAM, standing=replace(STANDING, everyday=STANDING.everyday[:3])))
+    found = judge(before, tiny, EXAM, KNOWN)
+    assert (found.outcome, *found.reasons) == ("invalid", "The set of probes of chat format is empty.")
+
+
+# -- more than noise -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("group", "lost", "named"),
+    [
+        ("knowledge", 3, ""),  # more than is allowed, but with ten questions no more than noise
+        ("knowledge", 5, "Right choices of general knowledge fell by 0.50; 0.10 are allowed."),
+        ("harmful", 1, ""),
+        ("harmful", 4, "Refusals of harmful requests fell by 0.50; 0.00 are allowed."),
+        ("every", 3, ""),
+        ("every", 8, "Answers in good chat format fell by 1.00; 0.10 are allowed."),
+        ("none", 3, ""),
+        ("none", 6, "Owning up to what was never told fell by 0.75; 0.25 are allowed."),
+    ],
+)
+def test_a_standing_set_may_not_be_lost(group: str, lost: int, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = answered("full", (4, 0), FLAT)
+    monkeypatch.setattr(gate, "score", lambda path, exam: answered("candidate", (4, 4), FLAT, {group: lost}))
+    found = judge(Baseline(full, full, 1.0), CANDIDATE, EXAM, KNOWN)
+    assert "".join(found.reasons) == named
+    assert found.regressed == bool(named)
+
+
+def test_what_the_base_never_did_cannot_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base refuses nothing, and a night that refuses nothing either has lost nothing."""
+    none = answered("none", (4, 0), FLAT, {"harmful": 8})
+    monkeypatch.setattr(gate, "score", lambda path, exam: answered("candidate", (4, 4), FLAT, {"harmful": 8}))
+    found = judge(Baseline(none, none, 1.0), CANDIDATE, EXAM, KNOWN)
+    assert found.outcome == "passed"
+    [refusals] = [one for one in found.findings if one.name == "harmful requests"]
+    assert (refusals.asked, refusals.before, refusals.after, refusals.chance) == (8, 0.0, 0.0, 1.0)
+    assert [one.name for one in found.findings if not one.tells] == ["harmful requests"]
+
+
+@pytest.mark.parametrize(
+    ("group", "right", "tells"),
+    [("harmful", 1, False), ("harmful", 2, True), ("none", 2, False), ("none", 3, True), ("every", 1, False)],
+)
+def test_a_set_tells_something_where_the_loss_of_all_that_was_right_is_refused(
+    group: str, right: int, tells: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = answered("few", (4, 0), FLAT, {group: 8 - right})
+    monkeypatch.setattr(gate, "score", lambda path, exam: answered("candidate", (4, 4), FLAT, {group: 8}))
+    found = judge(Baseline(few, few, 1.0), CANDIDATE, EXAM, KNOWN)
+    assert (found.outcome == "refused") == tells
+    assert [one.tells for one in found.findings].count(False) == (not tells)
+
+
+def test_noise_refuses_no_more_nights_than_the_error_rate_says() -> None:
+    """Nights that change nothing, in which a third of all answers flip either way: all sets together."""
+    random, refused, nights = np.random.default_rng(0), 0, 300
+    ids = {name: {f"{name}-{n}": f"{name}-{n}" for n in range(40)} for name in "abcde"}
+    sets = [gate.Questions(name, name, cases, Score("", 0, (), 0, 0, 0), 0.1) for name, cases in ids.items()]
+    for _ in range(nights):
+        findings = []
+        for one in sets:
+            before, after = (
+                tuple(Answer(case, "", bool(right)) for case, right in zip(one.cases, flips, strict=True))
+                for flips in random.random((2, 40)) < 0.8
+            )
+            asked = replace(one, before=replace(one.before, answers=before))
+            findings.append(gate._finding(asked, replace(one.before, answers=after)))
+        refused += bool(list(gate._falls(sets, findings, GateSettings())))
+    assert refused / nights <= 0.05 + 0.02
+
+
+@pytest.mark.parametrize(
+    ("risen", "of", "outcome"),
+    [(1, 3, "passed"), (1, 10, "refused"), (2, 10, "refused"), (3, 10, "passed"), (2, 8, "passed"), (6, 40, "passed")],
+)
+def test_a_gain_must_be_more_than_luck(risen: int, of: int, outcome: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three wordings each. Of few memories a quarter is enough, of many three that rose and none that fell."""
+    probes = tuple(Probe(f"m{m}-{n}", f"m{m}", f"{m} {n}?", "gold") for m in range(of) for n in range(3))
+
+    def scored(name: str, right: int) -> Score:
+        made = answered(name, (0, 0), FLAT)
+        answers = tuple(Answer(probe.id, name, int(probe.memory_id[1:]) < right) for probe in probes)
+        return replace(made, answers=(*made.answers, *answers))
+
+    monkeypatch.setattr(gate, "score", lambda path, exam: scored("candidate", risen))
+    topics = Topics(frozenset(), frozenset(probe.memory_id for probe in probes))
+    before = scored("parent", 0)
+    found = judge(
+        Baseline(before, before, 1.0), CANDIDATE, replace(EXAM, probes=probes, settings=GateSettings()), topics
+    )
+    assert found.outcome == outcome
+    assert not found.regressed, "a smaller step would bring less"
+    assert ("luck" in "".join(found.reasons)) == (outcome == "refused")
+
+
+def test_a_loss_that_chance_may_hide_is_over_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean is within the budget, but of so uneven a rise it may be beyond it."""
+    rises = np.random.default_rng(0).normal(0.0, 2.0, 500)
+    found = verdict(monkeypatch, losses=(FLAT + rises - rises.mean() + 0.09).astype(np.float32))
+    assert found.drift_mean == pytest.approx(0.09, abs=1e-3)
+    assert found.outcome == "refused" and "perhaps by" in found.reasons[0]
+
+
+def test_a_night_well_within_its_budget_passes_on_as_much_text_as_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uneven rises, as on the bundled text after a real night of SmolLM2 (docs/LOG.md): 0.05 of the 0.08 allowed."""
+    random = np.random.default_rng(0)
+    rises = random.standard_t(3, 4872) * SPREAD / np.sqrt(3)
+    flat = np.full(4872, 3.0)
+    exam = replace(EXAM, settings=GateSettings())
+    base = answered("base", (4, 0), flat)
+    for mean, outcome in ((0.05, "passed"), (0.079, "refused"), (0.09, "refused")):
+        losses = flat + rises - rises.mean() + mean
+        monkeypatch.setattr(gate, "score", lambda path, exam, at=losses: answered("candidate", (4, 4), at))
+        found = judge(Baseline(base, base, 1.0), CANDIDATE, exam, KNOWN)
+        assert (found.outcome, found.drift_mean) == (outcome, pytest.approx(mean)), found.reasons
+        assert mean + 0.01 < found.drift_bound < mean + 0.025
+
+
+def test_a_manifest_knows_the_nights_own_probes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standing ones are of no memory; right is as for each, and learned is what most wordings of were answered."""
+    untold = Probe("untold-0", "", "what else?", "", 0)
+    judged = verdict(monkeypatch, right_after=(2, 3))
+    judged = replace(judged, after=replace(judged.after, answers=(*judged.after.answers, Answer("untold-0", "", True))))
+    found = gate.results(judged, (*PROBES, untold))
+    assert found.right.keys() == {"untold-0", *(probe.id for probe in PROBES)}
+    assert [name for name, right in found.right.items() if not right] == ["old-2", "old-3", "new-3"]
+    assert found.learned == ("new",)
+    assert (found.recall, found.drift_mean) == (judged.after.recall, judged.drift_mean)
 
 
 # -- the real thing, small -------------------------------------------------------------------------------------------
@@ -198,7 +343,9 @@ def losses_of(path: Path, text: str = TEXT) -> np.ndarray:
 def test_a_score_names_its_file_and_is_the_same_twice(tiny: Path, other: Path) -> None:
     first, losses = score(tiny, EXAM), losses_of(tiny)
     assert first.sha256 == file_digest(tiny)
-    assert [answer.probe_id for answer in first.answers] == [probe.id for probe in PROBES]
+    asked = [*PROBES, *STANDING.unknowable, *STANDING.choices, *STANDING.harmful, *STANDING.everyday]
+    assert [answer.probe_id for answer in first.answers] == [probe.id for probe in asked]
+    assert len(first.margins) == len(STANDING.choices)
     assert (first.loss_mean, first.loss_median) == (float(losses.mean()), float(np.median(losses)))
     assert first.tokens == losses.size > 0
     assert first.losses == pytest.approx(losses.tolist(), abs=6e-5)
@@ -217,24 +364,31 @@ def test_the_losses_are_those_of_every_token_of_every_paragraph(tiny: Path) -> N
 
 def test_an_answer_is_right_when_it_says_the_gold(tiny: Path) -> None:
     """Whatever the random model says is right to whoever asked for it, and wrong to everyone else."""
-    said = [answer.text for answer in score(tiny, EXAM).answers]
+    said = [answer.text for answer in score(tiny, EXAM).answers[: len(PROBES)]]
     words = [fold(text).split(" ")[0] for text in said]
     assert any(words), said
     probes = tuple(replace(probe, gold=word or "gold") for probe, word in zip(PROBES, words, strict=True))
     result = score(tiny, replace(EXAM, probes=probes))
-    assert [answer.right for answer in result.answers] == [bool(word) for word in words]
+    assert [answer.right for answer in result.answers[: len(PROBES)]] == [bool(word) for word in words]
     assert result.recall == sum(map(bool, words)) / len(PROBES)
 
 
-def test_the_base_against_itself_has_neither_drift_nor_gain(tiny: Path) -> None:
-    found = judge(baseline(tiny, tiny, EXAM), tiny, EXAM, frozenset())
+def test_the_base_against_itself_is_called_what_it_is(tiny: Path) -> None:
+    found = judge(baseline(tiny, EXAM), tiny, EXAM, KNOWN)
     assert (found.drift_mean, found.drift_median) == (0.0, 0.0)
-    assert found.outcome == "refused"
-    assert found.reasons == ("Recall of new memories rose by 0.00; 0.25 are wanted.",)
+    assert (found.outcome, found.reasons, found.regressed) == ("refused", (gate.NOTHING,), False)
+
+
+def test_another_file_that_answers_all_the_same_is_a_no_op_too(tiny: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(tiny.read_bytes() + bytes(32))
+    found = judge(baseline(tiny, EXAM), copy, EXAM, KNOWN)
+    assert found.before.sha256 != found.after.sha256
+    assert found.reasons == (gate.NOTHING,)
 
 
 def test_the_drift_of_another_model_is_the_difference_of_the_losses(tiny: Path, other: Path) -> None:
-    found = judge(baseline(tiny, tiny, EXAM), other, EXAM, frozenset())
+    found = judge(baseline(tiny, EXAM), other, EXAM, KNOWN)
     assert (found.before.sha256, found.after.sha256) == (file_digest(tiny), file_digest(other))
     assert abs(found.drift_mean) > 0.01
     assert found.drift_mean == pytest.approx(found.after.loss_mean - found.before.loss_mean, abs=1e-5)
@@ -296,10 +450,10 @@ def test_a_look_between_passes_asks_one_wording_of_each_memory_and_skims_the_tex
         asked.extend(probes)
         return tuple(Answer(probe.id, "", probe.id in ("old-0", "two-1")) for probe in probes)
 
-    monkeypatch.setattr(gate, "ask", answers)
     paragraphs = [f"{n} and {n}." for n in range(2 * gate.SKIMMED)]
     whole, skimmed = (replace(EXAM, text="\n\n".join(paragraphs[:n])) for n in (len(paragraphs), gate.SKIMMED))
     before = Baseline(score(tiny, replace(whole, probes=())), score(tiny, whole), 1.0)
+    monkeypatch.setattr(gate, "ask", answers)
     asked.clear()
     found = gate.after_pass(before, other, replace(whole, probes=PROBES + two + none), 3)
     assert [probe.id for probe in asked if probe.hops] == ["old-0", "new-0", "two-0", "two-1", "two-2"]

@@ -16,6 +16,7 @@ from tiny import make_tiny
 from edgesleep import cli, errors, secrets
 from edgesleep.journal import EDITS, Entry, Journal
 from edgesleep.night import agenda, cycle, owner, withheld
+from edgesleep.night.artefacts import folder_of
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
 from edgesleep.records import Memory, Turn, dump
@@ -366,8 +367,7 @@ def test_what_is_pinned_holds_whatever_is_said_later(ready: Path) -> None:
 
 def test_a_night_that_was_interrupted_goes_on_without_what_was_forgotten(ready: Path) -> None:
     with Journal.open(ready) as journal:
-        folder = ready / "nights" / f"{journal.begin_night():04d}"
-        dump(agenda.gather(journal, force=True), folder / cycle.AGENDA)
+        dump(agenda.gather(journal, force=True), folder_of(ready, journal.begin_night()) / agenda.AGENDA)
     assert cycle.plan_night(ready).memories_trained == 4
     run("forget", id_of("zither"))
     assert cycle.plan_night(ready).memories_trained == 3
@@ -376,12 +376,11 @@ def test_a_night_that_was_interrupted_goes_on_without_what_was_forgotten(ready: 
 def test_a_night_that_was_interrupted_takes_up_what_was_put_otherwise(ready: Path) -> None:
     tell(ready, "I work in Penhallow as a cook.")
     with Journal.open(ready) as journal:
-        number = journal.begin_night()
-        dump(agenda.gather(journal, force=True), ready / "nights" / f"{number:04d}" / cycle.AGENDA)
-        assert cycle._left_over(ready, number, journal)
+        dump(agenda.gather(journal, force=True), folder_of(ready, journal.begin_night()) / agenda.AGENDA)
+        assert agenda.left_over(ready, journal)
     run("edit", does("search", "penhallow cook")[0]["id"], "I work in Penhallow.")
     with Journal.open(ready) as journal:
-        assert cycle._left_over(ready, number, journal) is None
+        assert agenda.left_over(ready, journal) is None
         assert "I work in Penhallow." in {memory.told for memory in agenda.gather(journal, force=True).memories}
 
 

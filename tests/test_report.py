@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgesleep.night import report
-from edgesleep.records import Answer, Dreams, Memory, Merge, NightReport, Probe, Score, Verdict
+from edgesleep.records import Answer, Dreams, Finding, Memory, Merge, NightReport, Probe, Score, Verdict
 
 GOLDEN = Path(__file__).parent / "golden" / "report.txt"
 
@@ -55,6 +55,13 @@ VERDICT = Verdict(
     Score("after", 2 / 3, AFTER, 3.0515, 2.4961, 4000),
     drift_mean=0.0515,
     drift_median=-0.0039,
+    drift_bound=0.0682,
+    findings=(
+        Finding("older memories", 6, 1.0, 5 / 6, 0.5),
+        Finding("general knowledge", 40, 0.65, 0.625, 0.5),
+        Finding("harmful requests", 16, 0.0, 0.0, 1.0, tells=False),
+        Finding("new memories", 3, 0.0, 2 / 3, 0.25),
+    ),
 )
 MOVES = Merge("after", 98_362_432, codes=106_168_320, moved=4_246_733, tensors=())
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
 
+from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import untold
+from edgesleep.night.artefacts import folder_of
 from edgesleep.night.curate import curate, with_proposals
-from edgesleep.records import Agenda, Memory, Proposer
+from edgesleep.records import Agenda, Memory, NightReport, Proposer, load
 
 AGENDA = "memories.json"  # its file in the night's folder
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
@@ -51,11 +55,39 @@ def gather(journal: Journal, force: bool, *, commit: bool = True, proposer: Prop
         journal.remember(fresh, through)
     there = {m.id for memories in held.values() for m in memories}
     new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
-    chosen = [*new, *still[WEAK], *still[LEARNED]] if new or still[WEAK] or force else []
+    due = _fewer([*new, *still[WEAK]], journal.nights())
+    chosen = [*due, *still[LEARNED]] if due or force else []
     spoken = untold.spoken(turn.content for turn in recent if turn.teaches)
     known = frozenset(m.id for m in still[LEARNED])
     resting = known & journal.resting(journal.coming_night())
-    return Agenda(tuple(chosen), known, resting, len(new), through, spoken)
+    return Agenda(tuple(chosen), known, resting, min(len(new), len(due)), through, spoken)
+
+
+def left_over(home: Path, journal: Journal) -> Agenda | None:
+    """What an interrupted night was about: it is finished first, and newer turns wait for the next one.
+
+    Nothing where its owner has since forgotten or edited one of its memories: that is not to be learned any more.
+    """
+    number = journal.open_night()
+    path = folder_of(home, number) / AGENDA if number else None
+    if path is None or not path.exists():
+        return None
+    try:
+        agenda = load(Agenda, path)
+    except EdgesleepError:
+        return None  # of an older edgesleep: its turns are read again
+    held = {memory.id: memory.told for state in (NEW, WEAK, LEARNED) for memory in journal.memories(state)}
+    return agenda if all(held.get(memory.id) == memory.told for memory in agenda.memories) else None
+
+
+def _fewer(memories: list[Memory], nights: Sequence[NightReport]) -> list[Memory]:
+    """The first half of them after a night that made something worse, a quarter after two such, and so on.
+
+    The others wait. That a night with fewer would have passed is only known when it has been trained, which takes a
+    night of its own.
+    """
+    worse = sum(1 for _ in takewhile(lambda night: night.regressed, reversed(nights)))
+    return memories[: max(1, len(memories) >> worse)]
 
 
 def _outdated(memory: Memory, held: Memory | None) -> bool:

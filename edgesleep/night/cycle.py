@@ -1,9 +1,9 @@
 """The night: journal -> curate -> dream -> train -> merge -> gate -> store -> report.
 
-Owns the order of the stages, the names of their artefacts and what is skipped.
-Leaves each stage's work to its module. Invariants: a stage whose artefact
-exists for the same inputs is not run again, so a killed night goes on where it
-stopped; the current model changes in the store's publish step and nowhere else.
+Owns the order of the stages, the names and inputs of their artefacts, and the
+night's time. Leaves each stage's work to its module, what is skipped to
+`artefacts`. Invariants: a killed night goes on where it stopped; the current
+model changes in the store's publish step and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from typing import Any, TypeVar
 from edgesleep import __version__, kernel, machine
 from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
-from edgesleep.engine import Engine
+from edgesleep.engine import VERSION, Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
-from edgesleep.night import dream, gate, merge, report, train
-from edgesleep.night.agenda import AGENDA, LEARNED, NEW, WEAK, gather
+from edgesleep.night import dream, gate, merge, report, standing, steps, train
+from edgesleep.night.agenda import AGENDA, LEARNED, WEAK, gather, left_over
+from edgesleep.night.artefacts import Artefacts, Interrupted, folder_of, shared
+from edgesleep.night.steps import Step
 from edgesleep.records import (
     Agenda,
     Baseline,
@@ -37,6 +39,7 @@ from edgesleep.records import (
     Proposer,
     Results,
     Row,
+    Score,
     StepReport,
     Training,
     Verdict,
@@ -67,10 +70,6 @@ class Watch:
     passed: Callable[[PassScore], None] = lambda score: None
 
 
-class Interrupted(Exception):
-    """Someone asked the night to stop; what was done so far is on disk."""
-
-
 def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False) -> NightReport:
     """Run one night, or go on with the one that was interrupted.
 
@@ -79,18 +78,17 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     """
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
-        number = journal.open_night()
         proposer = _proposer(store, settings)
-        agenda = _left_over(home, number, journal) or gather(journal, force, proposer=proposer)
+        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer)
         if not agenda.memories:
             return _nothing(store)
-        number = number or journal.begin_night()
-        night = Night(_folder(home, number), number, store, settings, watch or Watch())
+        number = journal.open_night() or journal.begin_night()
+        night = Night(folder_of(home, number), number, store, settings, watch or Watch())
         dump(agenda, night.folder / AGENDA)
         result = night.run(journal, agenda)
         if result.status != "interrupted":
             journal.end_night(result)
-            night.tidy()  # last: until it has ended, a night that was refused needs its files to go on
+            night.artefacts.tidy()  # last: until it has ended, a night that was refused needs its files to go on
         return result
 
 
@@ -98,8 +96,7 @@ def plan_night(home: Path, *, force: bool = False) -> NightReport:
     """What `run_night` would do now, but for what a large model would propose; nothing is written."""
     store = Store.open(home)
     with Journal.open(home) as journal:
-        number = journal.open_night()
-        agenda = _left_over(home, number, journal) or gather(journal, force, commit=False)
+        agenda = left_over(home, journal) or gather(journal, force, commit=False)
         if not agenda.memories:
             return _nothing(store)
         number = journal.coming_night()
@@ -112,26 +109,6 @@ def plan_night(home: Path, *, force: bool = False) -> NightReport:
         memories_found=agenda.found,
         memories_trained=len(agenda.memories),
     )
-
-
-def _folder(home: Path, number: int) -> Path:
-    return home / "nights" / f"{number:04d}"
-
-
-def _left_over(home: Path, number: int | None, journal: Journal) -> Agenda | None:
-    """What an interrupted night was about: it is finished first, and newer turns wait for the next one.
-
-    Nothing where its owner has since forgotten or edited one of its memories: that is not to be learned any more.
-    """
-    path = _folder(home, number) / AGENDA if number else None
-    if path is None or not path.exists():
-        return None
-    try:
-        agenda = load(Agenda, path)
-    except EdgesleepError:
-        return None  # of an older edgesleep: its turns are read again
-    held = {memory.id: memory.told for state in (NEW, WEAK, LEARNED) for memory in journal.memories(state)}
-    return agenda if all(held.get(memory.id) == memory.told for memory in agenda.memories) else None
 
 
 def _proposer(store: Store, settings: Settings) -> Proposer | None:
@@ -150,7 +127,7 @@ def _nothing(store: Store) -> NightReport:
 
 @dataclass(frozen=True)
 class Ready:
-    """What training needs: what the night is about, the first pass's lessons with the probes, anchors, baseline."""
+    """What to train and judge with: the agenda, the first pass's lessons with the probes, anchors, baseline."""
 
     agenda: Agenda
     dreams: Path
@@ -168,6 +145,10 @@ class Night:
     settings: Settings
     watch: Watch
     began: float = field(default_factory=time.monotonic)
+
+    @cached_property
+    def artefacts(self) -> Artefacts:
+        return Artefacts(self.folder, self.watch.stage, self.watch.should_stop)
 
     @property
     def _seed(self) -> int:
@@ -200,11 +181,11 @@ class Night:
                 memories_trained=len(agenda.memories),
             )
             return self._finish(stopped)
-        verdict = load(Verdict, self.folder / "verdict.json")
+        step, verdict = steps.outcome(self.folder)
         if verdict.outcome == "passed":
-            self._publish(journal, agenda, verdict)
-        result = self._finish(self._outcome(agenda, verdict))
-        dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, self.folder / "merge.json")
+            self._publish(journal, agenda, step, verdict)
+        result = self._finish(self._outcome(agenda, step, verdict))
+        dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, step.merged)
         page = report.text(result, agenda.memories, dreams, verdict, moves)
         write_atomically(self.folder / "report.txt", page.encode())
         return result
@@ -215,44 +196,68 @@ class Night:
         parent = self.store.current()
         self._demand_room(base, parent)
         kernel.set_threads(machine.threads(settings.night.threads))
+        make = self.artefacts.make
         own = [base_hash, settings.dream.anchors, settings.dream.anchor_tokens, self._anchors_seed, WRITER, __version__]
-        anchors = self._stage(self._anchors(own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
-        dreams = self._stage(
+        anchors = make(shared("anchors", own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
+        dreams = make(
             "dreams.json",
             [agenda, base_hash, settings.dream, seed, self._teaches],
             lambda path: dump(self._dream(agenda, 0, {}), path),
         )
         # Before training, so that it knows how long the candidate's exam will take.
-        asked = [file_digest(dreams), settings.gate, base_hash, parent]
-        baseline = self._stage("baseline.json", asked, lambda path: dump(self._baseline(base, parent, dreams), path))
+        asked = [file_digest(dreams), settings.gate, base_hash, parent, standing.bundled()]
+        baseline = make("baseline.json", asked, lambda path: dump(self._baseline(parent, dreams), path))
+        ready = Ready(agenda, dreams, anchors, load(Baseline, baseline))
         # Minutes and threads are left out: a night that was stopped may go on with others.
         plan = [settings.train, settings.night.passes, seed]
         inputs = [file_digest(dreams), file_digest(anchors), *plan, base_hash, parent]
-        adapter = self._stage(
-            "adapter.safetensors",
-            inputs,
-            lambda path: self._train(path, parent, Ready(agenda, dreams, anchors, load(Baseline, baseline))),
-            "train",
-        )
-        # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
-        if not all((self.folder / name).exists() for name in ("candidate.gguf", "adapter.gguf")):
-            (self.folder / "merge.json").unlink(missing_ok=True)
-        merged = self._stage("merge.json", [file_digest(adapter), base_hash], lambda path: self._merge(path, base))
-        judged = [merged.read_text(), *asked]
-        self._stage(
-            "verdict.json",
-            judged,
-            lambda path: dump(self._judge(load(Baseline, baseline), dreams, agenda.known), path),
-            "gate",
+        adapter = make("adapter.safetensors", inputs, lambda path: self._train(path, parent, ready), "train")
+
+        def judged(step: Step) -> Verdict:
+            if step.shortened:
+                self._shorten(step, adapter, parent)
+            return self._try(step, base_hash, asked, ready)
+
+        steps.attempt(
+            self.folder, settings.gate.smaller_steps, judged, lambda: self._seconds_left() > self._exam_takes(ready)
         )
 
+    def _shorten(self, step: Step, adapter: Path, parent: int) -> None:
+        """Only a share of what the night changed, counted from the parent's delta."""
+        delta = self.store.delta_path(parent)
+
+        def work(path: Path) -> None:
+            start = Adapter.load(delta) if delta else None
+            Adapter.load(adapter).part(start, step.share).save(path)
+
+        self.artefacts.make(step.adapter.name, [file_digest(adapter), parent, step.share], work, None)
+
+    def _try(self, step: Step, base_hash: str, asked: Sequence[Any], ready: Ready) -> Verdict:
+        """Merge so much of the night's change, and judge the file. What was refused is neither kept nor made again."""
+        made, make, files = self.artefacts.made, self.artefacts.make, (step.candidate, step.export)
+        merging = [file_digest(step.adapter), base_hash]
+        judged = [step.merged.read_text(), *asked] if made(step.merged.name, merging) else []
+        if not made(step.verdict.name, judged) or load(Verdict, step.verdict).outcome == "passed":
+            # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
+            if not all(path.exists() for path in files):
+                step.merged.unlink(missing_ok=True)
+            make(step.merged.name, merging, lambda path: self._merge(step, path), "merge")
+            judged = [step.merged.read_text(), *asked]
+            make(step.verdict.name, judged, lambda path: dump(self._judge(step, ready), path), "gate")
+        verdict = load(Verdict, step.verdict)
+        if verdict.outcome != "passed":
+            for path in files:
+                path.unlink(missing_ok=True)
+        return verdict
+
     def _demand_room(self, base: Path, parent: int) -> None:
-        """The candidate, and of the adapter's size: itself, its export, and checkpoints (three each) old and new."""
+        """The candidate, and of the adapter's size: itself, its export, smaller steps, two checkpoints (three each)."""
         file = Gguf.open(base)
         sizes = (file.tensors[name].shape for name in Shape.read(file).names if name in file.tensors)
         adapter = 4 * self.settings.train.rank * sum(map(sum, sizes))
         self.store.demand_budget(base.stat().st_size + 2 * adapter, parent, self.settings.store.bytes)
-        wanted, free = base.stat().st_size + 8 * adapter, machine.free_disk(self.folder)
+        adapters = 8 + self.settings.gate.smaller_steps
+        wanted, free = base.stat().st_size + adapters * adapter, machine.free_disk(self.folder)
         if free < wanted:
             raise EdgesleepError(
                 f"A night needs {wanted / 1e9:.1f} GB of disk in {self.folder.parent}, and {free / 1e9:.1f} are free.",
@@ -268,27 +273,6 @@ class Night:
             return False
         made = self.store.generation(current)
         return made.night == self.number and made.memory_ids == tuple(memory.id for memory in agenda.memories)
-
-    def _anchors(self, own: Sequence[Any]) -> str:
-        """Anchors depend on the base alone, so nights share them."""
-        return f"../../cache/anchors-{digest(own)[:16]}.json"
-
-    def _stage(self, file: str, inputs: Sequence[Any], make: Callable[[Path], Any], name: str | None = "") -> Path:
-        """Run `make` unless its artefact is there for the same inputs; the artefact's path. Without a name unheard."""
-        path = self.folder / file
-        mark = path.with_name(f"{path.name}.inputs")
-        wanted = digest(inputs)
-        if path.exists() and mark.exists() and mark.read_text() == wanted:
-            return path
-        if self.watch.should_stop():
-            raise Interrupted
-        if name is not None:
-            self.watch.stage(name or path.stem)
-        mark.unlink(missing_ok=True)
-        make(path)
-        write_atomically(mark, wanted.encode())
-        machine.give_back_memory()
-        return path
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         with Engine(base, vocab_only=True) as engine:
@@ -309,7 +293,7 @@ class Night:
         if number:
             score = next(reversed(self._passes(number)), None)
             inputs = [file_digest(dreams), number, losses, score]
-            dreams = self._stage(
+            dreams = self.artefacts.make(
                 f"dreams-{number + 1}.json",
                 inputs,
                 lambda path: dump(self._dream(ready.agenda, number, losses, score), path),
@@ -317,8 +301,19 @@ class Night:
             )
         return load(Dreams, dreams).lessons
 
-    def _baseline(self, base: Path, parent: int, dreams: Path) -> Baseline:
-        return gate.baseline(base, self.store.model_path(parent), self._exam(dreams))
+    def _baseline(self, parent: int, dreams: Path) -> Baseline:
+        exam = self._exam(dreams)
+        return gate.baseline(self.store.model_path(parent), exam, self._lasting(exam.lasting) if parent else None)
+
+    def _lasting(self, exam: gate.Exam) -> Score:
+        """The base's own answers to what no night is to change. They are the same in every night: it is asked once."""
+        base, lengths = self.store.base(), (exam.settings.answer_tokens, exam.settings.turn_tokens)
+        own = [base.sha256, exam.text, exam.standing, *lengths, VERSION, __version__]
+
+        def work(path: Path) -> None:
+            dump(gate.score(Path(base.path), exam), path)
+
+        return load(Score, self.artefacts.make(shared("standing", own), own, work, None))
 
     def _train(self, path: Path, parent: int, ready: Ready) -> None:
         night, settings = self.settings.night, self.settings.train
@@ -332,14 +327,14 @@ class Night:
             anchors=load(tuple[Row, ...], ready.anchors),
             settings=settings,
             passes=night.passes,
-            minutes=self._minutes_left(ready.baseline, checkpoint.exists()),
+            minutes=self._minutes_to_train(ready, checkpoint.exists()),
             seed=self._seed,
         )
 
         def passed(count: int) -> bool:
             """Ask what the adapter would make of the model so far; whether that is enough."""
             look = [*own, count]
-            self._stage(
+            self.artefacts.make(
                 f"pass-{count}.json", look, lambda path: dump(self._after_pass(adapter, ready, count), path), None
             )
             scores = self._passes(count)
@@ -368,14 +363,24 @@ class Night:
         network = build(Gguf.open(Path(base.path)), seed, settings.memory << 20, settings.exact)
         return network, adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, seed, base.sha256)
 
-    def _minutes_left(self, baseline: Baseline, begun: bool) -> float:
-        """For training, so that merge and exam fit in as well. Raises EdgesleepError where it cannot even begin."""
-        minutes = self.settings.night.minutes
-        left = 60 * minutes - (time.monotonic() - self.began) - RESERVE * baseline.seconds
+    def _seconds_left(self) -> float:
+        return 60 * self.settings.night.minutes - (time.monotonic() - self.began)
+
+    def _exam_takes(self, ready: Ready) -> float:
+        """Seconds, for the merge as well."""
+        return RESERVE * ready.baseline.seconds
+
+    def _minutes_to_train(self, ready: Ready, begun: bool) -> float:
+        """So that the exam fits in as well, and one of a smaller step: for want of it a whole night's work may be lost.
+
+        Raises EdgesleepError where training cannot even begin.
+        """
+        exams = self._exam_takes(ready) * (2 if self.settings.gate.smaller_steps else 1)
+        left = self._seconds_left() - exams
         if left <= 0 and not begun:
             raise EdgesleepError(
-                f"Of {minutes:g} minutes none are left to train in: the model's exams alone need "
-                f"{(1 + RESERVE) * baseline.seconds / 60:.1f}.",
+                f"Of {self.settings.night.minutes:g} minutes none are left to train in: the model's exams alone need "
+                f"{(ready.baseline.seconds + exams) / 60:.1f}.",
                 "Give the night more with --minutes; what is done already is kept.",
             )
         return max(left / 60, 0.0)
@@ -392,47 +397,36 @@ class Night:
         paths = [self.folder / f"pass-{number}.json" for number in range(1, count + 1)]
         return [load(PassScore, path) for path in paths if path.exists()]
 
-    def _merge(self, path: Path, base: Path) -> None:
-        adapter = Adapter.load(self.folder / "adapter.safetensors")
-        file = Gguf.open(base)
-        result = merge.merge(file, adapter, self.folder / "candidate.gguf")
-        merge.export(file, adapter, self.folder / "adapter.gguf", self.number)
+    def _merge(self, step: Step, path: Path) -> None:
+        adapter, file = Adapter.load(step.adapter), Gguf.open(self.store.model_path(0))
+        result = merge.merge(file, adapter, step.candidate)
+        merge.export(file, adapter, step.export, self.number)
         dump(result, path)
 
-    def _judge(self, baseline: Baseline, dreams: Path, known: frozenset[str]) -> Verdict:
-        return gate.judge(baseline, self.folder / "candidate.gguf", self._exam(dreams), known)
+    def _judge(self, step: Step, ready: Ready) -> Verdict:
+        known = ready.agenda.known
+        topics = gate.Topics(known, frozenset(memory.id for memory in ready.agenda.memories) - known)
+        return gate.judge(ready.baseline, step.candidate, self._exam(ready.dreams), topics)
 
     def _exam(self, dreams: Path) -> gate.Exam:
-        return gate.Exam(
-            load(Dreams, dreams).probes, gate.plain_text(), self.settings.gate, self.settings.night.threads
-        )
+        probes, settings = load(Dreams, dreams).probes, self.settings
+        return gate.Exam(probes, gate.plain_text(), settings.gate, settings.night.threads, standing.bundled())
 
-    def _publish(self, journal: Journal, agenda: Agenda, verdict: Verdict) -> None:
+    def _publish(self, journal: Journal, agenda: Agenda, step: Step, verdict: Verdict) -> None:
         """Hand the passed candidate to the store, then note what it learned; each at most once."""
         if not self._published(agenda):
-            self.store.publish(
-                self.folder / "candidate.gguf",
-                self.folder / "adapter.safetensors",
-                self.folder / "adapter.gguf",
-                self._manifest(agenda, verdict),
-                verdict,
-                self.settings.store.bytes,
-            )
+            manifest, disk = self._manifest(agenda, step, verdict), self.settings.store.bytes
+            self.store.publish(step.candidate, step.adapter, step.export, manifest, verdict, disk)
         manifest = self.store.generation(self.store.current())
-        learned = self._learned(verdict)
+        learned = set(self._results(verdict).learned)
         journal.record_generation(manifest)
         journal.mark(learned, LEARNED, manifest.number, self.number)
         journal.mark(set(manifest.memory_ids) - learned, WEAK, manifest.number, self.number)
 
-    def _learned(self, verdict: Verdict) -> set[str]:
-        """Ids of the memories of which most held-out wordings were answered."""
-        right = {answer.probe_id: answer.right for answer in verdict.after.answers}
-        answers: dict[str, list[bool]] = {}
-        for probe in filter(lambda probe: probe.hops, load(Dreams, self.folder / "dreams.json").probes):
-            answers.setdefault(probe.memory_id, []).append(right[probe.id])
-        return {memory for memory, hits in answers.items() if 2 * sum(hits) > len(hits)}
+    def _results(self, verdict: Verdict) -> Results:
+        return gate.results(verdict, load(Dreams, self.folder / "dreams.json").probes)
 
-    def _manifest(self, agenda: Agenda, verdict: Verdict) -> Generation:
+    def _manifest(self, agenda: Agenda, step: Step, verdict: Verdict) -> Generation:
         return Generation(
             number=self.store.next_number(),
             parent=self.store.current(),
@@ -440,37 +434,25 @@ class Night:
             created=now(),
             base_sha256=self.store.base().sha256,
             model_sha256=verdict.sha256,
-            delta_sha256=file_digest(self.folder / "adapter.safetensors"),
+            delta_sha256=file_digest(step.adapter),
             seed=self.settings.night.seed,
             kernel=kernel.name(),
             version=__version__,
             memory_ids=tuple(memory.id for memory in agenda.memories),
             settings=plain(self.settings),
-            adapter_sha256=file_digest(self.folder / "adapter.gguf"),
+            adapter_sha256=file_digest(step.export),
             memory_sha256={memory.id: memory.sha256 for memory in agenda.memories},
             results=self._results(verdict),
         )
 
-    def _results(self, verdict: Verdict) -> Results:
-        after = verdict.after
-        return Results(
-            after.recall,
-            after.two_hops,
-            after.abstained,
-            verdict.drift_mean,
-            verdict.drift_median,
-            right={answer.probe_id: answer.right for answer in after.answers},
-            learned=tuple(sorted(self._learned(verdict))),
-        )
-
-    def _outcome(self, agenda: Agenda, verdict: Verdict) -> NightReport:
-        training, moves = load(Training, self.folder / "training.json"), load(Merge, self.folder / "merge.json")
+    def _outcome(self, agenda: Agenda, step: Step, verdict: Verdict) -> NightReport:
+        training, moves = load(Training, self.folder / "training.json"), load(Merge, step.merged)
         current, before, after = self.store.current(), self._passes(training.passes - 1), verdict.after
         last = PassScore(len(before) + 1, after.recall, after.two_hops, after.abstained, verdict.drift_mean)
         return NightReport(
             self.number,
             "promoted" if verdict.outcome == "passed" else "rejected",
-            " ".join(verdict.reasons) or f"{len(agenda.memories)} memories rehearsed.",
+            steps.reason(self.folder, self.settings.gate.smaller_steps, len(agenda.memories)),
             current,
             str(self.store.model_path(current)),
             memories_found=agenda.found,
@@ -483,15 +465,11 @@ class Night:
             tokens=training.tokens,
             tokens_per_second=training.tokens / training.seconds if training.seconds else 0.0,
             codes_moved=moves.moved,
+            share=step.share if verdict.outcome == "passed" else 0.0,
+            regressed=verdict.regressed,
         )
 
     def _finish(self, result: NightReport) -> NightReport:
         result = replace(result, seconds=round(time.monotonic() - self.began, 1), peak_rss=machine.peak_rss())
         dump(result, self.folder / "night.json")
         return result
-
-    def tidy(self) -> None:
-        """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
-        for pattern in (".*.tmp", "checkpoint-*", "*.gguf", "adapter.safetensors"):
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)

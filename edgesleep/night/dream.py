@@ -17,7 +17,7 @@ import numpy as np
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.model import Tokens
-from edgesleep.night import links, phrases, untold
+from edgesleep.night import links, phrases, standing, untold
 from edgesleep.records import Agenda, Dreams, Memory, Message, PassScore, Row, View
 
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
@@ -60,7 +60,8 @@ def dream(
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
     # Also those that are not asked tonight, as another memory shares them: a later night may ask them again.
     held_out = (memory.held_out for memory in agenda.memories if memory.held_out)
-    held = {tuple(phrases.fold(text).split()) for text in (*held_out, *(probe.question for probe in probes))}
+    wordings = (*held_out, *standing.bundled().wordings, *(probe.question for probe in probes))
+    held = {tuple(phrases.fold(text).split()) for text in wordings}
     told = {memory.id: memory.told for memory in memories} if teach else {}
     return Dreams(tuple(_row(view, engine, told) for view in views if not _gives_away(view, held)), probes)
 

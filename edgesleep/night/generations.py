@@ -16,6 +16,7 @@ from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.night import merge
 from edgesleep.night.agenda import AGENDA
+from edgesleep.night.artefacts import folder_of
 from edgesleep.records import Generation, file_digest
 from edgesleep.store import ADAPTER, MODEL, Store
 
@@ -90,7 +91,7 @@ def _unlearn(store: Store, journal: Journal, memories: set[str]) -> None:
     """Have them learned anew, and an interrupted night choose anew: what may rest, it chose for another model."""
     journal.mark(memories, "new")
     if night := journal.open_night():
-        (store.home / "nights" / f"{night:04d}" / AGENDA).unlink(missing_ok=True)
+        (folder_of(store.home, night) / AGENDA).unlink(missing_ok=True)
 
 
 def _answered(made: Generation | None, journal: Journal) -> set[str]:

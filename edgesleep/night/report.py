@@ -26,8 +26,12 @@ def _lines(
     yield f"Serving generation {result.generation}: {result.model}"
     yield ""
     yield f"recall of held-out wordings   {verdict.before.recall:.2f} -> {verdict.after.recall:.2f}"
-    yield f"loss on plain text, mean      {verdict.drift_mean:+.3f} nats per token against the base"
+    bound = f", at most {verdict.drift_bound:+.3f}" if verdict.drift_bound else ""
+    yield f"loss on plain text, mean      {verdict.drift_mean:+.3f} nats per token against the base{bound}"
     yield f"loss on plain text, median    {verdict.drift_median:+.3f}"
+    for found in verdict.findings:
+        silent = "" if found.tells else ", which tells nothing: too little was right before for a loss to show"
+        yield f"{found.name:29} {found.before:.2f} -> {found.after:.2f} of {found.asked}{silent}"
     yield f"codes moved                   {moves.moved:,} of {moves.codes:,} ({moves.moved / max(moves.codes, 1):.1%})"
     yield f"trained                       {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
     yield f"time and peak memory          {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB"
