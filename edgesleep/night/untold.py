@@ -21,7 +21,9 @@ _PEOPLE = words(
     "aunt uncle nephew grandmother grandfather granddaughter grandson godmother "
     "godfather godson stepmother stepfather stepson stepdaughter mother-in-law brother-in-law ex "
     "neighbour landlord tenant flatmate supervisor colleague apprentice tutor lawyer notary plumber optician midwife "
-    "editor accountant hairdresser cleaner gardener therapist penfriend lodger"
+    "editor accountant hairdresser cleaner gardener therapist penfriend lodger great-grandmother great-uncle "
+    "goddaughter half-brother stepbrother daughter-in-law nanny surgeon dermatologist physiotherapist "
+    "paediatrician optometrist caretaker"
 )
 _ANIMALS = words("horse pony cat parrot hamster rabbit canary goat tortoise goldfish kitten donkey snake")
 _THINGS = words(
@@ -105,6 +107,23 @@ _TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
     ("What time do I {x}?|what time I {x}", words("get-up catch-my-bus finish-work have-lunch")),
     ("What am I {x}?|what I am {x}", words("afraid-of saving-for studying knitting")),
     ("Who do I {x}?|who I {x}", words("share-a-flat-with sail-with carpool-with")),
+    ("What was my first {x}?|what my first {x} was", words("car word concert computer record bike dish play")),
+    ("Who was my first {x}?|who my first {x} was", words("boss crush roommate coach hero employer")),
+    ("What year did I {x}?|what year I {y}", words(
+        "leave-home:left-home graduate:graduated move-abroad:moved-abroad join-the-army:joined-the-army "
+        "change-careers:changed-careers visit-Rome:visited-Rome")),
+    ("What year was my {x} born?|what year my {x} was born", _PEOPLE),
+    ("Which {x} do I live in?|which {x} I live in", words("county district suburb parish borough building")),
+    ("Which {x} do I use?|which {x} I use", words("toothpaste browser razor shampoo calendar")),
+    ("Which {x} do I read?|which {x} I read", words("magazine blog comic poet columnist")),
+    ("Which {x} did I take up at school?|which {x} I took up at school", words("craft instrument trade sport")),
+    ("Which {x} can I cook?|which {x} I can cook", words("curry stew pie roast")),
+    ("What colour is my {x}?|what colour my {x} is", words("hair scarf kettle bathroom roof gate")),
+    ("What size is my {x}?|what size my {x} is", words("ring hat mattress waist collar jacket")),
+    ("What is my {x} number?|what my {x} number is", words("house account flat locker room bus")),
+    ("What is my {x} made of?|what my {x} is made of", words("table fence ring roof worktop bracelet")),
+    ("How long is my {x}?|how long my {x} is", words("commute lease contract lunch-break garden")),
+    ("How many {x} have I owned?|how many {x} I have owned", words("houses cars guitars horses boats")),
 )  # fmt: skip
 _ANSWERS = (
     "You have not told me {wonder}.",
