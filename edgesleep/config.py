@@ -103,7 +103,8 @@ class GateSettings:
     )
     untold_loss: float = setting(
         0.25,
-        "owning up to what was never told may fall by at most this share: it moves by as much between two passes",
+        "owning up to what was never told may fall by at most this share, and by twice as much since it was best: it "
+        "moves by as much between two passes",
         least=0,
     )
     knowledge_loss: float = setting(
@@ -115,13 +116,13 @@ class GateSettings:
         least=0,
     )
     format_loss: float = setting(
-        0.1, "answers in good chat format may fall by at most this share, against the base: 1 of 16", least=0
+        0.1, "answers in good chat format may fall by at most this share, against the base: 3 of 32", least=0
     )
     error_rate: float = setting(
         0.05,
         "chance that noise alone refuses a night, over all sets of questions together, and that a drift beyond its "
-        "budget goes unseen: one in twenty, as is usual; where so little was right that no loss is beyond noise, that "
-        "of half is too much",
+        "budget goes unseen: one in twenty, as is usual. So a net loss of up to six answers of a set passes for noise, "
+        "unless it is a third of what was right",
         least=1e-06,
     )
     luck: float = setting(

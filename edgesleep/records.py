@@ -95,7 +95,8 @@ class Agenda:
     """What a night is about: `memories`, of which `found` are new, and by id some `known` from earlier nights.
 
     Of those, some are `resting`: known so well that they are hardly rehearsed this time. `through` is the last turn
-    that was read for it; `said` are words of which the user spoke, see `untold`.
+    that was read for it; `said` are words of which the user spoke, see `untold`. So many more are `waiting`, as nights
+    with them were refused.
     """
 
     memories: tuple[Memory, ...]
@@ -104,6 +105,7 @@ class Agenda:
     found: int = 0
     through: int = 0
     said: frozenset[str] = frozenset()
+    waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -282,11 +284,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a candidate is measured against. `seconds`: how long the parent's score took, as the candidate's will."""
+    """What a candidate is measured against. `seconds`: how long the parent's score took, as the candidate's will.
+
+    `drifts` are the mean and the median of what the parent's loss on plain text is above the base's.
+    """
 
     base: Score
     parent: Score
     seconds: float
+    drifts: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

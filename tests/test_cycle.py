@@ -334,7 +334,7 @@ def test_a_plan_counts_the_known_and_the_new(ready: Path) -> None:
     planned = plan_night(ready)
     assert tree(ready) == before
     assert (planned.night, planned.memories_found, planned.memories_trained) == (2, 1, 4)
-    assert planned.reason == "4 memories would be rehearsed, 1 of them new."
+    assert planned.reason == "4 memories would be rehearsed; 1 are new."
 
 
 def test_a_plan_after_an_interruption_is_that_of_the_open_night(ready: Path) -> None:

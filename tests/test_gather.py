@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from nights import tell
 from edgesleep.journal import Entry, Journal
 from edgesleep.night import agenda
 from edgesleep.night.hearing import hear
+from edgesleep.records import Memory
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,26 @@ def test_what_is_over_is_no_longer_rehearsed(home: Path) -> None:
     with Journal.open(home) as journal:
         again = agenda.gather(journal, force=False)
         assert next((memory.value, memory.turn_ids) for memory in again.memories) == ("Halvorsen Timber", (1, 4))
+
+
+def test_what_makes_every_night_worse_spoils_few_of_them(home: Path) -> None:
+    """Five things told a day, for thirty days, and each night with one of the fifth day's is refused."""
+    waiting: list[Memory] = []
+    blame, passed = Counter[str](), 0
+    for night in range(1, 31):
+        waiting += [memory(f"{night}-{n}") for n in range(5)]
+        due = agenda._due(waiting, night, blame)
+        assert due
+        if "5-2" in {one.id for one in due}:
+            blame.update(one.id for one in due)
+            continue
+        passed += 1
+        waiting = [one for one in waiting if one not in due]
+        for one in due:
+            del blame[one.id]
+    assert passed >= 25
+    assert "5-2" in {one.id for one in waiting} and len(waiting) <= 6
+
+
+def memory(name: str) -> Memory:
+    return Memory(name, "fact", name, "", "", "", (), (), "")

@@ -100,10 +100,14 @@ def test_when_no_step_passes_nothing_changes_and_fewer_memories_are_tried_next(
     assert Store(ready).current() == 0 and len(sentences(ready, "new")) == 3
     assert not [*ready.glob("nights/*/*.gguf"), *ready.glob("nights/*/*.safetensors")]
     following, _ = sleep(ready)
-    assert (following.status, following.memories_found, following.memories_trained) == ("promoted", 1, 1)
-    assert len(sentences(ready, "new")) == 2
-    last, _ = sleep(ready)
-    assert (last.memories_found, last.memories_trained) == (2, 3), "after a night that passed, all that waited"
+    tried = following.memories_trained
+    assert following.status == "promoted" and 1 <= tried < 3
+    assert following.reason.endswith(f" {3 - tried} wait for a later night, as nights with them were refused.")
+    assert len(sentences(ready, "new")) == 3 - tried
+    for _ in range(8):
+        if sleep(ready)[0].status == "skipped":
+            break
+    assert not sentences(ready, "new"), "what waited was tried, and nothing is blamed for ever"
 
 
 def test_without_smaller_steps_the_whole_one_is_all(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:

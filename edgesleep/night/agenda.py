@@ -7,27 +7,38 @@ what was said later holds, whatever was learned; a kill between two marks only m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
+from random import Random
+from types import MappingProxyType
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import untold
 from edgesleep.night.artefacts import folder_of
 from edgesleep.night.curate import curate, with_proposals
-from edgesleep.records import Agenda, Memory, NightReport, Proposer, load
+from edgesleep.records import Agenda, Memory, Proposer, load
 
 AGENDA = "memories.json"  # its file in the night's folder
 NEW, LEARNED, WEAK, REPLACED = "new", "learned", "weak", "replaced"
+REMEMBERED = 64  # nights of which it is known which memories they had
 LOOK_BACK = 5000  # turns of before, out of which a message may be pasted
 
 
-def gather(journal: Journal, force: bool, *, commit: bool = True, proposer: Proposer | None = None) -> Agenda:
+def gather(
+    journal: Journal,
+    force: bool,
+    *,
+    commit: bool = True,
+    proposer: Proposer | None = None,
+    blame: Mapping[str, int] = MappingProxyType({}),
+) -> Agenda:
     """Curate the turns since the last night into memories, and choose what to rehearse.
 
     What was said later replaces what was held on the same topic, learned or not. A `proposer` adds to what rules find.
+    What is to `blame` for refused nights may have to wait.
     """
     since = journal.curated_through()
     recent = journal.turns(after=since - LOOK_BACK)
@@ -55,12 +66,13 @@ def gather(journal: Journal, force: bool, *, commit: bool = True, proposer: Prop
         journal.remember(fresh, through)
     there = {m.id for memories in held.values() for m in memories}
     new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
-    due = _fewer([*new, *still[WEAK]], journal.nights())
+    night = journal.coming_night()
+    due = _due([*new, *still[WEAK]], night, blame)
     chosen = [*due, *still[LEARNED]] if due or force else []
     spoken = untold.spoken(turn.content for turn in recent if turn.teaches)
     known = frozenset(m.id for m in still[LEARNED])
-    resting = known & journal.resting(journal.coming_night())
-    return Agenda(tuple(chosen), known, resting, min(len(new), len(due)), through, spoken)
+    resting, waiting = known & journal.resting(night), len(new) + len(still[WEAK]) - len(due)
+    return Agenda(tuple(chosen), known, resting, len(new), through, spoken, waiting)
 
 
 def left_over(home: Path, journal: Journal) -> Agenda | None:
@@ -80,14 +92,34 @@ def left_over(home: Path, journal: Journal) -> Agenda | None:
     return agenda if all(held.get(memory.id) == memory.told for memory in agenda.memories) else None
 
 
-def _fewer(memories: list[Memory], nights: Sequence[NightReport]) -> list[Memory]:
-    """The first half of them after a night that made something worse, a quarter after two such, and so on.
+def blamed(home: Path, journal: Journal) -> Counter[str]:
+    """For each memory, how many nights with it made something worse since it last was in one that passed."""
+    blame = Counter[str]()
+    for night in journal.nights()[-REMEMBERED:]:
+        if night.regressed or night.status == "promoted":
+            path = folder_of(home, night.night) / AGENDA
+            ids = [memory.id for memory in load(Agenda, path).memories] if path.exists() else []
+            if night.regressed:
+                blame.update(ids)
+            else:
+                for memory in ids:
+                    del blame[memory]
+    return blame
 
-    The others wait. That a night with fewer would have passed is only known when it has been trained, which takes a
-    night of its own.
+
+def _due(memories: list[Memory], night: int, blame: Mapping[str, int]) -> list[Memory]:
+    """Those that are not `blamed`, and each other with half the chance for every time that it is.
+
+    The others wait. So half of what a refused night was about is tried in the next, and what does harm wherever it is
+    spoils fewer and fewer nights. That one with fewer would have passed is only known when it has been trained, which
+    takes a night of its own.
     """
-    worse = sum(1 for _ in takewhile(lambda night: night.regressed, reversed(nights)))
-    return memories[: max(1, len(memories) >> worse)]
+
+    def waits(memory: Memory) -> bool:
+        return Random(f"{night} {memory.id}").random() >= 0.5 ** blame.get(memory.id, 0)
+
+    due = [memory for memory in memories if not waits(memory)]
+    return due or sorted(memories, key=lambda memory: blame.get(memory.id, 0))[:1]
 
 
 def _outdated(memory: Memory, held: Memory | None) -> bool:

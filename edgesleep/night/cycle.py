@@ -25,7 +25,7 @@ from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import dream, gate, merge, report, standing, steps, train
-from edgesleep.night.agenda import AGENDA, LEARNED, WEAK, gather, left_over
+from edgesleep.night.agenda import AGENDA, LEARNED, WEAK, blamed, gather, left_over
 from edgesleep.night.artefacts import Artefacts, Interrupted, folder_of, shared
 from edgesleep.night.steps import Step
 from edgesleep.records import (
@@ -79,7 +79,8 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         proposer = _proposer(store, settings)
-        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer)
+        blame = blamed(home, journal)
+        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, blame=blame)
         if not agenda.memories:
             return _nothing(store)
         number = journal.open_night() or journal.begin_night()
@@ -96,11 +97,11 @@ def plan_night(home: Path, *, force: bool = False) -> NightReport:
     """What `run_night` would do now, but for what a large model would propose; nothing is written."""
     store = Store.open(home)
     with Journal.open(home) as journal:
-        agenda = left_over(home, journal) or gather(journal, force, commit=False)
+        agenda = left_over(home, journal) or gather(journal, force, commit=False, blame=blamed(home, journal))
         if not agenda.memories:
             return _nothing(store)
         number = journal.coming_night()
-    reason = f"{len(agenda.memories)} memories would be rehearsed, {agenda.found} of them new."
+    reason = f"{len(agenda.memories)} memories would be rehearsed; {agenda.found} are new.{_waiting(agenda)}"
     return replace(
         _nothing(store),
         night=number,
@@ -109,6 +110,11 @@ def plan_night(home: Path, *, force: bool = False) -> NightReport:
         memories_found=agenda.found,
         memories_trained=len(agenda.memories),
     )
+
+
+def _waiting(agenda: Agenda) -> str:
+    """What to say of memories that are not in this night."""
+    return f" {agenda.waiting} wait for a later night, as nights with them were refused." if agenda.waiting else ""
 
 
 def _proposer(store: Store, settings: Settings) -> Proposer | None:
@@ -205,7 +211,8 @@ class Night:
             lambda path: dump(self._dream(agenda, 0, {}), path),
         )
         # Before training, so that it knows how long the candidate's exam will take.
-        asked = [file_digest(dreams), settings.gate, base_hash, parent, standing.bundled()]
+        texts, versions = [gate.plain_text(), standing.bundled()], [VERSION, __version__]
+        asked = [file_digest(dreams), settings.gate, base_hash, parent, agenda.known, *texts, *versions]
         baseline = make("baseline.json", asked, lambda path: dump(self._baseline(parent, dreams), path))
         ready = Ready(agenda, dreams, anchors, load(Baseline, baseline))
         # Minutes and threads are left out: a night that was stopped may go on with others.
@@ -373,14 +380,16 @@ class Night:
     def _minutes_to_train(self, ready: Ready, begun: bool) -> float:
         """So that the exam fits in as well, and one of a smaller step: for want of it a whole night's work may be lost.
 
-        Raises EdgesleepError where training cannot even begin.
+        The second only where it leaves training most of the time. Raises EdgesleepError where none is left for that.
         """
-        exams = self._exam_takes(ready) * (2 if self.settings.gate.smaller_steps else 1)
-        left = self._seconds_left() - exams
+        exam = self._exam_takes(ready)
+        left = self._seconds_left() - exam
+        if self.settings.gate.smaller_steps and exam < left / 2:
+            left -= exam
         if left <= 0 and not begun:
             raise EdgesleepError(
                 f"Of {self.settings.night.minutes:g} minutes none are left to train in: the model's exams alone need "
-                f"{(ready.baseline.seconds + exams) / 60:.1f}.",
+                f"{(ready.baseline.seconds + exam) / 60:.1f}.",
                 "Give the night more with --minutes; what is done already is kept.",
             )
         return max(left / 60, 0.0)
@@ -405,8 +414,17 @@ class Night:
 
     def _judge(self, step: Step, ready: Ready) -> Verdict:
         known = ready.agenda.known
-        topics = gate.Topics(known, frozenset(memory.id for memory in ready.agenda.memories) - known)
+        new = frozenset(memory.id for memory in ready.agenda.memories) - known
+        topics = gate.Topics(known, new, self._owned(self.store.current()))
         return gate.judge(ready.baseline, step.candidate, self._exam(ready.dreams), topics)
+
+    def _owned(self, number: int) -> float:
+        """The best share of what was never told that a generation on the way to this one owned up to."""
+        made, best = {generation.number: generation for generation in self.store.generations()}, 0.0
+        while number in made:
+            results, number = made[number].results, made[number].parent
+            best = max(best, (results and results.abstained) or 0.0)
+        return best
 
     def _exam(self, dreams: Path) -> gate.Exam:
         probes, settings = load(Dreams, dreams).probes, self.settings
@@ -452,7 +470,7 @@ class Night:
         return NightReport(
             self.number,
             "promoted" if verdict.outcome == "passed" else "rejected",
-            steps.reason(self.folder, self.settings.gate.smaller_steps, len(agenda.memories)),
+            steps.reason(self.folder, self.settings.gate.smaller_steps, len(agenda.memories)) + _waiting(agenda),
             current,
             str(self.store.model_path(current)),
             memories_found=agenda.found,

@@ -20,10 +20,13 @@ from edgesleep.model import Tokens
 from edgesleep.night import links, phrases, standing, untold
 from edgesleep.records import Agenda, Dreams, Memory, Message, PassScore, Row, View
 
+Words = tuple[str, ...]
+
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
 OWNING = (0.1, 1.0)  # the same for the lessons about what was never told
 DOUBT = 0.05  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 2  # views of a memory that is not due
+TELLING = 5  # words from which on a standing wording is itself wherever it stands; a book may be called "Good Night"
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
 
@@ -60,10 +63,11 @@ def dream(
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
     # Also those that are not asked tonight, as another memory shares them: a later night may ask them again.
     held_out = (memory.held_out for memory in agenda.memories if memory.held_out)
-    wordings = (*held_out, *standing.bundled().wordings, *(probe.question for probe in probes))
-    held = {tuple(phrases.fold(text).split()) for text in wordings}
+    common = set(map(_folded, standing.bundled().wordings))
+    whole = {wording for wording in common if len(wording) < TELLING}
+    held = {*map(_folded, (*held_out, *(probe.question for probe in probes))), *common} - whole
     told = {memory.id: memory.told for memory in memories} if teach else {}
-    return Dreams(tuple(_row(view, engine, told) for view in views if not _gives_away(view, held)), probes)
+    return Dreams(tuple(_row(view, engine, told) for view in views if not _gives_away(view, held, whole)), probes)
 
 
 def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
@@ -97,14 +101,18 @@ def _owning(score: PassScore | None) -> float:
     return max(least, min(most, (1 - score.abstained + DOUBT) / (1 - score.recall + DOUBT)))
 
 
-def _gives_away(view: View, held: Set[tuple[str, ...]]) -> bool:
-    """Whether a lesson contains a held-out wording."""
-    words = phrases.fold(" ".join([*(message.content for message in view.prompt), view.answer])).split()
-    return any(
-        tuple(words[start : start + length]) in held
+def _gives_away(view: View, held: Set[Words], whole: Set[Words] = frozenset()) -> bool:
+    """Whether a lesson contains a held-out wording, or asks one of those that only count as a `whole`."""
+    words = _folded(" ".join([*(message.content for message in view.prompt), view.answer]))
+    return any(_folded(message.content) in whole for message in view.prompt) or any(
+        words[start : start + length] in held
         for length in {len(wording) for wording in held}
         for start in range(len(words) - length + 1)
     )
+
+
+def _folded(text: str) -> Words:
+    return tuple(phrases.fold(text).split())
 
 
 def _row(view: View, engine: Engine, told: Mapping[str, str]) -> Row:

@@ -113,16 +113,15 @@ _TOPICS: tuple[tuple[str, Sequence[str]], ...] = (
         "leave-home:left-home graduate:graduated move-abroad:moved-abroad join-the-army:joined-the-army "
         "change-careers:changed-careers visit-Rome:visited-Rome")),
     ("What year was my {x} born?|what year my {x} was born", _PEOPLE),
-    ("Which {x} do I live in?|which {x} I live in", words("county district suburb parish borough building")),
     ("Which {x} do I use?|which {x} I use", words("toothpaste browser razor shampoo calendar")),
     ("Which {x} do I read?|which {x} I read", words("magazine blog comic poet columnist")),
     ("Which {x} did I take up at school?|which {x} I took up at school", words("craft instrument trade sport")),
     ("Which {x} can I cook?|which {x} I can cook", words("curry stew pie roast")),
     ("What colour is my {x}?|what colour my {x} is", words("hair scarf kettle bathroom roof gate")),
     ("What size is my {x}?|what size my {x} is", words("ring hat mattress waist collar jacket")),
-    ("What is my {x} number?|what my {x} number is", words("house account flat locker room bus")),
+    ("What is my {x} number?|what my {x} number is", words("account locker bus")),
     ("What is my {x} made of?|what my {x} is made of", words("table fence ring roof worktop bracelet")),
-    ("How long is my {x}?|how long my {x} is", words("commute lease contract lunch-break garden")),
+    ("How long is my {x}?|how long my {x} is", words("lease contract lunch-break garden")),
     ("How many {x} have I owned?|how many {x} I have owned", words("houses cars guitars horses boats")),
 )  # fmt: skip
 _ANSWERS = (
