@@ -118,7 +118,7 @@ def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -
     known = frozenset(memory.id for memory in memories())
     days = of(memories()), of(memories(), known), of(memories(), known, known)
     new, due, rests = (dream(day, engine, SETTINGS, seed=0) for day in days)
-    assert len([row for row in rests.lessons if row.memory_id]) == RESTING * len(memories())
+    assert len([row for row in rests.lessons if row.memory_id]) == SETTINGS.views // RESTING * len(memories())
     assert len(rests.lessons) < len(due.lessons) < len(new.lessons)
     assert rests.probes == due.probes == new.probes
 
@@ -129,7 +129,7 @@ def test_what_was_missed_after_a_pass_rests_no_longer(engine: Engine) -> None:
     score = PassScore(1, 0.5, None, None, 0.0, missed=(home,))
     lessons = dream(of(memories(), known, known), engine, replace(SETTINGS, views=8), 0, {}, score).lessons
     counts = [sum(row.memory_id == one for row in lessons) for one in (sister, home, cat)]
-    assert counts == [RESTING, 4, RESTING]
+    assert counts == [8 // RESTING, 4, 8 // RESTING]
 
 
 def test_what_is_known_worse_has_more_lessons_in_the_next_pass(engine: Engine) -> None:

@@ -25,7 +25,7 @@ Words = tuple[str, ...]
 WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied by after a pass
 OWNING = (0.1, 1.0)  # the same for the lessons about what was never told
 DOUBT = 0.05  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
-RESTING = 5  # views of a memory that is not due
+RESTING = 3  # a memory that is not due has one in so many of the views of a new one
 TELLING = 5  # words from which on a standing wording is itself wherever it stands; a book may be called "Good Night"
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
@@ -73,11 +73,11 @@ def dream(
 def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
     """How many views: one more for each wording by another name, and half for what is known or stands as it was said.
 
-    What rests keeps a few, as what is never met fades beside new lessons. What its owner pinned is never taken for
+    What rests keeps some, as what is hardly met fades beside new lessons. What its owner pinned is never taken for
     known. What no rule reads is learned half as well for each view, and is oftener of no use.
     """
     if memory.id in agenda.resting and not memory.pinned:
-        return min(RESTING, views)
+        return max(views // RESTING, 1)
     known = memory.id in agenda.known and not memory.pinned
     return (views // 2 if known or memory.kind == "saying" else views) + other_names
 
