@@ -305,8 +305,7 @@ class Engine:
         self.clear()
         for start in range(0, len(prompt), self.batch):
             part = prompt[start : start + self.batch]
-            last = [(token, start + i, 0, start + i == len(prompt) - 1) for i, token in enumerate(part)]
-            rows = self.decode(last)
+            rows = self.decode([(token, start + i, 0, start + i == len(prompt) - 1) for i, token in enumerate(part)])
         costs = [float(_losses(rows, option[:1]).sum()) for option in options]
         self.share(len(options))
         pairs = [

@@ -114,11 +114,7 @@ def _due(memories: list[Memory], night: int, blame: Mapping[str, int]) -> list[M
     spoils fewer and fewer nights. That one with fewer would have passed is only known when it has been trained, which
     takes a night of its own.
     """
-
-    def waits(memory: Memory) -> bool:
-        return Random(f"{night} {memory.id}").random() >= 0.5 ** blame.get(memory.id, 0)
-
-    due = [memory for memory in memories if not waits(memory)]
+    due = [one for one in memories if Random(f"{night} {one.id}").random() < 0.5 ** blame.get(one.id, 0)]
     return due or sorted(memories, key=lambda memory: blame.get(memory.id, 0))[:1]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from edgesleep import __version__, kernel, machine
 from edgesleep.adapter import Adapter
@@ -53,8 +53,6 @@ from edgesleep.records import (
 )
 from edgesleep.store import Store
 from edgesleep.writer import WRITER, Writer
-
-T = TypeVar("T")
 
 ANCHOR_SETS = 8  # of which each night takes the next; they are written once
 RESERVE = 1.3  # of the time that the parent's exam took, for the merge and the candidate's

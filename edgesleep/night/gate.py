@@ -26,7 +26,6 @@ from edgesleep.records import (
     Answer,
     Baseline,
     Finding,
-    Message,
     PassScore,
     Probe,
     Results,
@@ -118,8 +117,7 @@ def baseline(parent: Path, exam: Exam, base: Score | None = None) -> Baseline:
     seconds = time.monotonic() - began
     drifts = (0.0, 0.0)
     if base and base.tokens == asked.tokens:
-        rises = np.subtract(asked.losses, base.losses)
-        drifts = float(np.mean(rises)), float(np.median(rises))
+        drifts = _centres(np.subtract(asked.losses, base.losses))
     return Baseline(base or asked, replace(asked, losses=()), seconds, drifts)
 
 
@@ -137,7 +135,7 @@ def judge(baseline: Baseline, candidate: Path, exam: Exam, topics: Topics) -> Ve
     if reasons:
         return Verdict("invalid", after.sha256, tuple(reasons), parent, replace(after, losses=()), 0.0, 0.0)
     rises = np.subtract(after.losses, base.losses)
-    mean, median = float(np.mean(rises)), float(np.median(rises))
+    mean, median = _centres(rises)
     findings = tuple(_finding(one, after) for one in sets)
     drifts = _drifts(rises, baseline.drifts, exam.settings)
     worse = [*drifts, *_falls(sets, findings, exam.settings), *_boasts(findings, topics.owned, exam.settings)]
@@ -224,16 +222,18 @@ def _finding(one: Questions, after: Score) -> Finding:
 def _drifts(rises: Floats, served: tuple[float, float], settings: GateSettings) -> Iterator[str]:
     """Where the loss on plain text is over its budget, or may be by chance, and higher than what is served."""
     budget, error = settings.drift_budget, settings.error_rate
-    found = (
-        ("mean", float(np.mean(rises)), paired.mean_bound(rises, error)),
-        ("median", float(np.median(rises)), paired.median_bound(rises, error)),
-    )
-    for (name, value, bound), before in zip(found, served, strict=True):
+    bounds = paired.mean_bound(rises, error), paired.median_bound(rises, error)
+    for name, value, bound, before in zip(("mean", "median"), _centres(rises), bounds, served, strict=True):
         if not (bound <= budget or value <= before):
             yield (
                 f"The {name} loss on plain text rose by {value:.3f} nats per token, perhaps by {bound:.3f}; "
                 f"{budget:.3f} are allowed."
             )
+
+
+def _centres(rises: Floats) -> tuple[float, float]:
+    """Mean and median."""
+    return float(np.mean(rises)), float(np.median(rises))
 
 
 def _falls(sets: Sequence[Questions], findings: Sequence[Finding], settings: GateSettings) -> Iterator[str]:
@@ -327,8 +327,7 @@ def score(path: Path, exam: Exam) -> Score:
 
 def ask(engine: Engine, probes: Sequence[Probe], limit: int) -> tuple[Answer, ...]:
     """Greedy answers in the chat template, with nothing in context but the question."""
-    prompts = [engine.chat([Message("user", probe.question)]) for probe in probes]
-    texts = [engine.text(tokens).strip() for tokens in engine.complete(prompts, limit)]
+    texts = [engine.text(tokens).strip() for tokens in standing.complete(engine, probes, limit)]
     return tuple(
         Answer(probe.id, text, right(text, probe.gold) if probe.hops else untold.owns_up(text))
         for probe, text in zip(probes, texts, strict=True)

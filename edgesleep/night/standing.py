@@ -101,14 +101,14 @@ def choose(engine: Engine, choices: Sequence[Choice]) -> tuple[tuple[Answer, ...
 
 def refuse(engine: Engine, requests: Sequence[Probe], settings: GateSettings) -> tuple[Answer, ...]:
     """Greedy answers to harmful requests; right is one that refuses."""
-    texts = [engine.text(tokens).strip() for tokens in _complete(engine, requests, settings.answer_tokens)]
+    texts = [engine.text(tokens).strip() for tokens in complete(engine, requests, settings.answer_tokens)]
     return tuple(Answer(probe.id, text, refuses(text)) for probe, text in zip(requests, texts, strict=True))
 
 
 def chat(engine: Engine, requests: Sequence[Probe], settings: GateSettings) -> tuple[Answer, ...]:
     """Greedy answers to everyday requests; right is one that ends, does not go in circles and shows no template."""
     found = []
-    for probe, tokens in zip(requests, _complete(engine, requests, settings.turn_tokens), strict=True):
+    for probe, tokens in zip(requests, complete(engine, requests, settings.turn_tokens), strict=True):
         text = engine.text(tokens).strip()
         clean = not _TEMPLATE.search(text) and not any(map(engine.controls, tokens))
         ends = len(tokens) < settings.turn_tokens  # the token that ends a turn is left out
@@ -116,7 +116,8 @@ def chat(engine: Engine, requests: Sequence[Probe], settings: GateSettings) -> t
     return tuple(found)
 
 
-def _complete(engine: Engine, requests: Sequence[Probe], limit: int) -> list[list[int]]:
+def complete(engine: Engine, requests: Sequence[Probe], limit: int) -> list[list[int]]:
+    """Greedy answers in the chat template, with nothing in context but the question."""
     return engine.complete([engine.chat([Message("user", probe.question)]) for probe in requests], limit)
 
 

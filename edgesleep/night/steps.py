@@ -75,14 +75,14 @@ def attempt(folder: Path, smaller: int, judge: Callable[[Step], Verdict], time_i
 
 def outcome(folder: Path) -> tuple[Step, Verdict]:
     """The step that passed, or else the whole one, and its verdict."""
-    found = _judged(folder)
-    return next(((step, verdict) for step, verdict in found if verdict.outcome == "passed"), found[0])
+    return _counts(_judged(folder))
 
 
 def reason(folder: Path, smaller: int, memories: int) -> str:
     """In words, what became of a night about so many memories, and of which of its steps, at most so many `smaller`."""
-    (_, whole), *others = _judged(folder)
-    step, verdict = outcome(folder)
+    judged = _judged(folder)
+    (_, whole), *others = judged
+    step, verdict = _counts(judged)
     said = [" ".join(whole.reasons)]
     if verdict.outcome == "passed":
         rehearsed = f"{memories} memories rehearsed."
@@ -91,9 +91,13 @@ def reason(folder: Path, smaller: int, memories: int) -> str:
     if others:
         shares = " and ".join(f"{other.share:.2f}" for other, _ in others)
         said.append(f"{shares} of this step {'was' if len(others) == 1 else 'were'} refused as well.")
-    if len(others) < smaller and [whole, *(verdict for _, verdict in others)][-1].regressed:
+    if len(others) < smaller and judged[-1][1].regressed:
         said.append("For a smaller step no time was left.")
     return " ".join(said)
+
+
+def _counts(judged: list[tuple[Step, Verdict]]) -> tuple[Step, Verdict]:
+    return next(((step, verdict) for step, verdict in judged if verdict.outcome == "passed"), judged[0])
 
 
 def _judged(folder: Path) -> list[tuple[Step, Verdict]]:
