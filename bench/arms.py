@@ -21,7 +21,8 @@ from scoring import abstains, fold, likeliest, says
 from edgesleep.config import Settings
 from edgesleep.embed import Embedder
 from edgesleep.engine import Engine
-from edgesleep.journal import Entry, Journal
+from edgesleep.entries import Entry
+from edgesleep.journal import Journal
 from edgesleep.night import cycle
 from edgesleep.records import Dreams, Message, NightReport, load
 from edgesleep.store import Store

@@ -17,7 +17,8 @@ from unittest.mock import patch
 from exams import TOLD, Exam, Question, Said
 from scoring import says
 
-from edgesleep.journal import Entry, Journal
+from edgesleep.entries import Entry
+from edgesleep.journal import Journal
 from edgesleep.night import agenda
 from edgesleep.night.hearing import hear
 from edgesleep.records import Memory

@@ -126,7 +126,8 @@ def ask(home: Path, text: str, no_log: bool, as_json: bool) -> None:
 
     Example: edgesleep ask "What is my sister called?"
     """
-    from edgesleep.journal import Entry, Journal, checked
+    from edgesleep.entries import Entry, checked
+    from edgesleep.journal import Journal
     from edgesleep.store import Store
 
     text = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text

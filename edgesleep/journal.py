@@ -1,24 +1,21 @@
 """journal.db: everything that was said, what was found worth keeping, and how each night went.
 
-Owns reading and writing, and what may be written at all: `redact` runs before the
-write, so a secret never reaches the disk. Leaves the tables to `tables`, finding
-memories to `curate`, what is a secret to `secrets` and model files to `store`. With
-`tables` the only file that imports sqlite_utils. Turns are append-only, a write is all
-or nothing, and any number of processes may write at once.
+Owns reading and writing. Leaves the tables to `tables`, what a turn may be to
+`entries`, finding memories to `curate` and model files to `store`. With `tables` the
+only file that imports sqlite_utils. Turns are append-only, and only `erase` takes any
+out; a write is all or nothing, and any number of processes may write at once.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,29 +23,17 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from edgesleep.errors import EdgesleepError, shown
-from edgesleep.records import ROLES, SOURCES, STATES, Generation, Memory, NightReport, Turn, digest, plain
-from edgesleep.secrets import redact
+from edgesleep.entries import Entry, checked, now, one_of
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, plain
 from edgesleep.tables import APPLICATION_ID, MIGRATIONS
+from edgesleep.tombstones import Tombstones
 
 FILE = "journal.db"
-MAX_TURN_BYTES = 1 << 20
 EDITS = "memories edit"  # the session of the sentences of edited memories
-SOURCE_OF_ROLE = {"user": "user", "assistant": "assistant", "tool": "tool", "system": "import"}
 
 _WAIT_SECONDS = 30.0
 _PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "held_out", "at")  # of a memory
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A turn that is yet to be written. Without a source it follows from the role; without `at` it is now."""
-
-    role: str
-    content: str
-    source: str | None = None
-    session: str = "default"
-    at: str | None = None
 
 
 class Journal:
@@ -109,8 +94,12 @@ class Journal:
         With `once`, an entry that the journal already holds (same session, role,
         source and content, and same time where the entry has one) is left out, so
         that a file can be imported again; equal entries are matched one to one.
+        What was forgotten is left out as well.
         """
         turns = [(checked(entry), bool(entry.at)) for entry in entries]
+        if once:
+            stones = self.tombstones()
+            turns = [(turn, timed) for turn, timed in turns if not stones.hold_text(turn.content)]
         with self._writing():
             known = Counter[tuple[str, ...]]()
             if once:
@@ -182,7 +171,7 @@ class Journal:
             f"SELECT {', '.join(_PLAIN_COLUMNS)}, pinned, questions, (SELECT json_group_array(turn) FROM "
             "(SELECT turn FROM memory_turns WHERE memory = memories.id ORDER BY turn)) AS turn_ids "
             "FROM memories WHERE ?1 IS NULL OR state = ?1 ORDER BY memories.rowid",
-            state if state is None else _one_of("state", state, STATES),
+            state if state is None else one_of("state", state, STATES),
         )
         return [
             msgspec.convert(
@@ -207,7 +196,7 @@ class Journal:
 
         Known once more after `night`, a memory is due again 1, 2, 4, 8, ... nights later; any other state begins anew.
         """
-        _one_of("state", state, STATES)
+        one_of("state", state, STATES)
         # Only what was due counts: the same night once, and rest is no rehearsal.
         spaced = (
             "streak = streak + 1, due = :night + (1 << streak) WHERE id = :id AND due <= :night"
@@ -266,6 +255,9 @@ class Journal:
             [*(values[column] for column in columns), memory.id],
         )
         self._db.execute("DELETE FROM forgotten WHERE memory = ?", [memory.id])
+        if (stones := self.tombstones()).hashes:
+            for stone in (stones.of_memory(memory), stones.of_text(memory.told)):
+                self._db.execute("DELETE FROM tombstones WHERE hash = ?", [stone])
 
     def approved(self) -> dict[tuple[int, str], list[str]]:
         """Ids of the memories that were approved, by the turn and the hash of the sentence that tells a secret."""
@@ -298,18 +290,66 @@ class Journal:
                 )
                 for table, column in (("memory_turns", "memory"), ("approved", "memory"), ("memories", "id")):
                     self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", [gone])
-                self._db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [gone, _now()])
+                self._db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [gone, now()])
 
     def forgotten(self) -> frozenset[str]:
         """Ids of the memories that were forgotten."""
         return frozenset(row["memory"] for row in self._rows("SELECT memory FROM forgotten"))
+
+    # -- forgotten for good ------------------------------------------------------------------------------------------
+
+    def tombstones(self) -> Tombstones:
+        """What no night may learn again, and no import bring back. Raises EdgesleepError where their key is gone."""
+        return Tombstones.of(self._path.parent, (row["hash"] for row in self._rows("SELECT hash FROM tombstones")))
+
+    def erase(
+        self, memory_ids: Collection[str], turns: Collection[int], loose: Collection[str], stones: Iterable[str]
+    ) -> None:
+        """Take memories and turns out for good, and leave tombstones; what is gone already does not matter.
+
+        Those of `loose` no longer say in whose place they stand. Not even ids stay: they are hashes of what is to be
+        forgotten, without a key. The bytes are gone from the disk after `vacuum`.
+        """
+        with self._writing():
+            for place in ("memory_turns WHERE memory", "approved WHERE memory", "forgotten WHERE memory"):
+                self._each(f"DELETE FROM {place} = ?", memory_ids)
+            for place in ("memory_turns WHERE turn", "approved WHERE turn", "turns WHERE id"):
+                self._each(f"DELETE FROM {place} = ?", turns)
+            self._each("DELETE FROM memories WHERE id = ?", memory_ids)
+            self._each("UPDATE memories SET instead_of = '' WHERE id = ?", loose)
+            self._each("INSERT OR IGNORE INTO tombstones VALUES (?)", stones)
+            self._db.execute("DELETE FROM sessions WHERE id NOT IN (SELECT session FROM turns)")
+            for report in self.nights():
+                kept = (
+                    replace(one, missed=tuple(id for id in one.missed if id not in memory_ids)) for one in report.passes
+                )
+                values = [msgspec.json.encode(replace(report, passes=tuple(kept))).decode(), report.night]
+                self._db.execute("UPDATE nights SET report = ? WHERE number = ?", values)
+
+    def _each(self, sql: str, values: Iterable[str | int]) -> None:
+        for value in values:
+            self._db.execute(sql, [value])
+
+    def vacuum(self) -> None:
+        """Write the database anew without what was deleted from it, and empty the log beside it.
+
+        Raises EdgesleepError while another program holds either.
+        """
+        with _explained(self._path):
+            self._db.execute("PRAGMA temp_store = MEMORY")  # or its other copy would lie in a folder for all
+            self._db.execute("VACUUM")
+            ((busy, *_),) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if busy:
+            raise EdgesleepError(
+                f"{self._path}-wal cannot be emptied: another program reads the journal.", "Close it and try again."
+            )
 
     # -- nights and generations ----------------------------------------------------------------------------------
 
     def begin_night(self) -> int:
         """Number a new night."""
         with self._writing():
-            values = ["running", _now()]
+            values = ["running", now()]
             return int(self._db.execute("INSERT INTO nights (status, started) VALUES (?, ?)", values).lastrowid or 0)
 
     def open_night(self) -> int | None:
@@ -324,7 +364,7 @@ class Journal:
 
     def end_night(self, report: NightReport) -> None:
         """Store how a night ended. An interrupted night stays open and keeps its number."""
-        values = [report.status, _now(), msgspec.json.encode(report).decode(), report.night]
+        values = [report.status, now(), msgspec.json.encode(report).decode(), report.night]
         with self._writing():
             if not self._db.execute(
                 "UPDATE nights SET status = ?, ended = ?, report = ? WHERE number = ?", values
@@ -361,57 +401,6 @@ class Journal:
     def _writing(self) -> Iterator[None]:
         with _explained(self._path), _transaction(self._db):
             yield
-
-
-def checked(entry: Entry) -> Turn:
-    """The entry as it would be stored (with id 0), cleaned and redacted. Raises EdgesleepError saying what is wrong."""
-    role = _one_of("role", entry.role, ROLES)
-    source = _one_of("source", entry.source or SOURCE_OF_ROLE[role], SOURCES)
-    content = _sized(redact(_sized(_clean(entry.content))))  # before, for its patterns take a second for a megabyte
-    if not content.strip():
-        raise EdgesleepError("The content is empty.", "Leave the message out.")
-    session = _clean(entry.session).strip()
-    if not 0 < len(session) <= 200:
-        raise EdgesleepError("A session name has 1 to 200 characters.", "Give a shorter one, or none.")
-    at = _utc(entry.at) if entry.at else _now()
-    return Turn(0, session, role, source, content, at, digest([role, source, content]))
-
-
-def _sized(content: str) -> str:
-    if (size := len(content.encode())) > MAX_TURN_BYTES:
-        said = f"The content has {size:,} bytes; a message may have {MAX_TURN_BYTES:,}."
-        raise EdgesleepError(said, "Shorten or split it.")
-    return content
-
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def _clean(text: str) -> str:
-    """Valid Unicode with "\\n" line ends and no control characters but tab and newline."""
-    # The trip through UTF-16 joins surrogate pairs and replaces lone surrogates, which no UTF-8 file can hold.
-    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return _CONTROL.sub("", whole.replace("\r\n", "\n").replace("\r", "\n"))
-
-
-def _utc(at: str) -> str:
-    """ISO 8601 in UTC, one width, so that times sort as text. A time without a zone is taken as UTC."""
-    try:
-        moment = datetime.fromisoformat(at[:-1] + "+00:00" if at[-1:] in "zZ" else at)
-        moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
-    except (ValueError, OverflowError) as error:
-        raise EdgesleepError(f"{shown(repr(at))} is not a time.", "Write it like 2026-03-01T21:30:00Z.") from error
-    return moment.isoformat(timespec="milliseconds")
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise EdgesleepError(f"{shown(repr(value))} is not a {name}.", f"A {name} is one of {', '.join(allowed)}.")
-    return value
 
 
 def _key(turn: Turn, timed: bool) -> tuple[str, ...]:

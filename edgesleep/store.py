@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -392,11 +392,19 @@ class Store:
         """Remove those for good; returns their numbers."""
         with self.lock():
             gone = self.left()
-            for number in gone:
-                # Renamed first, so that no half of a generation is ever found.
-                shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
+            self.remove(gone)
             self._adopt(self.bases()[0])
         return gone
+
+    def remove(self, gone: Collection[int]) -> None:
+        """Remove generations for good, those of them that are there. Raises EdgesleepError where one is served."""
+        with self.lock():
+            if (pointer := self._pointer()).current in gone:
+                raise EdgesleepError(f"Generation {pointer.current} is served.", "`edgesleep rollback` leaves it first.")
+            self._point(pointer)  # no number is used twice, also where the file named none of those that go
+            for number in {*self.numbers()} & {*gone}:
+                # Renamed first, so that no half of a generation is ever found.
+                shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
 
     def _demand_fit(self, staging: Path, manifest: Generation, verdict: Verdict) -> None:
         """Refuse a publish that the gate did not pass for the staged bytes, or that does not follow from this store."""

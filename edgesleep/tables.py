@@ -91,6 +91,24 @@ def m005_space_what_is_known(db: Database) -> None:
     """)
 
 
+@MIGRATIONS()
+def m006_keep_tombstones(db: Database) -> None:
+    # Hashes with a key that lies beside the journal, see `tombstones`.
+    db.execute("CREATE TABLE tombstones (hash TEXT PRIMARY KEY) WITHOUT ROWID")
+
+
+def texts(path: Path) -> Iterator[tuple[str, str]]:
+    """Every text of every row with the name of its table, whole: in the file, a long one lies in several places.
+
+    The journal is only read. Raises sqlite3.DatabaseError where it cannot be.
+    """
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            for row in db.execute(f"SELECT * FROM {table}"):
+                yield from ((table, text) for text in row if isinstance(text, str))
+
+
 def faults(path: Path, models: Mapping[int, str]) -> Iterator[str]:
     """What is wrong with a journal, which is only read; `models` are the hashes of generations as they should be there.
 

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "edgesleep"
 LAYERS = (
     ("errors", "_native"),
     ("records", "secrets", "night.lexicon", "night.dates", "night.paired"),
-    ("files", "tables", "night.pointing", "night.travels", "night.undone"),
+    ("files", "tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     (
         "gguf",

@@ -15,7 +15,8 @@ import pytest
 
 from edgesleep import config
 from edgesleep.engine import Engine
-from edgesleep.journal import Entry, Journal
+from edgesleep.entries import Entry
+from edgesleep.journal import Journal
 from edgesleep.night import cycle, phrases
 from edgesleep.records import Message
 from edgesleep.store import Store

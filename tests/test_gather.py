@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from nights import tell
 
-from edgesleep.journal import Entry, Journal
+from edgesleep.entries import Entry
+from edgesleep.journal import Journal
 from edgesleep.night import agenda
 from edgesleep.night.hearing import hear
 from edgesleep.records import Memory

@@ -17,9 +17,10 @@ import pytest
 from mutants import STRING, Checkpoints, Models, Parts, fresh_run
 
 from edgesleep.day.importers import Imported, import_file
+from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError, GgufError, shown
 from edgesleep.gguf import Gguf
-from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked
+from edgesleep.journal import Journal
 from edgesleep.model import Shape, vectors
 from edgesleep.network import build
 from edgesleep.night.echoes import own
@@ -192,7 +193,7 @@ def test_a_hundred_thousand_rows_go_in_and_out(home: Path, tmp_path: Path) -> No
 
 
 def test_megabytes_are_refused_before_anything_looks_for_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgesleep.journal.redact", lambda text: pytest.fail("looked for secrets"))
+    monkeypatch.setattr("edgesleep.entries.redact", lambda text: pytest.fail("looked for secrets"))
     with pytest.raises(EdgesleepError, match="8,388,608 bytes"):
         checked(Entry("user", "x" * 8 * MAX_TURN_BYTES))
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from edgesleep.day import importers
 from edgesleep.day.importers import Imported, import_file, read_jsonl
+from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
-from edgesleep.journal import Entry, Journal
+from edgesleep.journal import Journal
 
 GOOD = [
     {"role": "user", "content": "I live in Bergen.", "session": "s1", "at": "2026-03-01T20:00:00Z"},

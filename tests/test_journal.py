@@ -17,9 +17,11 @@ from sqlite_utils import Database, Migrations
 
 from edgesleep import journal as module
 from edgesleep import tables
+from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError
-from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked, redact
+from edgesleep.journal import Journal
 from edgesleep.records import Generation, Memory, NightReport, Question, digest
+from edgesleep.secrets import redact
 
 MEMORY = Memory(
     "m1",

@@ -14,7 +14,8 @@ from nights import tell, tree
 from tiny import make_tiny
 
 from edgesleep import cli, errors, secrets
-from edgesleep.journal import EDITS, Entry, Journal
+from edgesleep.entries import Entry
+from edgesleep.journal import EDITS, Journal
 from edgesleep.night import agenda, cycle, owner, withheld
 from edgesleep.night.artefacts import folder_of
 from edgesleep.night.hearing import hear

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError
-from edgesleep.journal import MAX_TURN_BYTES, Entry, Journal, checked
+from edgesleep.journal import Journal
 
 FORMAT = (
     'Accepted is JSON Lines in UTF-8: one object per line, like {"role": "user", "content": "I live in Bergen."}; '

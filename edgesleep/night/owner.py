@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edgesleep import secrets
+from edgesleep.entries import Entry, checked
 from edgesleep.errors import EdgesleepError
-from edgesleep.journal import EDITS, Entry, Journal, checked
+from edgesleep.journal import EDITS, Journal
 from edgesleep.night.curate import curate
 from edgesleep.night.phrases import fold, right
 from edgesleep.night.withheld import Withheld, put_back, with_stand_in, withheld

@@ -1,0 +1,86 @@
+"""Tombstones: what tells a copy of something forgotten from something new, and does not say what that was.
+
+Owns the home's key, the form in which texts are compared, the hashes, and where an unfinished forgetting is noted.
+Leaves keeping the hashes to `journal`, and choosing what is forgotten to `night.scope`. Must stay true: a hash is made
+with a random key that lies outside the journal, so that one who has the journal alone cannot try values on it; one who
+has the whole home can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import Memory, write_atomically
+
+KEY = "forget.key"
+PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished; the only file that still says what
+FEWEST = 3  # words of a text that is known again: "yes, please" is anyone's
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """The hashes of what was forgotten, under the key of one home."""
+
+    key: bytes
+    hashes: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, home: Path, hashes: Iterable[str]) -> Tombstones:
+        """Those of a home. Raises EdgesleepError where there are some, and the key to them is gone."""
+        held = frozenset(hashes)
+        if not held:
+            return cls(b"")
+        try:
+            return cls((home / KEY).read_bytes(), held)
+        except OSError as error:
+            raise EdgesleepError(
+                f"{home / KEY} cannot be read ({error.strerror or error}), and without it what was forgotten cannot be "
+                "told from what is new.",
+                "Put it back from a backup. An empty file in its place lets be learned again what is told again.",
+            ) from error
+
+    @classmethod
+    def to_add(cls, home: Path) -> Tombstones:
+        """None yet, under the key of the home, which is made where there is none."""
+        path = home / KEY
+        if not path.exists():
+            write_atomically(path, secrets.token_bytes(32))
+        return cls(path.read_bytes())
+
+    def of_text(self, text: str) -> str:
+        """The hash of a text; empty for one that is too short to be somebody's."""
+        words = _words(text)
+        return self._hash("text", "".join(words)) if len(words) >= FEWEST else ""
+
+    def of_memory(self, memory: Memory) -> str:
+        """The hash of what it is about and of its value."""
+        return self._hash("memory", f"{memory.relation}\0{''.join(_words(memory.value))}")
+
+    def hold_text(self, text: str) -> bool:
+        """Whether just this was said in a message that was forgotten."""
+        return bool(self.hashes) and self.of_text(text) in self.hashes
+
+    def hold(self, memory: Memory) -> bool:
+        """Whether it was forgotten: the same value on the same topic, or told in the same words."""
+        return bool(self.hashes) and (self.of_memory(memory) in self.hashes or self.hold_text(memory.told))
+
+    def _hash(self, kind: str, text: str) -> str:
+        return hmac.new(self.key, f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _words(text: str) -> list[str]:
+    """Letters and digits alone, and joined for a hash: another break of lines, dash or case makes no other text."""
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
+
+
+def unfinished(home: Path) -> bool:
+    """Whether a forgetting was cut short, or one of its proofs failed."""
+    return (home / PENDING).exists()
