@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from edgesleep import __version__, config, errors, machine, records
+from edgesleep import __version__, config, errors, machine, records, tombstones
+from edgesleep.cli_forget import forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_memories import memories
-from edgesleep.cli_shared import SPEC, Main, dry_run_flag, json_flag, learnable, planned, print_json
+from edgesleep.cli_shared import SPEC, Main, dry_run_flag, json_flag, learnable, planned, print_json, say
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import NightReport
@@ -53,9 +55,11 @@ def main(context: click.Context, home: Path | None) -> None:
     Example: edgesleep --home ./here init
     """
     context.obj = (home or config.default_home()).expanduser().absolute()
+    if context.invoked_subcommand != "forget" and tombstones.unfinished(context.obj):
+        say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (memories, *COMMANDS):
+for command in (memories, forget, *COMMANDS):
     main.add_command(command)
 
 
@@ -206,12 +210,28 @@ def run_night(
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
-            result = cycle.run_night(home, settings, watch, force=force)
+            with _forgetting(home, settings):
+                result = cycle.run_night(home, settings, watch, force=force)
     if as_json:
         print_json(result)
     else:
         click.echo("\n".join(_outcome(result)))
     return EXIT_CODES[result.status]
+
+
+@contextmanager
+def _forgetting(home: Path, settings: Settings) -> Iterator[None]:
+    """A night is begun without what is to be forgotten, and a forgetting that waits for a night is proven after it."""
+    from edgesleep.night import forget as forgetting
+
+    if forgetting.settled(home) or not tombstones.unfinished(home):
+        yield
+        return
+    pending = forgetting.erase(home, say)
+    yield
+    if not forgetting.is_to_learn(home, pending):
+        report = forgetting.prove(home, settings, say)
+        say(f"Forgotten: {report.memories} memories and {report.messages} messages.")
 
 
 def _demand_base(adopted: str, wanted: str) -> None:

@@ -16,7 +16,17 @@ import click
 
 from edgesleep import config, records
 from edgesleep.cli_memories import Shown
-from edgesleep.cli_shared import SPEC, dry_run_flag, json_flag, learnable, named, planned, print_json, say
+from edgesleep.cli_shared import (
+    SPEC,
+    demand_nothing_to_forget,
+    dry_run_flag,
+    json_flag,
+    learnable,
+    named,
+    planned,
+    print_json,
+    say,
+)
 from edgesleep.errors import EdgesleepError
 
 if TYPE_CHECKING:
@@ -140,6 +150,7 @@ def rollback(home: Path, number: int | None, dry_run: bool, as_json: bool) -> No
 
     store = Store(home)
     current, base = store.current(), store.bases()[0]
+    demand_nothing_to_forget(home)
     if number is None:
         if current == 0:
             raise EdgesleepError("The base model is current; there is nothing to go back to.")
@@ -178,6 +189,7 @@ def migrate(home: Path, spec: str, remove_left: bool, dry_run: bool, as_json: bo
 
     store = Store(home)
     old, current = store.bases()[0], store.current()
+    demand_nothing_to_forget(home)
     with nullcontext() if dry_run else store.lock(), Journal.open(home) as journal:
         if dry_run:
             wanted, model = named(spec), planned(spec)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from edgesleep import errors, records
+from edgesleep import errors, records, tombstones
 from edgesleep.errors import EdgesleepError
 
 SPEC = "Catalogue name, path of a .gguf, or hf:REPO/FILE."  # help of --model
@@ -59,6 +59,14 @@ def print_json(record: Any) -> None:
 def say(line: str) -> None:
     """Tell what takes time."""
     click.echo(line, err=True)
+
+
+def demand_nothing_to_forget(home: Path) -> None:
+    """Raises EdgesleepError while a forgetting is unfinished: it has to know which generation is served."""
+    if tombstones.unfinished(home):
+        raise EdgesleepError(
+            "A forgetting is unfinished, and says which generation is served.", "`edgesleep forget --resume` ends it."
+        )
 
 
 @dataclass(frozen=True)

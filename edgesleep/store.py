@@ -400,7 +400,9 @@ class Store:
         """Remove generations for good, those of them that are there. Raises EdgesleepError where one is served."""
         with self.lock():
             if (pointer := self._pointer()).current in gone:
-                raise EdgesleepError(f"Generation {pointer.current} is served.", "`edgesleep rollback` leaves it first.")
+                raise EdgesleepError(
+                    f"Generation {pointer.current} is served.", "`edgesleep rollback` leaves it first."
+                )
             self._point(pointer)  # no number is used twice, also where the file named none of those that go
             for number in {*self.numbers()} & {*gone}:
                 # Renamed first, so that no half of a generation is ever found.

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "edgesleep"
 LAYERS = (
     ("errors", "_native"),
     ("records", "secrets", "night.lexicon", "night.dates", "night.paired"),
-    ("files", "tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones"),
+    ("files", "tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones", "traces"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
     (
         "gguf",
@@ -66,11 +66,12 @@ LAYERS = (
     ("night.proposals",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.agenda", "night.owner", "day.importers"),
-    ("night.generations",),
+    ("night.generations", "night.scope"),
     ("night.cycle", "night.compare", "night.verify"),
+    ("night.forget",),
     ("progress", "cli_shared"),
     ("cli_memories",),
-    ("cli_generations",),
+    ("cli_forget", "cli_generations"),
     ("cli",),
     ("__main__",),
 )
@@ -79,7 +80,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {"cli", "cli_generations", "cli_memories", "cli_shared"},
+    "click": {"cli", "cli_forget", "cli_generations", "cli_memories", "cli_shared"},
     "detect_secrets": {"secrets"},
     "filelock": {"store"},
     "gguf": {"gguf"},

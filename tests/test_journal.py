@@ -367,9 +367,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
     broken()(tables.m003_note_the_wording_held_out)
     broken()(tables.m004_note_what_the_owner_decided)
     broken()(tables.m005_space_what_is_known)
+    broken()(tables.m006_keep_tombstones)
 
     @broken()
-    def m006_half_done(db: Database) -> None:
+    def m007_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")
@@ -481,11 +482,11 @@ def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch)
     newer()(tables.m003_note_the_wording_held_out)
     newer()(tables.m004_note_what_the_owner_decided)
     newer()(tables.m005_space_what_is_known)
-    newer(name="m006_from_the_future")(lambda db: None)
+    newer(name="m007_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", newer)
         Journal.open(home).close()
-    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m006_from_the_future\)"):
+    with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m007_from_the_future\)"):
         Journal.open(home)
 
 

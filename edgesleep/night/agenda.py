@@ -33,25 +33,29 @@ def gather(
     *,
     commit: bool = True,
     proposer: Proposer | None = None,
+    read: bool = True,
     blame: Mapping[str, int] = MappingProxyType({}),
 ) -> Agenda:
     """Curate the turns since the last night into memories, and choose what to rehearse.
 
     What was said later replaces what was held on the same topic, learned or not. A `proposer` adds to what rules find.
+    Nothing that was forgotten is learned from a copy. Without `read` only what is held already is chosen from.
     What is to `blame` for refused nights may have to wait.
     """
     since = journal.curated_through()
     recent = journal.turns(after=since - LOOK_BACK)
-    turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
+    turns, earlier = [t for t in recent if t.id > since and read], [t for t in recent if t.id <= since]
     through = turns[-1].id if turns else since
     edited = journal.edited()  # once: asked for each turn, it is a query for each
-    turns = [turn for turn in turns if turn.id not in edited]
+    stones = journal.tombstones()
+    turns = [turn for turn in turns if turn.id not in edited and not stones.hold_text(turn.content)]
     held = {state: journal.memories(state) for state in (NEW, WEAK, LEARNED, REPLACED)}
     latest = {memory.relation: memory for state in (NEW, WEAK, LEARNED) for memory in held[state]}
     day, forgotten = curate(turns, list(latest.values()), earlier), journal.forgotten()
     if proposer:
         day = with_proposals(day, turns, list(latest.values()), earlier, proposer=proposer)
-    told = [(memory, latest.get(memory.relation)) for memory in day.memories if memory.id not in forgotten]
+    found = [memory for memory in day.memories if memory.id not in forgotten and not stones.hold(memory)]
+    told = [(memory, latest.get(memory.relation)) for memory in found]
     fresh = [_standing_for(memory, before) for memory, before in told if not _outdated(memory, before)]
     said = dict.fromkeys((m.relation for m in latest.values() if m.id in day.ended and not m.pinned), "")
     said |= {memory.relation: memory.id for memory in fresh}

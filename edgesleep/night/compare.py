@@ -81,14 +81,16 @@ def _taught(store: Store, number: int) -> dict[str, str]:
 def _answers(
     store: Store, asked: Sequence[Probe], numbers: tuple[int, int], limit: int, say: Callable[[str], None]
 ) -> Iterator[Answered]:
-    old, new = (_ask(store, number, asked, limit, say) for number in numbers)
+    old, new = (ask(store, number, asked, limit, say) for number in numbers)
     for probe, was, now in zip(asked, old, new, strict=True):
         if was != now:
             gold = probe.gold
             yield Answered(probe.memory_id, probe.question, was, now, right(was, gold), right(now, gold))
 
 
-def _ask(store: Store, number: int, asked: Sequence[Probe], limit: int, say: Callable[[str], None]) -> list[str]:
+def ask(
+    store: Store, number: int, asked: Sequence[Probe], limit: int, say: Callable[[str], None] = lambda line: None
+) -> list[str]:
     """Greedy answers in the chat template, with nothing in context but the question: as the gate asks."""
     say(f"Asking generation {number}: {len(asked)} questions ...")
     with (

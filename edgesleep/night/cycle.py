@@ -68,17 +68,20 @@ class Watch:
     passed: Callable[[PassScore], None] = lambda score: None
 
 
-def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False) -> NightReport:
+def run_night(
+    home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False, read: bool = True
+) -> NightReport:
     """Run one night, or go on with the one that was interrupted.
 
-    With `force` a night with nothing new rehearses what is already known.
+    With `force` a night with nothing new rehearses what is already known;
+    without `read` what was said since the last one waits for the next.
     Raises BusyError while another night runs.
     """
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         proposer = _proposer(store, settings)
         blame = blamed(home, journal)
-        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, blame=blame)
+        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, read=read, blame=blame)
         if not agenda.memories:
             return _nothing(store)
         number = journal.open_night() or journal.begin_night()

@@ -78,7 +78,7 @@ def holding(journal: Journal) -> list[Memory]:
     return [memory for memory in journal.memories() if standing[memory.id][0] != "replaced"]
 
 
-def _following(memory: Memory, others: Iterable[Memory]) -> list[Memory]:
+def following(memory: Memory, others: Iterable[Memory]) -> list[Memory]:
     """What the sentence of a memory says as well: "Miso is your dog", beside "Your dog is called Miso"."""
     return [
         other
@@ -111,7 +111,7 @@ def edit(journal: Journal, memory: Memory, sentence: str, *, commit: bool = True
     held = holding(journal)
     if memory.id not in {other.id for other in held}:
         raise EdgesleepError(f"{memory.statement!r} holds no more; something else was said later.", "Edit that one.")
-    gone = [memory, *_following(memory, held)]
+    gone = [memory, *following(memory, held)]
     left = [other for other in held if other not in gone]
     day = curate([said], left)
     main = _one(day.memories, memory)
@@ -131,7 +131,7 @@ def _one(found: Sequence[Memory], old: Memory) -> Memory:
             'Write one plain sentence, as you would say it: "My dog is called Miso."',
         )
     main = next((memory for memory in found if memory.relation == old.relation), found[0])
-    if len(found) > 1 + len(_following(main, found)):
+    if len(found) > 1 + len(following(main, found)):
         said = " ".join(memory.statement for memory in found)
         raise EdgesleepError(
             f"The sentence would be {len(found)} memories, not one: {said}", "Write one plain sentence for this one."
@@ -198,7 +198,7 @@ def forget(journal: Journal, memories: Sequence[Memory], *, commit: bool = True)
     """Take memories out of the journal for good, with what follows from their sentences."""
     everything = journal.memories()
     wanted = {memory.id: memory for memory in memories}
-    wanted |= {other.id: other for memory in memories for other in _following(memory, everything)}
+    wanted |= {other.id: other for memory in memories for other in following(memory, everything)}
     gone = tuple(wanted.values())
     if commit:
         journal.forget(list(wanted))

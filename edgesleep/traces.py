@@ -1,0 +1,177 @@
+"""Traces: whether a text is left in any file under a folder.
+
+Owns the forms in which a text may stand in a file (any case, UTF-8 or JSON's escapes, any marks or spaces between its
+words) and which files are read. Leaves choosing the texts to `night.scope`. Must stay true: what is found is told by
+its place and never quoted; weights are searched as well, but for texts of WEIGHTY letters or more only, since shorter
+ones stand in a hundred megabytes of any numbers by chance.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+WEIGHTY = 8  # letters
+WEIGHTS = (".gguf", ".safetensors", ".npz")
+CHUNK, OVERLAP = 1 << 23, 1 << 12  # bytes read at a time, and read again so that nothing falls between two
+EDGE = 4  # characters where a chunk cuts, which may be a part of one
+WORDS = 12  # of a text, at most; each is searched by its first ones, and these by their first LONGEST letters
+LONGEST = 40
+
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|[nrtbf"/\\])')
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was read, and the names of the files in which something was found; of a database, with the table."""
+
+    files: int
+    bytes: int
+    found: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text that is looked for, by its words as they are folded."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Text | None:
+        """None where it has no words."""
+        words = re.findall(r"[^\W_]+", folded(text))[:WORDS]
+        return cls(tuple(word[:LONGEST] for word in words)) if words else None
+
+    @cached_property
+    def letters(self) -> int:
+        return sum(map(len, self.words))
+
+    @cached_property
+    def _rarest(self) -> str:
+        return max(self.words, key=len)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        end = "" if len(self.words[-1]) == LONGEST else r"(?![^\W_])"
+        return re.compile(r"(?<![^\W_])" + r"[\W_]{1,8}".join(map(re.escape, self.words)) + end)
+
+    def find(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
+        """Where it stands as whole words in a text that was `folded`."""
+        if self._rarest in text:
+            yield from (match.span() for match in self._pattern.finditer(text, start))
+
+    @cached_property
+    def _bytes(self) -> tuple[bytes, re.Pattern[bytes]]:
+        words = [b"|".join(re.escape(form) for form in _spelt(word)) for word in self.words]
+        letter = rb"[0-9a-z\x80-\xff]"
+        spelt = rb"[^0-9a-z\x80-\xff]{1,8}".join(b"(?:" + word + b")" for word in words)
+        plainest = max(
+            (run for run in re.findall(rb"[0-9a-z]+", b" ".join(map(str.encode, self.words)))), key=len, default=b""
+        )
+        return plainest, re.compile(b"(?<!" + letter + b")" + spelt + b"(?!" + letter + b")")
+
+    def find_bytes(self, data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
+        """Where it stands in bytes whose ASCII is in lower case."""
+        plainest, pattern = self._bytes
+        if plainest in data:
+            yield from (match.span() for match in pattern.finditer(data, start))
+
+
+def _spelt(word: str) -> tuple[bytes, ...]:
+    """A word in UTF-8 as it may be written, ASCII in lower case."""
+    cases = (word, word.upper(), word.title())
+    return tuple({unicodedata.normalize(form, case).encode().lower() for case in cases for form in ("NFC", "NFD")})
+
+
+def folded(text: str) -> str:
+    """Text for comparison: compatible forms are one, case is none."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def _read(data: bytes) -> str:
+    """What bytes may say, also in JSON: escapes are the characters that they stand for."""
+    text = data.decode("utf-8", "replace")
+    return folded(
+        _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else " ", text) if "\\" in text else text
+    )
+
+
+class Search:
+    """Texts that are looked for together."""
+
+    def __init__(self, texts: Collection[str]) -> None:
+        self._texts = [found for text in dict.fromkeys(texts) if (found := Text.of(text))]
+        self._weighty = [text for text in self._texts if text.letters >= WEIGHTY]
+
+    def among(self, text: str) -> bool:
+        """Whether any of them stands in a text."""
+        data = folded(text)
+        return any(True for wanted in self._texts for _ in wanted.find(data))
+
+    def within(self, path: Path, base: Path | None = None) -> bool:
+        """Whether any of them stands in a file. What `base` has in the same place of a model is the base's own."""
+        weights = path.suffix in WEIGHTS
+        own = base if path.suffix == ".gguf" else None
+        for begin, data, last in _chunks(path):
+            if weights and any(not _same(own, begin + a, data[a:b]) for a, b in self._weights(data, begin > 0, last)):
+                return True
+            if not weights and self._told(data, begin > 0, last):
+                return True
+        return False
+
+    def _weights(self, data: bytes, before: bool, last: bool) -> Iterator[tuple[int, int]]:
+        low = data.lower()
+        for text in self._weighty:
+            for start, end in text.find_bytes(low, before):
+                if last or end < len(low):
+                    yield start, end
+
+    def _told(self, data: bytes, before: bool, last: bool) -> bool:
+        """What a chunk cuts is whole in the one before or after it."""
+        said = _read(data)
+        end = len(said) + (1 if last else -EDGE)
+        return any(stop < end for text in self._texts for _, stop in text.find(said, EDGE if before else 0))
+
+
+def _chunks(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """A file in pieces that overlap: where each begins, what it holds, whether it is the last."""
+    with path.open("rb") as file:
+        begin, data = 0, file.read(CHUNK)
+        while data:
+            more = file.read(CHUNK)
+            yield begin, data, not more
+            tail = data[-OVERLAP:]
+            begin, data = begin + len(data) - len(tail), tail + more if more else b""
+
+
+def _same(base: Path | None, start: int, data: bytes) -> bool:
+    if base is None:
+        return False
+    with base.open("rb") as file:
+        file.seek(start)
+        return file.read(len(data)) == data
+
+
+def files(folder: Path, skip: Collection[Path] = ()) -> Iterator[Path]:
+    """All files below a folder, in order; links to folders are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for path in (Path(place) / name for name in sorted(names)):
+            if path not in skip and path.is_file():
+                yield path
+
+
+def search(folder: Path, texts: Collection[str], base: Path | None = None, skip: Collection[Path] = ()) -> Searched:
+    """Look for texts in every file below a folder but those of `skip`, and in the names of files. Raises OSError."""
+    wanted, count, size, found = Search(texts), 0, 0, []
+    for path in files(folder, skip):
+        name = str(path.relative_to(folder))
+        count, size = count + 1, size + path.stat().st_size
+        if wanted.among(name) or wanted.within(path, base):
+            found.append(name)
+    return Searched(count, size, tuple(found))
