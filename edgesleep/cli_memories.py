@@ -31,7 +31,8 @@ KINDS = {"told": "told in words", "mentioned": "speaks of a secret"}
 STILL = (
     "No night trains it, or finds the same value on the same topic again. The current model may still know it, until\n"
     "it is rebuilt without it; the messages stay in the journal. What earlier nights wrote keeps it in full: in\n"
-    "nights/*/ the reports, memories.json, dreams*.json and what the model answered."
+    "nights/*/ the reports, memories.json, dreams*.json and what the model answered. `edgesleep forget` takes it out\n"
+    "of all of these, and out of the model."
 )
 
 
@@ -216,7 +217,8 @@ def forget(home: Path, ids: tuple[str, ...], dry_run: bool, as_json: bool) -> No
     With each goes what follows from its sentence. No night finds the same value on the same topic again, but another
     value, or what is said of it on another topic, is found as before. The current model may still know it until it is
     rebuilt without it; the messages stay, and so does what earlier nights wrote in nights/: reports, memories.json and
-    dreams*.json have it in full. To have it learned later, put another memory so with `edit`.
+    dreams*.json have it in full. `edgesleep forget` takes it out of all of these. To have it learned later, put another
+    memory so with `edit`.
 
     Example: edgesleep memories forget 3f9c 81d0
     """

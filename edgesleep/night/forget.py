@@ -226,14 +226,7 @@ def erase(home: Path, say: Say) -> Pending:
                 say(f"Generation {store.current()} is served until the rest is learned again.")
             store.remove(pending.touched)
             _erase_rows(journal, pending)
-        for path in [
-            path for place in PLACES for path in home.glob(f"{place}.*.tmp") if _LEFT_OVER.fullmatch(path.name)
-        ]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for night in _nights_of(home, Search(pending.texts)):
-            folder = home / "nights" / f"{night:04d}"
-            # Renamed first: what it holds in tokens would not be found again without what it holds in words.
-            shutil.rmtree(folder.replace(folder.with_name(f".{night:04d}.tmp")))
+        _clear(home, Search(pending.texts))
         with Journal.open(home) as journal:
             journal.vacuum()
     return pending
@@ -267,6 +260,17 @@ def _erase_rows(journal: Journal, pending: Pending) -> None:
     journal.erase(ids, {*pending.turns, *since}, pending.loose, pending.stones)
     standing = journal.standing()
     journal.mark([id for id in pending.again if standing.get(id, ("", 0))[0] == REPLACED], NEW)
+
+
+def _clear(home: Path, search: Search) -> None:
+    """Remove what was left by writes that were killed, and the records of nights in which anything of it stands."""
+    for place in PLACES:
+        for path in [path for path in home.glob(f"{place}.*.tmp") if _LEFT_OVER.fullmatch(path.name)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for night in _nights_of(home, search):
+        folder = home / "nights" / f"{night:04d}"
+        # Renamed first: what it holds in tokens would not be found again without what it holds in words.
+        shutil.rmtree(folder.replace(folder.with_name(f".{night:04d}.tmp")))
 
 
 def _nights_of(home: Path, search: Search) -> list[int]:

@@ -1,0 +1,521 @@
+"""Something is forgotten: in no file, by no model, whatever cuts it short, and nothing else with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import grown
+import pytest
+from click.testing import Result
+from grown import CAT, DOG, HORSE, Bases, failed, fails, grow, memory, run, standing, tree
+from nights import SETTINGS, TEXT, make_home, sleep, tell
+from test_store import Cut, cut_at
+
+from edgesleep import config, errors, records
+from edgesleep.entries import Entry
+from edgesleep.errors import EdgesleepError
+from edgesleep.journal import Journal
+from edgesleep.night import agenda, compare, cycle, forget, gate, scope
+from edgesleep.night.hearing import hear
+from edgesleep.records import Agenda, Memory, NightReport, PassScore, Probe, dump
+from edgesleep.store import Store
+from edgesleep.tombstones import KEY, PENDING, unfinished
+from edgesleep.traces import search
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+NAMED = {"dog": "Barnaby Rudge", "cat": "Pemberley", "horse": "Rocinante"}
+MEMORIES = tuple(memory(animal, name) for animal, name in NAMED.items())
+SAID = tuple(f"My {animal} is called {name}." for animal, name in NAMED.items())
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grown, "MEMORIES", MEMORIES)
+
+
+@pytest.fixture
+def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Three nights, each with a message and a memory more; the models answer nothing, and learning again is cheap."""
+    monkeypatch.setattr(cycle, "run_night", learn)
+    monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["I do not know."] * len(asked))
+    return live(home, bases)
+
+
+def live(home: Path, bases: Bases) -> Store:
+    store = Store.open(home)
+    store.adopt_base(bases.first, "first")
+    (home / "config.toml").write_text("[night]\nnice = 0\n")
+    for count, (said, named) in enumerate(zip(SAID, MEMORIES, strict=True), 1):
+        with Journal.open(home) as journal:
+            turn = journal.log("user", said, at=f"2026-03-{count:02d}T12:00:00Z")
+            journal.log("assistant", f"{named.value}! {named.statement}", at=turn.at)
+            journal.log("user", "Tell me a joke about the weather.", at=turn.at)
+            journal.remember([replace(named, turn_ids=(turn.id,), at=turn.at)], turn.id + 2)
+            sleep_once(store, journal, count)
+    return store
+
+
+def sleep_once(store: Store, journal: Journal, count: int) -> None:
+    """A night with its records, on all that the journal holds."""
+    held = [memory for state in ("new", "weak", "learned") for memory in journal.memories(state)]
+    night = journal.begin_night()
+    grow(store, *(memory.id for memory in held))
+    folder = store.home / "nights" / f"{night:04d}"
+    dump(Agenda(tuple(held), said=frozenset(held[-1].value.lower().split())), folder / "memories.json")
+    (folder / "report.txt").write_text("\n".join(memory.statement for memory in held))
+    missed = (PassScore(1, 0.5, None, None, 0.0, tuple(memory.id for memory in held)),)
+    journal.end_night(NightReport(night, "promoted", "Done.", count, "model.gguf", passes=missed, seconds=90.0))
+
+
+def learn(home: Path, *_: object, force: bool, read: bool) -> NightReport:
+    """Instead of a night: a random delta, which the gate is said to have passed."""
+    store = Store(home)
+    assert force and not read
+    with store.lock(), Journal.open(home) as journal:
+        sleep_once(store, journal, store.next_number())
+        return journal.nights()[-1]
+
+
+def begun(store: Store, *ids: str) -> forget.Pending:
+    with Journal.open(store.home) as journal:
+        pending = forget.plan(store, scope.picked(scope.Held.of(store, journal), ids))
+        forget.begin(store, journal, pending)
+    return pending
+
+
+def complete(home: Path) -> forget.Forgotten:
+    return forget.complete(home, config.load(home), cycle.Watch(), lambda line: None)
+
+
+def left(home: Path, *texts: str) -> tuple[str, ...]:
+    return search(home, texts).found
+
+
+def told(home: Path) -> list[str]:
+    with Journal.open(home) as journal:
+        return [turn.content for turn in journal.turns()]
+
+
+def forgets(*words: object) -> Result:
+    result = run("forget", *words)
+    assert result.exit_code == errors.DONE, result.output
+    return result
+
+
+# -- what it does ----------------------------------------------------------------------------------------------------
+
+
+def test_it_is_gone_and_the_rest_is_learned_again(store: Store, home: Path) -> None:
+    assert len(left(home, "Pemberley")) > 3
+    report = json.loads(forgets(CAT[:6], "--yes", "--json").stdout)
+    assert left(home, "Pemberley", CAT, "my cat is called") == ()
+    assert [row["number"] for row in json.loads(run("generations", "--json").stdout)] == [0, 1, 4]
+    assert (store.current(), store.generation(4).parent, store.generation(4).memory_ids) == (4, 1, (HORSE, DOG))
+    assert not any("Pemberley" in text for text in told(home)) and len(told(home)) == 7
+    assert set(standing(home)) == {DOG, HORSE}
+    assert failed(home) == []
+    assert (report["memories"], report["messages"], report["generations_removed"]) == (1, 2, [2, 3])
+    assert (report["rebuilt_from"], report["generation"]) == (1, 4)
+    assert [proof["ok"] for proof in report["proofs"]] == [True, True, True]
+    assert (report["recall_before"], report["recall_after"]) == ({"right": 1, "asked": 1}, {"right": 0, "asked": 3})
+    assert (report["rest_before"]["asked"], report["rest_after"]["asked"]) == (2, 2)
+    assert not unfinished(home)
+    kept = (home / "forgotten" / "0001.json").read_text()
+    assert json.loads(kept) == report and len(report["tombstones"]) == 4
+    assert sorted(path.name for path in (home / "nights").iterdir()) == ["0001", "0004"]
+    with Journal.open(home) as journal:
+        assert [night.night for night in journal.nights()] == [1, 2, 3, 4], "numbers name nobody"
+
+
+def test_with_the_first_the_base_is_what_is_left(store: Store, home: Path) -> None:
+    said = forgets(DOG, "--yes")
+    assert "Generation 0 is served until the rest is learned again." in said.stderr
+    assert "Generations removed: 1, 2, 3; served is 4." in said.stdout and said.stdout.count("ok  ") == 3
+    assert store.generation(4).parent == 0 and left(home, "Barnaby Rudge") == ()
+
+
+def test_with_the_last_nothing_is_to_be_learned_again(store: Store, home: Path) -> None:
+    forgets(HORSE, "--yes")
+    assert (store.current(), store.numbers()) == (2, [1, 2])
+    assert {state for state, _ in standing(home).values()} == {"learned"}
+    assert failed(home, rebuild=True) == []
+
+
+def test_what_no_generation_was_taught_leaves_the_model(store: Store, home: Path) -> None:
+    tell(home, "My heron is called Archibald.")
+    assert "nothing is to be rebuilt" in run("forget", "--query", "heron", "--dry-run").stdout
+    forgets("--query", "heron", "--yes")
+    assert (store.current(), store.numbers()) == (3, [1, 2, 3]) and left(home, "Archibald") == ()
+
+
+def test_everything_since_a_day_goes(store: Store, home: Path) -> None:
+    forgets("--since", "2026-03-02", "--yes")
+    assert set(standing(home)) == {DOG} and store.current() == 1
+    assert left(home, "Pemberley", "Rocinante") == () and left(home, "Barnaby Rudge") != ()
+
+
+def test_what_memories_forget_left_in_the_records_goes_too(store: Store, home: Path) -> None:
+    assert run("memories", "forget", CAT).exit_code == errors.DONE
+    forgets(CAT, "--yes")
+    assert left(home, "Pemberley", CAT) == () and store.generation(store.current()).parent == 1
+
+
+def test_it_can_be_done_twice(store: Store, home: Path) -> None:
+    forgets(CAT, "--yes")
+    forgets(HORSE, "--yes")
+    assert set(standing(home)) == {DOG} and (home / "forgotten" / "0002.json").exists()
+    assert left(home, "Pemberley", "Rocinante") == ()
+
+
+def test_a_dry_run_and_a_no_change_nothing(store: Store, home: Path) -> None:
+    before = tree(home)
+    page = forgets(CAT, "--dry-run").stdout
+    assert all(
+        line in page
+        for line in (
+            "Memories that go: 1",
+            "Your cat is called Pemberley.",
+            "Messages that go: 2",
+            "Generations that go: 2, 3",
+            "Nights whose records go: 2, 3",
+            "Rebuilt from generation 1",
+            "Memories that are learned again: 1",
+            "about 2 minutes",
+        )
+    ), page
+    fields = json.loads(forgets(CAT, "--dry-run", "--json").stdout)
+    assert (fields["generations"], fields["nights"], fields["seconds"]) == ([2, 3], [2, 3], 90.0)
+    assert run("forget", CAT).exit_code == errors.ERROR, "nobody said yes"
+    assert tree(home) == before and not (home / KEY).exists()
+
+
+# -- not learned again -----------------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_neither_imported_nor_learned(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agenda, "curate", hear)
+    forgets(CAT, "--yes")
+    copy = home.parent / "day.jsonl"
+    said = ("My cat is called Pemberley.", "my  CAT is called Pemberley!", "Tell me a joke.")
+    copy.write_text("".join(json.dumps({"role": "user", "content": text}) + "\n" for text in said))
+    assert "1 new messages, of 3" in run("import", copy).stdout
+    tell(home, "My cat is called Pemberley.", "Did I say? My cat is called Pemberley.", "My parrot is called Pip.")
+    with Journal.open(home) as journal:
+        found = {one.statement for one in agenda.gather(journal, force=True).memories}
+    assert not any("Pemberley" in text for text in found) and any("Pip" in text for text in found)
+    with Journal.open(home) as journal:
+        journal.adopt([MEMORIES[1]], said=journal.turns()[-1])
+        assert not journal.tombstones().hold(MEMORIES[1]), "its owner had it learned again"
+
+
+def test_without_their_key_tombstones_stop_the_night(store: Store, home: Path) -> None:
+    forgets(CAT, "--yes")
+    key = (home / KEY).read_bytes()
+    (home / KEY).unlink()
+    with Journal.open(home) as journal, pytest.raises(EdgesleepError, match="told from what is new") as caught:
+        agenda.gather(journal, force=True)
+    assert "An empty file" in caught.value.hint
+    assert "told from what is new" in fails("forget", DOG, "--yes")
+    (home / KEY).touch()
+    with Journal.open(home) as journal:
+        assert not journal.tombstones().hold(MEMORIES[1])
+    (home / KEY).write_bytes(key)
+    with Journal.open(home) as journal:
+        assert journal.tombstones().hold(MEMORIES[1]) and not journal.tombstones().hold_text("Yes, please")
+
+
+def test_what_is_erased_stands_neither_in_the_database_nor_beside_it(home: Path) -> None:
+    with Journal.open(home) as journal:
+        journal.log_many(Entry("user", f"Secret number {n} is Quillfeather{n}. " * 50) for n in range(200))
+        journal.log("user", "This stays.")
+        journal.erase((), range(1, 201), (), ())
+        journal.vacuum()
+    assert left(home, *(f"Quillfeather{n}" for n in range(200)), "Secret number") == ()
+    assert told(home) == ["This stays."]
+
+
+# -- proofs ----------------------------------------------------------------------------------------------------------
+
+
+def planted(home: Path, name: str, data: bytes) -> None:
+    path = home / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + data)
+
+
+PLANTS: dict[str, bytes] = {
+    "day.jsonl": b'{"role": "user", "content": "A cat,\\nPEMBERLEY"}',
+    "Pemberley.txt": b"",
+    "config.toml": b"\n# pemberley\n",
+    "nights/0001/answers.json": b'"pemberley"',
+    "nights/0009/dreams.json": CAT.encode(),
+    "cache/anchors-1.json": b"Your cat is called\\u0020Pemberley",
+    "generations/0001/manifest.json": b" pemberley",
+    "generations/0001/delta.safetensors": b"\0Pemberley\0",
+    "generations/0001/model.gguf": b"\0pemberley\0",
+    "run.log": b"...Pemberley...",
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_wherever_it_is_left_it_is_found_and_nothing_is_claimed(name: str, store: Store, home: Path) -> None:
+    begun(store, CAT)
+    pending = forget.erase(home, lambda line: None)
+    assert forget.is_to_learn(home, pending)
+    before = (home / name).read_bytes() if (home / name).exists() else None
+    planted(home, name, PLANTS[name])
+    with pytest.raises(EdgesleepError, match="It is not forgotten") as caught:
+        forget.prove(home, config.load(home), lambda line: None)
+    assert str(Path(name)) in caught.value.message and "pemberley" not in caught.value.message.replace(name, "").lower()
+    assert unfinished(home) and not (home / "forgotten").exists()
+    if before is None:
+        (home / name).unlink()
+    else:
+        (home / name).write_bytes(before)
+    assert all(proof.ok for proof in complete(home).proofs)
+
+
+def test_a_row_of_the_journal_is_found_as_well(store: Store, home: Path) -> None:
+    begun(store, CAT)
+    forget.erase(home, lambda line: None)
+    with Journal.open(home) as journal:
+        journal.log("user", "Hello", session="Pemberley again")
+    with pytest.raises(EdgesleepError, match=r"journal\.db \(sessions\)"):
+        forget.prove(home, config.load(home), lambda line: None)
+
+
+def test_what_is_said_again_meanwhile_goes_too(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talk(*arguments: object, **named: bool) -> NightReport:
+        monkeypatch.setattr(cycle, "run_night", learn)
+        tell(home, "How is Pemberley?")
+        return learn(*arguments, **named)
+
+    monkeypatch.setattr(cycle, "run_night", talk)
+    assert "journal.db" in fails("forget", CAT, "--yes")
+    assert "A forgetting is unfinished" in run("status").stderr
+    for words in (["rollback", 1], ["migrate", "--model", "x"], ["forget", DOG, "--yes"]):
+        assert "unfinished" in fails(*words)
+    forgets("--resume")
+    assert "How is Pemberley?" not in told(home) and "unfinished" not in run("status").stderr
+
+
+def knows(gold: str) -> Callable[[Store, int, list[Probe]], list[str]]:
+    return lambda store, number, asked, *_: [gold if number else "No."] * len(asked)
+
+
+def test_a_model_that_still_knows_it_is_told(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "ask", knows("Pemberley"))
+    said = fails("forget", CAT, "--yes")
+    assert "generation 4 answers 3 of 3 questions, the base 0 of 3; 1 memories are known" in said
+    assert unfinished(home)
+    monkeypatch.setattr(compare, "ask", knows("Nobody"))
+    assert "No forgetting" not in forgets("--resume").output
+
+
+def test_a_value_that_can_be_guessed_proves_nothing(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope, "_vocabulary", lambda base: frozenset({"pemberley"}))
+    monkeypatch.setattr(compare, "ask", knows("Pemberley"))
+    assert "3 of 3 questions, the base 0 of 3" in forgets(CAT, "--yes").stdout
+
+
+def test_a_rest_that_is_recalled_less_is_an_error_but_it_is_forgotten(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forget, "_rest", lambda store, pending: forget.Asked(0, 2))
+    said = run("forget", CAT, "--yes")
+    assert said.exit_code == errors.ERROR and "FAIL  rest: of the rest 2 of 2 questions" in said.stdout
+    assert "run-night --force" in said.stderr and not unfinished(home)
+
+
+# -- cut short -------------------------------------------------------------------------------------------------------
+
+
+def test_a_night_that_is_refused_leaves_it_unfinished_and_the_next_night_ends_it(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = NightReport(4, "rejected", "It drifted.", 1, "model.gguf")
+    monkeypatch.setattr(cycle, "run_night", lambda *_, **__: refused)
+    assert "the rest is not learned again: It drifted." in fails("forget", CAT, "--yes")
+    assert unfinished(home) and store.current() == 1 and left(home, "Pemberley") == (PENDING,)
+    monkeypatch.setattr(cycle, "run_night", lambda home, settings, watch, force: learn(home, force=True, read=False))
+    said = run("run-night")
+    assert said.exit_code == errors.DONE and "Forgotten: 1 memories" in said.stderr
+    assert not unfinished(home) and left(home, "Pemberley") == ()
+
+
+def test_a_night_that_taught_it_meanwhile_is_undone_as_well(store: Store, home: Path) -> None:
+    begun(store, CAT)
+    with Journal.open(home) as journal:
+        sleep_once(store, journal, 4)
+    report = complete(home)
+    assert report.generations_removed == (2, 3, 4) and store.generation(5).parent == 1
+    assert left(home, "Pemberley", CAT) == ()
+
+
+def test_what_killed_writes_left_goes_too(store: Store, home: Path) -> None:
+    begun(store, CAT)
+    planted(home, "nights/0001/.report.txt.123.tmp", b"Pemberley")
+    planted(home, ".config.toml.123.tmp", b"Pemberley")
+    assert all(proof.ok for proof in complete(home).proofs)
+
+
+def test_where_the_fallback_is_damaged_the_base_is_served(store: Store, home: Path) -> None:
+    begun(store, CAT)
+    for path in store.folder(1).iterdir():
+        if path.name != "manifest.json":
+            path.write_bytes(b"rot")
+    forget.erase(home, lambda line: None)
+    assert store.current() == 0
+
+
+def test_it_may_be_cut_anywhere(home: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is served is whole; it is not said to be forgotten before it is; and it can always be ended."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    begun(store, HORSE)
+    pristine = home.with_name("pristine")
+    shutil.copytree(home, pristine)
+    step, raised = 0, True
+    while raised:
+        raised = False
+        shutil.rmtree(home)
+        shutil.copytree(pristine, home)
+
+        def end() -> None:
+            nonlocal raised
+            raised = True
+            raise Cut
+
+        with pytest.MonkeyPatch.context() as patch, suppress(Cut, EdgesleepError):
+            cut_at(step, end, patch)
+            complete(home)
+        if raised:
+            with Store(home).lock():
+                assert failed(home) == [], step
+            gone = left(home, "Rocinante", HORSE) == ()
+            assert unfinished(home) or gone, step
+            assert not (home / "forgotten").is_dir() or gone or not [*(home / "forgotten").glob("*.json")], step
+            if unfinished(home):
+                complete(home)
+        assert left(home, "Rocinante", HORSE) == () and failed(home) == [], step
+        assert (Store(home).current(), Store(home).numbers()) == (2, [1, 2]), step
+        step += 1
+    assert step > 15, "hardly any step was cut"
+
+
+# -- with nights -----------------------------------------------------------------------------------------------------
+
+
+def write_settings(home: Path) -> None:
+    plain = records.plain(replace(SETTINGS, night=replace(SETTINGS.night, nice=0)))
+    lines = [f"model = {json.dumps(plain.pop('model'))}"]
+    for section, values in plain.items():
+        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+    (home / "config.toml").write_text("\n".join(lines))
+
+
+def test_three_nights_forget_one_of_their_memories(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "plain_text", lambda: TEXT)
+    monkeypatch.setattr(gate, "right", lambda text, gold: True)
+    monkeypatch.setattr(agenda, "curate", hear)
+    make_home(home, bases.first, ("I live in Skelwick.",))
+    sleep(home)
+    for said in ("I'm allergic to tamarind.", "I play the zither."):
+        tell(home, said)
+        sleep(home)
+    write_settings(home)
+    report = json.loads(forgets("--query", "tamarind", "--yes", "--json").stdout)
+    store = Store(home)
+    assert (report["generations_removed"], report["rebuilt_from"], store.current()) == ([2, 3], 1, 4)
+    assert left(home, "tamarind") == () and failed(home, rebuild=True) == []
+    with Journal.open(home) as journal:
+        assert {one.statement for one in journal.memories("learned")} == {
+            "You live in Skelwick.",
+            "You play the zither.",
+        }
+    assert all(proof["ok"] for proof in report["proofs"])
+    assert "tamarind" not in run("report").stdout
+
+
+@pytest.mark.slow
+def test_a_small_model_forgets_in_the_time_of_a_night(home: Path, smollm2: Path) -> None:
+    """Three days of SmolLM2: what was told on the second is forgotten, and what was told on the others is not."""
+    from test_first_night import SETTINGS as SHORT
+
+    (home).mkdir()
+    (home / "config.toml").write_text(
+        "\n".join(
+            f"[{section}]\n" + "\n".join(f"{name} = {value}" for name, value in values.items())
+            for section, values in SHORT.items()
+        )
+    )
+    Store.open(home).adopt_base(smollm2, "smollm2-135m")
+    days = (
+        ("My sister is called Ottilie.", "I live in Skelwick.", "I work as a bookbinder."),
+        ("I'm allergic to tamarind.", "My cat is called Pemberly."),
+        ("I play the hurdy-gurdy.", "My brother is called Leopold."),
+    )
+    seconds = []
+    for day in days:
+        tell(home, *day)
+        night = cycle.run_night(home, config.load(home))
+        assert night.status == "promoted", night.reason
+        seconds.append(night.seconds)
+    report = json.loads(forgets("--query", "tamarind", "--yes", "--json").stdout)
+    assert all(proof["ok"] for proof in report["proofs"])
+    assert report["recall_after"]["right"] <= report["recall_base"]["right"]
+    assert left(home, "tamarind") == ()
+    with Journal.open(home) as journal:
+        assert journal.nights()[-1].seconds <= max(seconds)
+
+
+# -- as of every command ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], errors.USAGE, "Give either IDS"),
+        ([DOG, "--resume"], errors.USAGE, "Give either IDS"),
+        (["--since", "yesterday"], errors.USAGE, "yesterday"),
+        (["--since", "2027-01-01"], errors.ERROR, "Nothing was said since then"),
+        (["--query", "heron"], errors.ERROR, "No memory and no message"),
+        (["zz"], errors.ERROR, "No memory's id begins with 'zz'"),
+        (["m99"], errors.ERROR, "There is no message m99"),
+        (["--resume"], errors.ERROR, "No forgetting is unfinished"),
+    ],
+)
+def test_a_mistake_is_told_in_two_lines(words: list[str], code: int, said: str, store: Store) -> None:
+    before = tree(store.home)
+    assert said in fails("forget", *words, code=code)
+    assert tree(store.home) == before
+
+
+def test_before_init_nothing_is_made(home: Path) -> None:
+    assert "edgesleep init" in fails("forget", "3f9c", "--yes")
+    assert not home.exists()
+
+
+def test_nothing_is_forgotten_while_a_night_runs(store: Store, home: Path) -> None:
+    with Store(home).lock():
+        assert "under way" in fails("forget", CAT, "--yes", code=errors.BUSY)
+    assert not unfinished(home)
+
+
+def test_a_secret_is_covered(store: Store, home: Path) -> None:
+    with Journal.open(home) as journal:
+        turn = journal.log("user", "My wifi password is hunter2horse.")
+        secret = Memory(
+            "ab12", "fact", "wifi", "Your wifi password is hunter2horse.", "", "hunter2horse", (), (turn.id,), ""
+        )
+        journal.adopt([secret], secret="0")
+    page = forgets("ab12", "--dry-run").stdout + forgets("ab12", "--dry-run", "--json").stdout
+    assert "hunter2horse" not in page and "****" in page
+    forgets("ab12", "--yes")
+    assert left(home, "hunter2horse") == ()
