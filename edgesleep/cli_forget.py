@@ -50,10 +50,11 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     does, and the rest is recalled as before. A value that is short, a number or a common word takes nothing with it,
     and is looked for only in the sentences that tell it; of a longer one no part is looked for.
 
-    What is told again in the same words, or the same value on the same topic, is neither learned nor imported again.
-    For that the journal keeps hashes, and forget.key beside it their key; whoever has both can try values on them.
-    `memories edit` has it learned again. Copies of the home or of a model, what other programs keep, and free blocks of
-    the disk are beyond it.
+    No night learns it again: not the same value on the same topic, what is told in the same words, or more about a name
+    that was forgotten; and what is said in the same words is not imported. For that the journal keeps hashes, and
+    forget.key beside it their key; whoever has both can try values on them. What is told so otherwise that its topic is
+    read as another is learned, and `memories edit` has anything learned again. Copies of the home or of a model, what
+    other programs keep, and free blocks of the disk are beyond it.
 
     Example: edgesleep forget 3f9c --dry-run
     """

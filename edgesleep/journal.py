@@ -256,8 +256,7 @@ class Journal:
         )
         self._db.execute("DELETE FROM forgotten WHERE memory = ?", [memory.id])
         if (stones := self.tombstones()).hashes:
-            for stone in (stones.of_memory(memory), stones.of_text(memory.told)):
-                self._db.execute("DELETE FROM tombstones WHERE hash = ?", [stone])
+            self._each("DELETE FROM tombstones WHERE hash = ?", stones.of_all(memory))
 
     def approved(self) -> dict[tuple[int, str], list[str]]:
         """Ids of the memories that were approved, by the turn and the hash of the sentence that tells a secret."""

@@ -64,13 +64,25 @@ class Tombstones:
         """The hash of what it is about and of its value."""
         return self._hash("memory", f"{memory.relation}\0{''.join(_words(memory.value))}")
 
+    def of_name(self, text: str) -> str:
+        """The hash of a name of which more may be told: it is the value of one memory and what another is about."""
+        return self._hash("name", "".join(_words(text)))
+
+    def of_all(self, memory: Memory) -> tuple[str, ...]:
+        """Every hash by which it, or more about what it names, would be known again."""
+        about = memory.relation.partition("|")[0]
+        names = (self.of_name(about), self.of_name(memory.value))
+        return (self.of_memory(memory), self.of_text(memory.told), *names)
+
     def hold_text(self, text: str) -> bool:
         """Whether just this was said in a message that was forgotten."""
         return bool(self.hashes) and self.of_text(text) in self.hashes
 
     def hold(self, memory: Memory) -> bool:
-        """Whether it was forgotten: the same value on the same topic, or told in the same words."""
-        return bool(self.hashes) and (self.of_memory(memory) in self.hashes or self.hold_text(memory.told))
+        """Whether it was forgotten: the same value on the same topic, told in the same words, or about such a name."""
+        about = memory.relation.partition("|")[0]
+        known = {self.of_memory(memory), self.of_text(memory.told), self.of_name(about)}
+        return bool(self.hashes) and not known.isdisjoint(self.hashes)
 
     def _hash(self, kind: str, text: str) -> str:
         return hmac.new(self.key, f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()

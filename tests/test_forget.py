@@ -128,7 +128,7 @@ def test_it_is_gone_and_the_rest_is_learned_again(store: Store, home: Path) -> N
     assert (report["rest_before"]["asked"], report["rest_after"]["asked"]) == (2, 2)
     assert not unfinished(home)
     kept = (home / "forgotten" / "0001.json").read_text()
-    assert json.loads(kept) == report and len(report["tombstones"]) == 4
+    assert json.loads(kept) == report and len(report["tombstones"]) == 5
     assert sorted(path.name for path in (home / "nights").iterdir()) == ["0001", "0004"]
     with Journal.open(home) as journal:
         assert [night.night for night in journal.nights()] == [1, 2, 3, 4], "numbers name nobody"
@@ -247,7 +247,8 @@ def test_what_is_erased_stands_neither_in_the_database_nor_beside_it(home: Path)
 def planted(home: Path, name: str, data: bytes) -> None:
     path = home / name
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes((path.read_bytes() if path.exists() else b"") + data)
+    old = path.read_bytes() if path.exists() else b""
+    path.write_bytes(old.replace(b'"kernel": "', data) if path.name == grown.MANIFEST else old + data)
 
 
 PLANTS: dict[str, bytes] = {
@@ -257,7 +258,7 @@ PLANTS: dict[str, bytes] = {
     "nights/0001/answers.json": b'"pemberley"',
     "nights/0009/dreams.json": CAT.encode(),
     "cache/anchors-1.json": b"Your cat is called\\u0020Pemberley",
-    "generations/0001/manifest.json": b" pemberley",
+    "generations/0001/manifest.json": b'"kernel": "pemberley ',
     "generations/0001/delta.safetensors": b"\0Pemberley\0",
     "generations/0001/model.gguf": b"\0pemberley\0",
     "run.log": b"...Pemberley...",
@@ -404,7 +405,8 @@ def test_it_may_be_cut_anywhere(home: Path, store: Store, monkeypatch: pytest.Mo
             if unfinished(home):
                 complete(home)
         assert left(home, "Rocinante", HORSE) == () and failed(home) == [], step
-        assert (Store(home).current(), Store(home).numbers()) == (2, [1, 2]), step
+        # A move that is cut short may mean that what generation 2 knew is learned once more.
+        assert (Store(home).current(), Store(home).numbers()) in ((2, [1, 2]), (4, [1, 2, 4])), step
         step += 1
     assert step > 15, "hardly any step was cut"
 

@@ -193,7 +193,8 @@ def begin(store: Store, journal: Journal, pending: Pending) -> None:
     stones = Tombstones.to_add(store.home)
     said = [turn.content for turn in journal.turns() if turn.id in pending.turns]
     texts = [*said, *(memory.told for memory in pending.memories)]
-    hashes = {*map(stones.of_memory, pending.memories), *map(stones.of_text, texts)} - {""}
+    names = [memory.value for memory in pending.memories if memory.id not in pending.guessable]
+    hashes = {*map(stones.of_memory, pending.memories), *map(stones.of_text, texts), *map(stones.of_name, names)} - {""}
     dump(replace(pending, stones=tuple(sorted(hashes))), store.home / PENDING)
 
 
