@@ -224,6 +224,19 @@ def test_only_the_owner_can_read_it_whatever_the_umask(home: Path, tmp_path: Pat
         assert (home / name).stat().st_mode & 0o777 == 0o600, name
 
 
+def test_generations_are_removed_for_good_but_not_the_one_that_is_served(store: Store) -> None:
+    for _ in range(3):
+        make(store).publish(store)
+    with pytest.raises(EdgesleepError, match="Generation 3 is served"):
+        store.remove([2, 3])
+    assert store.numbers() == [1, 2, 3]
+    store.rollback()
+    store.remove([3, 7])
+    assert (store.numbers(), store.current(), store.next_number()) == ([1, 2], 2, 4)
+    with pytest.raises(EdgesleepError, match="no generation 3"):
+        store.generation(3)
+
+
 # -- cut short -------------------------------------------------------------------------------------------------------
 
 STEPS = [(os, "replace"), (os, "fsync"), (os, "link"), (os, "mkdir"), (os, "unlink"), (os, "chmod"), (os, "rmdir")]
