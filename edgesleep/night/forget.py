@@ -304,36 +304,42 @@ def prove(home: Path, settings: Settings, say: Say) -> Forgotten:
         pending = load(Pending, home / PENDING)
         say("Looking for it in every file ...")
         searched = _search(store, pending)
-        before, after, recall = _ask(store, pending, settings, say)
-        rest = _rest(store, pending)
-        proofs = (_unfound(searched), recall, _still(pending, rest, settings.gate.recall_loss))
+        base, served, recall = _ask(store, pending, settings, say)
+        proofs = (_unfound(searched), recall, _still(pending, _rest(store, pending), settings.gate.recall_loss))
         for proof in proofs[:2]:
             if not proof.ok:
                 raise EdgesleepError(f"It is not forgotten: {proof.found}", proof.hint)
-        report = Forgotten(
-            number=pending.number,
-            began=pending.began,
-            ended=now(),
-            memories=len(pending.memories),
-            messages=len(pending.turns),
-            tombstones=pending.stones,
-            generations_removed=pending.touched,
-            rebuilt_from=pending.fallback,
-            generation=store.current(),
-            recall_before=pending.before,
-            recall_after=after,
-            recall_base=before,
-            rest_before=pending.rest,
-            rest_after=rest,
-            files=searched.files,
-            bytes=searched.bytes,
-            texts=len(pending.texts),
-            proofs=proofs,
-        )
+        report = _report(store, pending, searched, (base, served), proofs)
         # In one step: there is never a moment without either the note that it is to go or the proof that it has.
         dump(report, home / PENDING)
         _file(home, report)
     return report
+
+
+def _report(
+    store: Store, pending: Pending, searched: traces.Searched, recall: tuple[Asked, Asked], proofs: tuple[Proof, ...]
+) -> Forgotten:
+    current = store.current()
+    return Forgotten(
+        number=pending.number,
+        began=pending.began,
+        ended=now(),
+        memories=len(pending.memories),
+        messages=len(pending.turns),
+        tombstones=pending.stones,
+        generations_removed=pending.touched,
+        rebuilt_from=store.generation(current).parent if current > pending.highest else current,
+        generation=current,
+        recall_before=pending.before,
+        recall_base=recall[0],
+        recall_after=recall[1],
+        rest_before=pending.rest,
+        rest_after=_rest(store, pending),
+        files=searched.files,
+        bytes=searched.bytes,
+        texts=len(pending.texts),
+        proofs=proofs,
+    )
 
 
 def settled(home: Path) -> Forgotten | None:
