@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,10 +18,20 @@ import click
 import msgspec
 
 from edgesleep import __version__, config, errors, machine, records, tombstones
-from edgesleep.cli_forget import forget
+from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_memories import memories
-from edgesleep.cli_shared import SPEC, Main, dry_run_flag, json_flag, learnable, planned, print_json, say
+from edgesleep.cli_shared import (
+    SPEC,
+    Main,
+    demand_nothing_to_forget,
+    dry_run_flag,
+    json_flag,
+    learnable,
+    planned,
+    print_json,
+    say,
+)
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import NightReport
@@ -113,6 +122,7 @@ def import_(home: Path, file: Path, dry_run: bool) -> None:
     if dry_run:
         click.echo(f"{len(read_jsonl(file))} messages of {file} can be imported.")
         return
+    demand_nothing_to_forget(home)
     with Journal.open(home) as journal:
         done = import_file(journal, file)
     click.echo(f"{done.added} new messages, of {done.read} in {file}, are in the journal.")
@@ -204,34 +214,22 @@ def run_night(
     from edgesleep.night import cycle
     from edgesleep.progress import progress, stoppable
 
+    forgetting = False
     if dry_run:
         result = cycle.plan_night(home, force=force)
     else:
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
-            with _forgetting(home, settings):
-                result = cycle.run_night(home, settings, watch, force=force)
+            forgetting = before_night(home)
+            result = cycle.run_night(home, settings, watch, force=force)
     if as_json:
         print_json(result)
     else:
         click.echo("\n".join(_outcome(result)))
+    if forgetting and result.status != "interrupted":
+        after_night(home, settings)
     return EXIT_CODES[result.status]
-
-
-@contextmanager
-def _forgetting(home: Path, settings: Settings) -> Iterator[None]:
-    """A night is begun without what is to be forgotten, and a forgetting that waits for a night is proven after it."""
-    from edgesleep.night import forget as forgetting
-
-    if forgetting.settled(home) or not tombstones.unfinished(home):
-        yield
-        return
-    pending = forgetting.erase(home, say)
-    yield
-    if not forgetting.is_to_learn(home, pending):
-        report = forgetting.prove(home, settings, say)
-        say(f"Forgotten: {report.memories} memories and {report.messages} messages.")
 
 
 def _demand_base(adopted: str, wanted: str) -> None:

@@ -23,7 +23,8 @@ from edgesleep.errors import EdgesleepError
 
 if TYPE_CHECKING:
     from edgesleep.config import Settings
-    from edgesleep.night.forget import Forecast, Forgotten, Pending
+    from edgesleep.night.forget import Forecast
+    from edgesleep.night.pending import Forgotten, Pending
     from edgesleep.night.scope import Held, Scope
     from edgesleep.records import Memory, Turn
     from edgesleep.store import Store
@@ -47,8 +48,13 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     same, what it replaced, every generation that was taught any of it, and the records of those nights. At once the
     newest generation is served that never was taught it, or else the base; a night then teaches that one the rest
     again. At last it is proven: it is found in no file under the home, the model knows no more of it than the base
-    does, and the rest is recalled as before. A value that is short, a number or a common word takes nothing with it,
-    and is looked for only in the sentences that tell it; of a longer one no part is looked for.
+    does, and the rest is recalled as before. Where the model still does, --resume goes further back and learns again.
+
+    A value that is short, a number or a common word takes with it only messages that tell it in the same sentence, and
+    answers shortly after that repeat it. It is looked for in these sentences, any other value by itself, and a message
+    by its sentences that have a word which is not common and stays nowhere else. In models only texts of 8 letters or
+    more are looked for, and nowhere parts of a value, or what is compressed, encrypted or in UTF-16. What is said of it
+    again before all is proven goes as well. After --since what ended since then does not hold again.
 
     No night learns it again: not the same value on the same topic, what is told in the same words, or more about a name
     that was forgotten; and what is said in the same words is not imported. For that the journal keeps hashes, and
@@ -71,7 +77,8 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     elif not tombstones.unfinished(home):
         raise EdgesleepError("No forgetting is unfinished.", "`edgesleep forget ID` begins one.")
     elif dry_run:
-        click.echo("Would go on with the forgetting that is unfinished.")
+        line = "Would go on with the forgetting that is unfinished."
+        print_json({"resume": True, "dry_run": True}) if as_json else click.echo(line)
         return
     _tell(_done(home, settings), as_json)
 
@@ -85,8 +92,9 @@ def _begun(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, 
     with nullcontext() if dry_run else store.lock(), Journal.open(store.home) as journal:
         held = scopes.Held.of(store, journal)
         scope, near = _chosen(held, **wanted)
-        pending = forgetting.plan(store, scope)
-        page = Page(Shown(journal), held, scope, pending, forgetting.forecast(store, journal, pending, settings), near)
+        pending = forgetting.plan(store, journal, scope)
+        ahead = forgetting.forecast(store, journal, pending, settings)
+        page = Page(Shown(journal), held, scope, pending, ahead, near, journal.curated_through())
         if dry_run and as_json:
             print_json(page.fields())
         elif dry_run or not yes:
@@ -136,16 +144,22 @@ class Page:
     pending: Pending
     ahead: Forecast
     near: Iterable[Memory]
+    read: int  # the last message that a night has read
 
     def fields(self) -> dict[str, Any]:
         """All of it as plain values, for --json."""
         return {
             "memories": [self._brief(memory) for memory in self.scope.memories],
-            "messages": [{"id": turn.id, "at": turn.at, "content": self._said(turn)} for turn in self.scope.turns],
+            "messages": [
+                {"id": turn.id, "at": turn.at, "content": self._said(turn), "read": self._is_read(turn)}
+                for turn in self.scope.turns
+            ],
+            "sessions": self._sessions(),
             "left_without_a_message": [self._brief(memory) for memory in self._orphans()],
             "hold_again": [self._brief(memory) for memory in self.held.memories if memory.id in self.scope.again],
             "near": [self._brief(memory) for memory in self.near],
             "guessable": self.scope.guessable,
+            "shared": self.scope.shared,
             "generations": self.pending.touched,
             "rebuilt_from": self.pending.fallback,
             **records.plain(self.ahead),
@@ -157,7 +171,11 @@ class Page:
         yield f"Memories that go: {len(memories)}"
         yield from map(self._line, memories)
         yield f"Messages that go: {len(messages)}"
-        yield from (f"  m{turn.id:<5} {turn.at[:16].replace('T', ' ')}  {self._said(turn)}" for turn in messages)
+        for turn in messages:
+            unread = "" if self._is_read(turn) else "(not read by a night yet) "
+            yield f"  m{turn.id:<5} {turn.at[:16].replace('T', ' ')}  {unread}{self._said(turn)}"
+        if sessions := self._sessions():
+            yield f"Sessions that go as a whole: {', '.join(sessions)}"
         for title, others in (
             ("Stay, but without a message that tells them", self._orphans()),
             ("Hold again", [memory for memory in self.held.memories if memory.id in self.scope.again]),
@@ -181,6 +199,9 @@ class Page:
             yield f"Generation {pending.served} was never taught it, and is served on; nothing is to be rebuilt."
             return
         start = f"generation {pending.fallback}" if pending.fallback else "the base"
+        if not ahead.learned_again:
+            yield f"Served from then on is {start}, which was never taught it; nothing is to be learned again."
+            return
         yield f"Rebuilt from {start}, which was never taught it and is served meanwhile."
         yield f"Memories that are learned again: {ahead.learned_again}"
         yield f"Time: about {ahead.seconds / 60:.0f} minutes, as the last night took."
@@ -188,6 +209,15 @@ class Page:
     def _orphans(self) -> list[Memory]:
         gone, out = {memory.id for memory in self.scope.memories}, {turn.id for turn in self.scope.turns}
         return [m for m in self.held.memories if m.id not in gone and m.turn_ids and {*m.turn_ids} <= out]
+
+    def _sessions(self) -> list[str]:
+        """Names of the sessions of which no message stays."""
+        out = {turn.id for turn in self.scope.turns}
+        stays = {turn.session for turn in self.held.turns if turn.id not in out}
+        return sorted({self.shown.without(turn.session) for turn in self.scope.turns if turn.session not in stays})
+
+    def _is_read(self, turn: Turn) -> bool:
+        return turn.id <= self.read or not turn.teaches
 
     def _brief(self, memory: Memory) -> dict[str, Any]:
         return self.shown.brief(memory)
@@ -211,10 +241,44 @@ def _tell(report: Forgotten, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        click.echo(f"Forgotten: {report.memories} memories and {report.messages} messages.")
-        click.echo(f"Generations removed: {_listed(report.generations_removed)}; served is {report.generation}.")
-        for proof in report.proofs:
-            click.echo(f"{'ok  ' if proof.ok else 'FAIL'}  {proof.what}: {proof.found}")
+        click.echo("\n".join(_proven(report)))
+    _demand_all(report)
+
+
+def _proven(report: Forgotten) -> Iterator[str]:
+    yield f"Forgotten: {report.memories} memories and {report.messages} messages."
+    yield f"Generations removed: {_listed(report.generations_removed)}; served is {report.generation}."
+    for proof in report.proofs:
+        yield f"{('ok  ' if proof.of else 'none') if proof.ok else 'FAIL'}  {proof.what}: {proof.found}"
+
+
+def _demand_all(report: Forgotten) -> None:
     for proof in report.proofs:
         if not proof.ok:
             raise EdgesleepError(f"It is forgotten, but {proof.found}.", proof.hint)
+
+
+# -- with a night --------------------------------------------------------------------------------------------------
+
+
+def before_night(home: Path) -> bool:
+    """Have a night begin without what is to be forgotten; whether a forgetting is unfinished."""
+    if not tombstones.unfinished(home):
+        return False
+    from edgesleep.night import forget as forgetting
+
+    if forgetting.settled(home):
+        return False
+    forgetting.erase(home, say)
+    return True
+
+
+def after_night(home: Path, settings: Settings) -> None:
+    """Prove a forgetting that waited for a night. Raises EdgesleepError where a proof fails."""
+    from edgesleep.night import forget as forgetting
+
+    if not forgetting.needs_night(home, forgetting.noted(home)):
+        report = forgetting.prove(home, settings, say)
+        for line in _proven(report):
+            say(line)
+        _demand_all(report)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgesleep import records, secrets
-from edgesleep.cli_shared import dry_run_flag, json_flag, print_json
+from edgesleep.cli_shared import demand_nothing_to_forget, dry_run_flag, json_flag, print_json
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import Memory
 
@@ -320,6 +320,7 @@ def _deciding(home: Path, dry_run: bool) -> Iterator[Journal]:
 
     store = Store(home)
     store.base()
+    demand_nothing_to_forget(home)
     with nullcontext() if dry_run else store.lock(), _looking(home) as journal:
         yield journal
 

@@ -62,10 +62,11 @@ def say(line: str) -> None:
 
 
 def demand_nothing_to_forget(home: Path) -> None:
-    """Raises EdgesleepError while a forgetting is unfinished: it has to know which generation is served."""
+    """Raises EdgesleepError while a forgetting is unfinished: it says what is served, and what is to go is not told."""
     if tombstones.unfinished(home):
         raise EdgesleepError(
-            "A forgetting is unfinished, and says which generation is served.", "`edgesleep forget --resume` ends it."
+            "A forgetting is unfinished, and what is served and held waits for it.",
+            "`edgesleep forget --resume` ends it.",
         )
 
 

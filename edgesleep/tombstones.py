@@ -49,9 +49,9 @@ class Tombstones:
 
     @classmethod
     def to_add(cls, home: Path) -> Tombstones:
-        """None yet, under the key of the home, which is made where there is none."""
+        """None yet, under the key of the home, which is made where there is none, or an empty one."""
         path = home / KEY
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             write_atomically(path, secrets.token_bytes(32))
         return cls(path.read_bytes())
 

@@ -2,8 +2,9 @@
 
 Owns the forms in which a text may stand in a file (any case, UTF-8 or JSON's escapes, any marks or spaces between its
 words) and which files are read. Leaves choosing the texts to `night.scope`. Must stay true: what is found is told by
-its place and never quoted; weights are searched as well, but for texts of WEIGHTY letters or more only, since shorter
-ones stand in a hundred megabytes of any numbers by chance.
+its place and never quoted; no text is cut, so that one is never taken for another that begins alike; what cannot be
+read is an error; weights are searched as well, but for texts of WEIGHTY letters or more only, since shorter ones stand
+in a hundred megabytes of any numbers by chance.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,9 @@ WEIGHTY = 8  # letters
 WEIGHTS = (".gguf", ".safetensors", ".npz")
 CHUNK, OVERLAP = 1 << 23, 1 << 12  # bytes read at a time, and read again so that nothing falls between two
 EDGE = 4  # characters where a chunk cuts, which may be a part of one
-WORDS = 12  # of a text, at most; each is searched by its first ones, and these by their first LONGEST letters
-LONGEST = 40
+WORDS = 12  # of a text that is looked for, so that it fits into OVERLAP; of a longer one choose some `around` a place
+LONGEST = 40  # letters of a word, by the first of which it is found
+GAP = "\n" * 16  # more than may lie between two words of one text
 
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|[nrtbf"/\\])')
 
@@ -40,12 +42,13 @@ class Text:
     """One text that is looked for, by its words as they are folded."""
 
     words: tuple[str, ...]
+    written: tuple[str, ...]  # the words as they are spelt, since a case once folded does not come back
 
     @classmethod
     def of(cls, text: str) -> Text | None:
         """None where it has no words."""
-        words = re.findall(r"[^\W_]+", folded(text))[:WORDS]
-        return cls(tuple(word[:LONGEST] for word in words)) if words else None
+        words, written = words_of(folded(text)), words_of(unicodedata.normalize("NFKC", text))
+        return cls(words, written if len(written) == len(words) else words) if words else None
 
     @cached_property
     def letters(self) -> int:
@@ -57,8 +60,8 @@ class Text:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        end = "" if len(self.words[-1]) == LONGEST else r"(?![^\W_])"
-        return re.compile(r"(?<![^\W_])" + r"[\W_]{1,8}".join(map(re.escape, self.words)) + end)
+        words = (re.escape(word) + (r"[^\W_]*" if len(word) == LONGEST else "") for word in self.words)
+        return re.compile(r"(?<![^\W_])" + r"[\W_]{1,8}".join(words) + r"(?![^\W_])")
 
     def find(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
         """Where it stands as whole words in a text that was `folded`."""
@@ -67,12 +70,11 @@ class Text:
 
     @cached_property
     def _bytes(self) -> tuple[bytes, re.Pattern[bytes]]:
-        words = [b"|".join(re.escape(form) for form in _spelt(word)) for word in self.words]
+        words = [b"|".join(re.escape(form) for form in _spelt(word)) for word in self.written]
         letter = rb"[0-9a-z\x80-\xff]"
         spelt = rb"[^0-9a-z\x80-\xff]{1,8}".join(b"(?:" + word + b")" for word in words)
-        plainest = max(
-            (run for run in re.findall(rb"[0-9a-z]+", b" ".join(map(str.encode, self.words)))), key=len, default=b""
-        )
+        alike = (word for word in self.written if len(_spelt(word)) == 1)  # in all spellings: what is in ASCII
+        plainest = max((word.lower().encode() for word in alike), key=len, default=b"")
         return plainest, re.compile(b"(?<!" + letter + b")" + spelt + b"(?!" + letter + b")")
 
     def find_bytes(self, data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
@@ -84,13 +86,24 @@ class Text:
 
 def _spelt(word: str) -> tuple[bytes, ...]:
     """A word in UTF-8 as it may be written, ASCII in lower case."""
-    cases = (word, word.upper(), word.title())
+    cases = (word, word.casefold(), word.lower(), word.upper(), word.title())
     return tuple({unicodedata.normalize(form, case).encode().lower() for case in cases for form in ("NFC", "NFD")})
 
 
 def folded(text: str) -> str:
     """Text for comparison: compatible forms are one, case is none."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, none longer than LONGEST."""
+    return tuple(word[:LONGEST] for word in re.findall(r"[^\W_]+", text))
+
+
+def around(words: Sequence[str], start: int, end: int) -> str:
+    """Some words of a text from `start` to before `end`, with those around them: WORDS at most."""
+    first = max(0, min((start + end - WORDS) // 2, len(words) - WORDS))
+    return " ".join(words[first : first + WORDS])
 
 
 def _read(data: bytes) -> str:
@@ -105,13 +118,27 @@ class Search:
     """Texts that are looked for together."""
 
     def __init__(self, texts: Collection[str]) -> None:
-        self._texts = [found for text in dict.fromkeys(texts) if (found := Text.of(text))]
+        held = {text: found for text in texts if (found := Text.of(text))}
+        self._given, self._texts = [*held], [*held.values()]
         self._weighty = [text for text in self._texts if text.letters >= WEIGHTY]
 
     def among(self, text: str) -> bool:
         """Whether any of them stands in a text."""
-        data = folded(text)
-        return any(True for wanted in self._texts for _ in wanted.find(data))
+        return any(True for _ in self._places(folded(text)))
+
+    def absent(self, texts: Iterable[str]) -> list[str]:
+        """Those that stand in none of other texts, however these are written to a file."""
+        whole = GAP.join(texts)
+        said = GAP.join((folded(whole), _read(whole.encode("utf-8", "replace")) if "\\" in whole else ""))
+        found = {text for text, _ in self._places(said)}
+        return [given for given, text in zip(self._given, self._texts, strict=True) if text not in found]
+
+    def _places(self, data: str, start: int = 0) -> Iterator[tuple[Text, int]]:
+        """What stands in a text that was `folded`, and where it ends."""
+        words = {*words_of(data)}  # at once, as there may be thousands of texts
+        for text in self._texts:
+            if words.issuperset(text.words):
+                yield from ((text, end) for _, end in text.find(data, start))
 
     def within(self, path: Path, base: Path | None = None) -> bool:
         """Whether any of them stands in a file. What `base` has in the same place of a model is the base's own."""
@@ -135,7 +162,7 @@ class Search:
         """What a chunk cuts is whole in the one before or after it."""
         said = _read(data)
         end = len(said) + (1 if last else -EDGE)
-        return any(stop < end for text in self._texts for _, stop in text.find(said, EDGE if before else 0))
+        return any(stop < end for _, stop in self._places(said, EDGE if before else 0))
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, bytes, bool]]:
@@ -158,20 +185,38 @@ def _same(base: Path | None, start: int, data: bytes) -> bool:
 
 
 def files(folder: Path, skip: Collection[Path] = ()) -> Iterator[Path]:
-    """All files below a folder, in order; links to folders are not followed."""
-    for place, folders, names in os.walk(folder):
+    """All files below a folder, in order, also behind links. Raises OSError where a folder cannot be read."""
+    been: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        stat = Path(place).stat()
+        if (stat.st_dev, stat.st_ino) in been:  # a link leads back
+            folders.clear()
+            continue
+        been.add((stat.st_dev, stat.st_ino))
         folders.sort()
         for path in (Path(place) / name for name in sorted(names)):
             if path not in skip and path.is_file():
                 yield path
 
 
-def search(folder: Path, texts: Collection[str], base: Path | None = None, skip: Collection[Path] = ()) -> Searched:
-    """Look for texts in every file below a folder but those of `skip`, and in the names of files. Raises OSError."""
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def search(
+    folder: Path,
+    texts: Collection[str],
+    base: Callable[[Path], Path | None] = lambda path: None,
+    skip: Collection[Path] = (),
+) -> Searched:
+    """Look for texts in every file below a folder but those of `skip`, and in the names of files. Raises OSError.
+
+    `base` says for a model file which other one it was made from.
+    """
     wanted, count, size, found = Search(texts), 0, 0, []
     for path in files(folder, skip):
         name = str(path.relative_to(folder))
         count, size = count + 1, size + path.stat().st_size
-        if wanted.among(name) or wanted.within(path, base):
+        if wanted.among(name) or wanted.within(path, base(path)):
             found.append(name)
     return Searched(count, size, tuple(found))

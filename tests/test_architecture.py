@@ -66,7 +66,7 @@ LAYERS = (
     ("night.proposals",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.agenda", "night.owner", "day.importers"),
-    ("night.generations", "night.scope"),
+    ("night.generations", "night.pending", "night.scope"),
     ("night.cycle", "night.compare", "night.verify"),
     ("night.forget",),
     ("progress", "cli_shared"),

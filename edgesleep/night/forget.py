@@ -1,7 +1,7 @@
 """Forgetting: what is in a scope leaves the home, the model is rebuilt without it, and that is proven.
 
-Owns the order of it, what is noted while it is unfinished, and the proofs. Leaves choosing to `scope`, training to
-`cycle`, the bytes to `traces`. Must stay true: from the first step on no model that was taught it is served; until
+Owns the order of it, and the proofs. Leaves choosing to `scope`, what is noted of it to `pending`, training to `cycle`,
+the bytes to `traces`. Must stay true: from the first step on no model that was taught it is served; until
 every proof holds HOME/forgetting.json says what is still to go, and is the only file that does; all steps may be cut
 anywhere and done again.
 """
@@ -10,109 +10,31 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgesleep import journal as journals
 from edgesleep import tables, traces
 from edgesleep.config import Settings
 from edgesleep.errors import EdgesleepError
-from edgesleep.journal import Journal
+from edgesleep.journal import FILE, Journal
 from edgesleep.night import compare, cycle, generations
 from edgesleep.night.agenda import NEW, REPLACED, WEAK
+from edgesleep.night.pending import REPORTS, Asked, Forgotten, Pending, Proof, file_report, next_number, noted, settled
 from edgesleep.night.phrases import probes, right
 from edgesleep.night.scope import Scope
-from edgesleep.records import Memory, Probe, Results, dump, load, now
+from edgesleep.records import Probe, Results, dump, now
 from edgesleep.store import DELTA, MODEL, Store
 from edgesleep.tombstones import PENDING, Tombstones, unfinished
 from edgesleep.traces import Search
 
 Say = Callable[[str], None]
 
-REPORTS = "forgotten"  # the folder of what was proven, one file for each forgetting
 AGAIN = "`edgesleep forget --resume` goes on with it."
 PLACES = ("", "nights/", "nights/*/", "cache/", f"{REPORTS}/")
 _LEFT_OVER = re.compile(r"\.(?:.+\.\d+|\d{4,})\.tmp")  # what a write, or a removal, leaves that was killed
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How many questions were answered right."""
-
-    right: int = 0
-    asked: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.right} of {self.asked}"
-
-    @property
-    def share(self) -> float:
-        return self.right / self.asked if self.asked else 0.0
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A forgetting that is not proven yet: what goes, and how things stood.
-
-    `touched` are the generations that were taught any of it, which go; where the one that was `served` is of them,
-    `fallback` is served until the rest is learned again. `highest` is the last generation that there was.
-    """
-
-    number: int
-    began: str
-    memories: tuple[Memory, ...]
-    turns: tuple[int, ...]
-    loose: tuple[str, ...]
-    again: tuple[str, ...]
-    texts: tuple[str, ...]
-    guessable: tuple[str, ...]
-    touched: tuple[int, ...]
-    served: int
-    fallback: int
-    highest: int
-    before: Asked
-    rest: Asked
-    stones: tuple[str, ...] = ()
-
-    @property
-    def moved(self) -> bool:
-        return self.served in self.touched
-
-
-@dataclass(frozen=True)
-class Proof:
-    """One thing that was to be shown, whether it was, and what to do where not."""
-
-    what: str
-    ok: bool
-    found: str
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Forgotten:
-    """What is kept of a forgetting: counts, and the tombstones' hashes; nothing of what it was."""
-
-    number: int
-    began: str
-    ended: str
-    memories: int
-    messages: int
-    tombstones: tuple[str, ...]
-    generations_removed: tuple[int, ...]
-    rebuilt_from: int
-    generation: int
-    recall_before: Asked
-    recall_after: Asked
-    recall_base: Asked
-    rest_before: Asked
-    rest_after: Asked
-    files: int
-    bytes: int
-    texts: int
-    proofs: tuple[Proof, ...]
 
 
 @dataclass(frozen=True)
@@ -127,7 +49,7 @@ class Forecast:
 # -- planning ------------------------------------------------------------------------------------------------------
 
 
-def plan(store: Store, scope: Scope) -> Pending:
+def plan(store: Store, journal: Journal, scope: Scope) -> Pending:
     """What would be done; nothing is written. Raises EdgesleepError while another forgetting is unfinished."""
     if unfinished(store.home):
         raise EdgesleepError("Another forgetting is unfinished.", AGAIN)
@@ -135,7 +57,7 @@ def plan(store: Store, scope: Scope) -> Pending:
     touched, served = _touched(store, ids | {*scope.loose}), store.current()
     results = store.generation(served).results if served else None
     return Pending(
-        number=1 + len([*store.home.glob(f"{REPORTS}/*.json")]),
+        number=next_number(store.home),
         began=now(),
         memories=scope.memories,
         turns=tuple(turn.id for turn in scope.turns),
@@ -143,18 +65,21 @@ def plan(store: Store, scope: Scope) -> Pending:
         again=scope.again,
         texts=scope.texts,
         guessable=scope.guessable,
+        shared=scope.shared,
         touched=tuple(sorted(touched)),
         served=served,
         fallback=_fallback(store, touched),
         highest=store.next_number() - 1,
+        last=max((turn.id for turn in journal.turns()), default=0),
+        night=journal.open_night() or 0,
         before=_asked(results, lambda id: id in ids),
         rest=_asked(results, lambda id: id not in ids),
     )
 
 
-def _touched(store: Store, ids: Collection[str]) -> set[int]:
-    """The generations that were taught any of these memories, or that go on from one that was."""
-    touched: set[int] = set()
+def _touched(store: Store, ids: Collection[str], known: Iterable[int] = ()) -> set[int]:
+    """The generations that were taught any of these memories or are `known` to be, or that go on from such a one."""
+    touched = {*known}
     for made in store.generations():  # a parent comes before its child
         if made.parent in touched or not {*made.memory_ids}.isdisjoint(ids):
             touched.add(made.number)
@@ -191,10 +116,16 @@ def begin(store: Store, journal: Journal, pending: Pending) -> None:
     """Note what is to be forgotten: from now on it is, whatever cuts it short."""
     journal.tombstones()  # raises where the key to older ones is gone, before a new one is made
     stones = Tombstones.to_add(store.home)
-    said = [turn.content for turn in journal.turns() if turn.id in pending.turns]
-    texts = [*said, *(memory.told for memory in pending.memories)]
-    names = [memory.value for memory in pending.memories if memory.id not in pending.guessable]
-    hashes = {*map(stones.of_memory, pending.memories), *map(stones.of_text, texts), *map(stones.of_name, names)} - {""}
+    said, gone = {*pending.turns}, {memory.id for memory in pending.memories}
+    texts = [turn.content for turn in journal.turns() if turn.id in said]
+    texts += [memory.told for memory in pending.memories]
+    stays = [turn.content for turn in journal.turns() if turn.id not in said]
+    stays += [memory.told for memory in journal.memories() if memory.id not in gone]
+    anyone = {*pending.guessable, *pending.shared}
+    names = [memory.value for memory in pending.memories if memory.id not in anyone]
+    # What was said twice, and stays once, may be told a third time.
+    hashes = {*map(stones.of_text, texts)} - {*map(stones.of_text, stays)} - {""}
+    hashes |= {*map(stones.of_memory, pending.memories), *map(stones.of_name, names)}
     dump(replace(pending, stones=tuple(sorted(hashes))), store.home / PENDING)
 
 
@@ -206,7 +137,7 @@ def complete(home: Path, settings: Settings, watch: cycle.Watch, say: Say) -> Fo
     if done := settled(home):
         return done
     pending = erase(home, say)
-    if is_to_learn(home, pending):
+    if needs_night(home, pending):
         result = cycle.run_night(home, settings, watch, force=True, read=False)
         if result.status in ("interrupted", "rejected"):
             raise EdgesleepError(
@@ -220,28 +151,50 @@ def erase(home: Path, say: Say) -> Pending:
     """Serve no model that was taught it, and take it out of every file; what is gone already does not matter."""
     store = Store.open(home)
     with store.lock():
-        pending = _grown(store, load(Pending, home / PENDING))
+        pending = _grown(store, noted(home))
         with Journal.open(home) as journal:
+            pending = _said_since(store, journal, pending, say)
             if store.current() in pending.touched:
                 _step_back(store, journal, pending.fallback)
                 say(f"Generation {store.current()} is served until the rest is learned again.")
             store.remove(pending.touched)
             _erase_rows(journal, pending)
-        _clear(home, Search(pending.texts))
-        with Journal.open(home) as journal:
+            _clear(home, Search(pending.texts), pending.night, journal.open_night() or 0)
             journal.vacuum()
+        if pending.again or pending.loose or pending.night:
+            # Once: later somebody may have told otherwise, and the open night is the one that learns the rest.
+            pending = replace(pending, again=(), loose=(), night=0)
+            dump(pending, home / PENDING)
+    return pending
+
+
+def _said_since(store: Store, journal: Journal, pending: Pending, say: Say) -> Pending:
+    """With what was said again since it began."""
+    search = Search(pending.texts)
+    more = [t.id for t in journal.turns(after=pending.last) if search.among(t.content) or search.among(t.session)]
+    if not (more := sorted({*more} - {*pending.turns})):
+        return pending
+    say(f"Messages that say it again, and go as well: {', '.join(f'm{id}' for id in more)}.")
+    pending = replace(pending, turns=(*pending.turns, *more))
+    dump(pending, store.home / PENDING)
     return pending
 
 
 def _grown(store: Store, pending: Pending) -> Pending:
     """With what a night taught that was under way when it began."""
-    touched = {*pending.touched, *_touched(store, {memory.id for memory in pending.memories})}
-    if touched == {*pending.touched}:
-        return pending
-    fallback = _fallback(store, touched)
-    served = store.current() if store.current() in touched else pending.served
-    pending = replace(pending, touched=tuple(sorted(touched)), fallback=fallback, served=served)
-    pending = replace(pending, highest=max(pending.highest, *touched))
+    touched = _touched(store, {memory.id for memory in pending.memories}, pending.touched)
+    return pending if touched == {*pending.touched} else _widened(store, pending, touched)
+
+
+def _widened(store: Store, pending: Pending, touched: Collection[int]) -> Pending:
+    """Note that more generations go."""
+    pending = replace(
+        pending,
+        touched=tuple(sorted(touched)),
+        fallback=_fallback(store, touched),
+        served=store.current() if store.current() in touched else pending.served,
+        highest=max(pending.highest, *touched),
+    )
     dump(pending, store.home / PENDING)
     return pending
 
@@ -255,23 +208,30 @@ def _step_back(store: Store, journal: Journal, number: int) -> None:
 
 
 def _erase_rows(journal: Journal, pending: Pending) -> None:
-    search = Search(pending.texts)
-    since = {turn.id for turn in journal.turns() if search.among(turn.content)}  # said again since it began
-    ids = [memory.id for memory in pending.memories]
-    journal.erase(ids, {*pending.turns, *since}, pending.loose, pending.stones)
+    journal.erase([memory.id for memory in pending.memories], pending.turns, pending.loose, pending.stones)
     standing = journal.standing()
     journal.mark([id for id in pending.again if standing.get(id, ("", 0))[0] == REPLACED], NEW)
 
 
-def _clear(home: Path, search: Search) -> None:
-    """Remove what was left by writes that were killed, and the records of nights in which anything of it stands."""
+def _clear(home: Path, search: Search, begun: int, night: int) -> None:
+    """Remove what killed writes left, records of nights in which anything of it stands, or that were under way when it
+    began, and weights of all but the open `night`."""
+    for path in _weights(home, night):
+        path.unlink()
     for place in PLACES:
         for path in [path for path in home.glob(f"{place}.*.tmp") if _LEFT_OVER.fullmatch(path.name)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for night in _nights_of(home, search):
-        folder = home / "nights" / f"{night:04d}"
+    for number in {begun, *_nights_of(home, search)}:
+        folder = home / "nights" / f"{number:04d}"
         # Renamed first: what it holds in tokens would not be found again without what it holds in words.
-        shutil.rmtree(folder.replace(folder.with_name(f".{night:04d}.tmp")))
+        if folder.is_dir():
+            shutil.rmtree(folder.replace(folder.with_name(f".{number:04d}.tmp")))
+
+
+def _weights(home: Path, night: int) -> list[Path]:
+    """What nights but the open one have left of models, which may hold what no search for words finds."""
+    found = (path for path in sorted(home.glob("nights/*/*")) if path.suffix in traces.WEIGHTS)
+    return [path for path in found if path.parent.name != f"{night:04d}"]
 
 
 def _nights_of(home: Path, search: Search) -> list[int]:
@@ -280,7 +240,7 @@ def _nights_of(home: Path, search: Search) -> list[int]:
     return [int(folder.name) for folder in folders if any(map(search.within, traces.files(folder)))]
 
 
-def is_to_learn(home: Path, pending: Pending) -> bool:
+def needs_night(home: Path, pending: Pending) -> bool:
     """Whether the model is still without the rest: no night was published since, or one has not come to its end."""
     if not pending.moved:
         return False
@@ -301,23 +261,28 @@ def prove(home: Path, settings: Settings, say: Say) -> Forgotten:
     """
     store = Store.open(home)
     with store.lock():
-        pending = load(Pending, home / PENDING)
+        pending = noted(home)
         say("Looking for it in every file ...")
         searched = _search(store, pending)
+        unfound = _unfound(pending, searched)
+        if not unfound.ok:
+            raise EdgesleepError(f"It is not forgotten: {unfound.found}", unfound.hint)
         base, served, recall = _ask(store, pending, settings, say)
-        proofs = (_unfound(searched), recall, _still(pending, _rest(store, pending), settings.gate.recall_loss))
-        for proof in proofs[:2]:
-            if not proof.ok:
-                raise EdgesleepError(f"It is not forgotten: {proof.found}", proof.hint)
-        report = _report(store, pending, searched, (base, served), proofs)
+        if not recall.ok:
+            # Another night learns it otherwise, and the base, at which this ends, knows no more than itself.
+            _widened(store, pending, _touched(store, (), {*pending.touched, store.current()}))
+            raise EdgesleepError(f"It is not forgotten: {recall.found}", recall.hint)
+        rest = _rest(store, pending)
+        proofs = (unfound, recall, _still(pending, rest, settings.gate.recall_loss))
+        report = _report(store, pending, searched, (base, served, rest), proofs)
         # In one step: there is never a moment without either the note that it is to go or the proof that it has.
         dump(report, home / PENDING)
-        _file(home, report)
+        file_report(home, report)
     return report
 
 
 def _report(
-    store: Store, pending: Pending, searched: traces.Searched, recall: tuple[Asked, Asked], proofs: tuple[Proof, ...]
+    store: Store, pending: Pending, searched: traces.Searched, asked: Sequence[Asked], proofs: tuple[Proof, ...]
 ) -> Forgotten:
     current = store.current()
     return Forgotten(
@@ -331,10 +296,10 @@ def _report(
         rebuilt_from=store.generation(current).parent if current > pending.highest else current,
         generation=current,
         recall_before=pending.before,
-        recall_base=recall[0],
-        recall_after=recall[1],
+        recall_base=asked[0],
+        recall_after=asked[1],
         rest_before=pending.rest,
-        rest_after=_rest(store, pending),
+        rest_after=asked[2],
         files=searched.files,
         bytes=searched.bytes,
         texts=len(pending.texts),
@@ -342,39 +307,36 @@ def _report(
     )
 
 
-def settled(home: Path) -> Forgotten | None:
-    """The report of one that was cut short in its last step."""
-    try:
-        report = load(Forgotten, home / PENDING)
-    except EdgesleepError:
-        return None
-    _file(home, report)
-    return report
-
-
-def _file(home: Path, report: Forgotten) -> None:
-    folder = home / REPORTS
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (home / PENDING).replace(folder / f"{report.number:04d}.json")
-
-
 def _search(store: Store, pending: Pending) -> traces.Searched:
-    """In every file but the note of it, and in the journal's texts as a whole."""
-    base = Path(store.base().path)
-    skip = {store.home / PENDING, store.home / "night.lock", base}  # a locked file cannot be read everywhere
-    found = traces.search(store.home, pending.texts, base, skip)
-    search, path = Search(pending.texts), store.home / journals.FILE
-    rows = {f"{journals.FILE} ({table})" for table, text in tables.texts(path) if search.among(text)}
-    return traces.Searched(found.files, found.bytes, (*found.found, *sorted(rows)))
+    """In every file but the note of it, and in the journal's texts as a whole; and weights that were to go."""
+    bases = {base.sha256: Path(base.path) for base in store.bases()}
+    made = {store.folder(one.number): bases.get(one.base_sha256) for one in store.generations()}
+    # A locked file cannot be read everywhere.
+    skip = {store.home / PENDING, store.home / "night.lock", *bases.values()}
+    found = traces.search(store.home, pending.texts, lambda path: made.get(path.parent), skip)
+    search, path = Search(pending.texts), store.home / FILE
+    try:
+        rows = {f"{FILE} ({table})" for table, text in tables.texts(path) if search.among(text)}
+    except sqlite3.DatabaseError as error:
+        raise EdgesleepError(f"{path} cannot be searched: {error}.", "`edgesleep verify` checks it.") from error
+    with Journal.open(store.home) as journal:
+        left = _weights(store.home, journal.open_night() or 0)
+    left += [*store.home.glob("generations/.*.tmp"), *filter(Path.exists, map(store.folder, pending.touched))]
+    names = (str(path.relative_to(store.home)) for path in left)
+    return traces.Searched(found.files, found.bytes, (*found.found, *sorted(rows), *names))
 
 
-def _unfound(searched: traces.Searched) -> Proof:
-    what = f"{searched.files:,} files, {searched.bytes / 1e6:,.1f} MB searched"
+def _unfound(pending: Pending, searched: traces.Searched) -> Proof:
+    texts = len({*pending.texts} - {memory.id for memory in pending.memories})
+    what = f"{searched.files:,} files, {searched.bytes / 1e6:,.1f} MB searched for {texts:,} texts"
+    if not texts:
+        what += "; nothing of it is its own, so that there was nothing to look for"
     if not searched.found:
-        return Proof("bytes", True, what)
+        return Proof("bytes", True, texts, what)
     return Proof(
         "bytes",
         False,
+        texts,
         f"{what}, and it stands in {', '.join(searched.found)}.",
         f"Remove it from files of your own; of those of edgesleep {AGAIN}",
     )
@@ -389,20 +351,33 @@ def _ask(store: Store, pending: Pending, settings: Settings, say: Say) -> tuple[
     before, after = (
         [right(text, probe.gold) for text, probe in zip(said, wanted, strict=True)] for said in (base, served)
     )
-    more = _known(wanted, after) - _known(wanted, before) - {*pending.guessable}
     asked = Asked(sum(before), len(before)), Asked(sum(after), len(after))
     found = f"of what was forgotten generation {current} answers {asked[1]} questions, the base {asked[0]}"
-    hint = f"`edgesleep rollback 0` serves the base, which never knew it; then {AGAIN}"
-    if more:
-        found += f"; {len(more)} memories are known that the base does not know."
-    return *asked, Proof("recall", not more, found, hint if more else "")
+    if left := len({probe.memory_id for probe in wanted} & {*pending.shared}):
+        found += f"; of {left} memories that proves nothing, as what stays has the same value"
+    of = sum(probe.memory_id not in pending.shared for probe in wanted)
+    if not of:
+        found += "; there was nothing to ask"
+    more = _known(wanted, before, after, pending.guessable) - {*pending.shared}
+    if not more:
+        return *asked, Proof("recall", True, of, found)
+    found += f"; {len(more)} memories are known that the base does not know."
+    hint = "`edgesleep forget --resume` learns the rest again, beginning further back; so does the next night."
+    return *asked, Proof("recall", False, of, found, hint)
 
 
-def _known(asked: Sequence[Probe], hits: Iterable[bool]) -> set[str]:
-    answers: dict[str, list[bool]] = {}
-    for probe, hit in zip(asked, hits, strict=True):
-        answers.setdefault(probe.memory_id, []).append(hit)
-    return {memory for memory, hit in answers.items() if 2 * sum(hit) > len(hit)}
+def _known(asked: Sequence[Probe], before: Sequence[bool], after: Sequence[bool], anyone: Collection[str]) -> set[str]:
+    """Memories that are known more than before: most answers are right, and were not; with a value that is anyone's,
+    which may be met by chance, all are and none was."""
+    answers: dict[str, list[tuple[bool, bool]]] = {}
+    for probe, pair in zip(asked, zip(before, after, strict=True), strict=True):
+        answers.setdefault(probe.memory_id, []).append(pair)
+    known = set()
+    for memory, pairs in answers.items():
+        was, then = (sum(pair[n] for pair in pairs) / len(pairs) for n in (0, 1))
+        if (was, then) == (0, 1) if memory in anyone else was <= 0.5 < then:
+            known.add(memory)
+    return known
 
 
 def _rest(store: Store, pending: Pending) -> Asked:
@@ -414,4 +389,5 @@ def _rest(store: Store, pending: Pending) -> Asked:
 def _still(pending: Pending, rest: Asked, allowed: float) -> Proof:
     found = f"of the rest {pending.rest} questions were answered before, and {rest} are now"
     ok = not pending.rest.asked or pending.rest.share - rest.share <= allowed
-    return Proof("rest", ok, found, "" if ok else "`edgesleep run-night --force` rehearses it once more.")
+    hint = "" if ok else "`edgesleep run-night --force` rehearses it once more."
+    return Proof("rest", ok, pending.rest.asked, found, hint)

@@ -2,8 +2,9 @@
 
 Owns what a choice takes with it: other memories that say or name the same, every message that tells it, and the texts
 by which it is looked for afterwards. Leaves erasing, rebuilding and proving to `forget`. Must stay true: a value that
-is anyone's (short, a number, or a word that the base's vocabulary has) takes nothing with it by itself, only the
-sentences do that tell it; what was said before a date neither goes with what was said since, nor is looked for.
+is anyone's (short, a number, or a word of the base or of edgesleep) takes nothing with it by itself, only the sentences
+do that tell it; of a message that is looked for which has a word of its own; nothing is looked for that stands in what
+stays, by the very rule by which it is looked for; what was said before a date does not go with what was said since.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from edgesleep import embed
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
-from edgesleep.night import owner
+from edgesleep.night import owner, phrases, untold
 from edgesleep.night.agenda import AGENDA, REPLACED
-from edgesleep.night.phrases import fold, right
+from edgesleep.night.phrases import fold
 from edgesleep.records import Agenda, Memory, Turn, load
-from edgesleep.store import Store
+from edgesleep.store import MANIFEST, Store
+from edgesleep.traces import Search, around, words_of
 
 SHORT = 4  # letters of a word from which on it may be one memory's own
 DIGITS = 5  # of a number
 PHRASE = 4  # words that are one memory's own, however common each is
-REPLIES = 4  # messages after one that tells a value that is anyone's, in which it is taken to be meant
+REPLIES = 4  # messages after one that tells a value that is anyone's, of which answers that have it mean it
 TELLS = 3  # words of a sentence that is looked for as a whole
+PIECES = 16  # of one message that are looked for, at most
+OURS = ("base.json", f"generations/*/{MANIFEST}", "nights/*/night.json")  # say nothing of what was told
 NEAR, NEAREST = 0.5, 3  # cosine from which on a memory is about the same matter, and how many of them are shown
 
 
@@ -37,7 +41,8 @@ class Scope:
     """Memories and messages that go. Others are named by id: those that hold `again`, and `loose` ones, which stay, but
     no longer say that they stand in place of what goes.
 
-    `texts` are looked for afterwards; of the memories `guessable` the value is anyone's, so that it proves nothing.
+    `texts` are looked for afterwards. Of the memories `guessable` the value is anyone's, of those `shared` it stands in
+    what stays as well, so that to be asked for it proves little of the ones, and nothing of the others.
     """
 
     memories: tuple[Memory, ...]
@@ -46,6 +51,7 @@ class Scope:
     again: tuple[str, ...]
     texts: tuple[str, ...]
     guessable: tuple[str, ...]
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,21 @@ class Held:
     turns: tuple[Turn, ...]
     replaced: frozenset[str]
     approved: frozenset[tuple[int, str]]  # message and memory
-    common: frozenset[str]  # words of the base's vocabulary
+    common: frozenset[str]  # words of the base's vocabulary, and of what edgesleep writes itself
+    past: frozenset[str] = frozenset()  # memories that only the records of nights still have
 
     @classmethod
     def of(cls, store: Store, journal: Journal) -> Held:
-        memories = {memory.id: memory for memory in _past(store.home)}
-        memories |= {memory.id: memory for memory in journal.memories()}
+        past = {memory.id: memory for memory in _past(store.home)}
+        standing = journal.standing()
+        memories = past | {memory.id: memory for memory in journal.memories()}
         return cls(
             tuple(memories.values()),
             tuple(journal.turns()),
-            frozenset(id for id, (state, _) in journal.standing().items() if state == REPLACED),
+            frozenset(id for id, (state, _) in standing.items() if state == REPLACED),
             frozenset((turn, id) for (turn, _), ids in journal.approved().items() for id in ids),
-            _vocabulary(store.model_path(0)),
+            _vocabulary(store.model_path(0)) | _ours(store.home),
+            frozenset({*past} - {*standing}),
         )
 
     @cached_property
@@ -77,12 +86,12 @@ class Held:
 
     @cached_property
     def replies(self) -> dict[int, list[int]]:
-        """The messages that follow each in its session, the next few."""
+        """The answers among the messages that follow each in its session, the next few."""
         after: dict[int, list[int]] = {}
         last: dict[str, list[int]] = {}
         for turn in self.turns:
             before = last.setdefault(turn.session, [])
-            for earlier in before[-REPLIES:]:
+            for earlier in before[-REPLIES:] if turn.role == "assistant" else ():
                 after.setdefault(earlier, []).append(turn.id)
             before.append(turn.id)
         return after
@@ -95,8 +104,11 @@ class Held:
     def tells(self, value: str) -> bool:
         """Whether a value is by itself one memory's own."""
         words = fold(value).split()
-        own = any(len(word) >= (DIGITS if word.isdigit() else SHORT) and word not in self.common for word in words)
-        return own or len(words) >= PHRASE
+        return any(map(self.is_own, words)) or len(words) >= PHRASE
+
+    def is_own(self, word: str) -> bool:
+        """Whether a folded word is not anyone's."""
+        return len(word) >= (DIGITS if word.isdigit() else SHORT) and word not in self.common
 
 
 def _past(home: Path) -> Iterator[Memory]:
@@ -112,6 +124,14 @@ def _vocabulary(base: Path) -> frozenset[str]:
     tokens = [str(token) for token in Gguf.open(base).get("tokenizer.ggml.tokens", ())]
     begin = [token[1:] for token in tokens if token[:1] in ("\u0120", "\u2581")]  # a space, as tokenizers write it
     return frozenset(map(fold, begin or tokens))
+
+
+def _ours(home: Path) -> frozenset[str]:
+    """The words that edgesleep writes whatever it was told: they would be found again in its files."""
+    asked = (phrases.QUESTIONS, phrases.SHORT, phrases.OPENERS, phrases.REVERSALS, phrases.CHANGES, phrases.CHANGED)
+    texts = [*phrases.HELD, *(text for frames in asked for frame in frames for text in frame), *untold.every_question()]
+    texts += [path.read_text("utf-8", "replace") for place in OURS for path in home.glob(place)]
+    return frozenset(word for text in texts for word in fold(text).split()) | {"edgesleep", "sqlite"}
 
 
 def _words(memory: Memory) -> list[str]:
@@ -140,7 +160,7 @@ def asked_for(held: Held, text: str) -> Scope:
         raise EdgesleepError(
             f"No memory and no message has all the words of {text!r}.", "`edgesleep memories list` shows all."
         )
-    return _scope(held, *_spread(held, memories, said))
+    return _scope(held, *_spread(held, memories, said), query=text)
 
 
 def since(held: Held, moment: str) -> Scope:
@@ -148,8 +168,9 @@ def since(held: Held, moment: str) -> Scope:
     said = {turn.id for turn in held.turns if turn.at >= moment}
     if not said:
         raise EdgesleepError("Nothing was said since then.", "Give an earlier date.")
+    approved = _approved(held, said)
     gone = {memory.id: memory for memory in _told_by(held, said)}
-    gone |= {memory.id: memory for memory in held.memories if _is_approved(held, memory, said)}
+    gone |= {memory.id: memory for memory in held.memories if memory.id in approved}
     return _scope(held, gone, said, before=True)
 
 
@@ -167,7 +188,8 @@ def near(held: Held, text: str, scope: Scope | None) -> list[Memory]:
 
 def _told_by(held: Held, turns: Collection[int]) -> list[Memory]:
     """Memories that no other message tells."""
-    return [memory for memory in held.memories if memory.turn_ids and {*memory.turn_ids} <= {*turns}]
+    said = {*turns}
+    return [memory for memory in held.memories if memory.turn_ids and said.issuperset(memory.turn_ids)]
 
 
 # -- what goes with it ---------------------------------------------------------------------------------------------
@@ -175,35 +197,37 @@ def _told_by(held: Held, turns: Collection[int]) -> list[Memory]:
 
 def _spread(held: Held, memories: Iterable[Memory], turns: Iterable[int]) -> tuple[dict[str, Memory], set[int]]:
     """Memories and messages, with all that say or name the same, until nothing is added."""
-    gone, said, size = {memory.id: memory for memory in memories}, {*turns}, -1
-    while size != len(gone) + len(said):
-        size = len(gone) + len(said)
-        said |= {turn for memory in gone.values() for turn in memory.turn_ids if turn in held.said}
-        own = {f" {fold(memory.value)} " for memory in gone.values() if held.tells(memory.value)}
-        telling = own | {f" {fold(text)} " for memory in gone.values() for text in _sentences(memory)}
+    gone, said = {memory.id: memory for memory in memories}, {*turns}
+    new, size = [*gone.values()], -1
+    while new or size != len(said):
+        size = len(said)
+        said |= {turn for memory in new for turn in memory.turn_ids if turn in held.said}
+        own = {f" {fold(memory.value)} " for memory in new if held.tells(memory.value)}
+        telling = own | {f" {fold(text)} " for memory in new for text in _sentences(memory)}
         said |= {turn for turn, text in held.said.items() if any(told in text for told in telling)}
-        for memory in gone.values():
-            replies = (reply for turn in memory.turn_ids for reply in held.replies.get(turn, ()))
-            said |= {reply for reply in replies if right(held.said[reply], memory.value)}
-        gone |= {memory.id: memory for memory in held.memories if _goes_along(held, memory, gone, said, own)}
+        for memory in new:
+            replies = {reply for turn in memory.turn_ids for reply in held.replies.get(turn, ())}
+            value = f" {fold(memory.value)} "
+            said |= {reply for reply in replies if value.strip() and value in held.said[reply]}
+        relations, approved = {memory.relation for memory in new}, _approved(held, said)
+        new = [
+            memory
+            for memory in held.memories
+            if memory.id not in gone
+            and (
+                any(value in held.texts[memory.id] for value in own)
+                or (memory.id in held.replaced and memory.relation in relations)
+                or any(owner.following(other, [memory]) for other in new)
+                or memory.id in approved
+            )
+        ]
+        gone |= {memory.id: memory for memory in new}
     return gone, said
 
 
-def _goes_along(
-    held: Held, memory: Memory, gone: dict[str, Memory], said: Collection[int], own: Collection[str]
-) -> bool:
-    """Whether a memory names what goes, says the same, was replaced by it, or was approved in a message that goes."""
-    return (
-        any(value in held.texts[memory.id] for value in own)
-        or (memory.id in held.replaced and any(memory.relation == other.relation for other in gone.values()))
-        or any(owner.following(other, [memory]) for other in gone.values())
-        or _is_approved(held, memory, said)
-    )
-
-
-def _is_approved(held: Held, memory: Memory, turns: Collection[int]) -> bool:
-    """As a secret, in one of these messages: without them it would no longer be known as one."""
-    return any((turn, memory.id) in held.approved for turn in turns)
+def _approved(held: Held, turns: Collection[int]) -> set[str]:
+    """Memories approved as a secret in one of these messages: without them they would no longer be known as such."""
+    return {id for turn, id in held.approved if turn in turns}
 
 
 def _sentences(memory: Memory) -> Iterator[str]:
@@ -215,22 +239,30 @@ def _sentences(memory: Memory) -> Iterator[str]:
             yield text
 
 
-def _scope(held: Held, gone: dict[str, Memory], said: Collection[int], *, before: bool = False) -> Scope:
-    """The whole of it; with `before`, what was held earlier holds again, and what it says is not looked for."""
+def _scope(
+    held: Held, gone: dict[str, Memory], said: Collection[int], *, before: bool = False, query: str = ""
+) -> Scope:
+    """The whole of it; with `before`, what was held earlier holds again."""
     kept = [memory for memory in held.memories if memory.id not in gone]
-    stays = [held.texts[memory.id] for memory in kept]
-    stays += [text for turn, text in held.said.items() if turn not in said]
-    texts = [text for text in _looked_for(held, gone.values(), said) if not any(f" {fold(text)} " in s for s in stays)]
+    loose = {memory.id for memory in kept if _is_loose(held, memory, gone.values())}
+    stays = [text for memory in kept for text in _words(memory)]
+    stays += [memory.instead_of for memory in kept if memory.id not in loose]
+    stays += [text for turn in held.turns if turn.id not in said for text in (turn.content, turn.session)]
+    values = {memory.id: memory.value for memory in gone.values()}
+    alone = {*Search(values.values()).absent(stays)}
+    texts = [*_told(held, gone.values()), *_said(held, said, {word for text in stays for word in fold(text).split()})]
+    texts += [word for word in query.split() if held.tells(word)]
     again = {m.relation: m.id for m in sorted(kept, key=lambda memory: memory.at) if m.id in held.replaced}
-    holding = {memory.relation for memory in kept if memory.id not in held.replaced}
+    holding = {m.relation for m in kept if m.id not in held.replaced and m.id not in held.past}
     left = {memory.relation for memory in gone.values() if memory.id not in held.replaced} - holding
     return Scope(
         tuple(gone.values()),
         tuple(turn for turn in held.turns if turn.id in said),
-        tuple(memory.id for memory in kept if _is_loose(held, memory, gone.values())),
+        tuple(memory.id for memory in kept if memory.id in loose),
         tuple(id for relation, id in again.items() if before and relation in left),
-        (*gone, *dict.fromkeys(texts)),  # ids always: they are hashes of what goes
+        (*gone, *Search(texts).absent(stays)),  # ids always: they are hashes of what goes
         tuple(memory.id for memory in gone.values() if not held.tells(memory.value)),
+        tuple(id for id, value in values.items() if value not in alone),
     )
 
 
@@ -243,12 +275,25 @@ def _is_loose(held: Held, memory: Memory, gone: Iterable[Memory]) -> bool:
     )
 
 
-def _looked_for(held: Held, memories: Iterable[Memory], said: Collection[int]) -> Iterator[str]:
-    """Values that are one memory's own, the sentences that tell the others, and what was said, sentence by sentence."""
+def _told(held: Held, memories: Iterable[Memory]) -> Iterator[str]:
+    """Values that are one memory's own, and the sentences that tell the others."""
     for memory in memories:
+        value = words_of(memory.value)
         if held.tells(memory.value):
-            yield memory.value
-        yield from _sentences(memory)
+            yield around(value, 0, len(value))
+        for text in _sentences(memory):
+            words = words_of(text)
+            places = (n for n in range(len(words)) if fold(" ".join(words[n : n + len(value)])) == fold(memory.value))
+            start = next(places, 0)
+            yield around(words, start, start + len(value))
+
+
+def _said(held: Held, said: Collection[int], others: Collection[str]) -> Iterator[str]:
+    """What was said, sentence by sentence, where it has a word of its own that nothing has that stays."""
     for turn in held.turns:
-        if turn.id in said and turn.role != "assistant":  # which says the same to anyone
-            yield from (part for part in re.split(r"[.!?\n]+", turn.content) if len(fold(part).split()) >= PHRASE)
+        pieces: dict[str, None] = {}
+        for part in re.split(r"[.!?\n]+", turn.content) if turn.id in said else ():
+            words = words_of(part)
+            own = (n for n, word in enumerate(words) if (one := fold(word)) not in others and held.is_own(one))
+            pieces |= {around(words, n, n + 1): None for n in own}
+        yield from [*pieces][:: 1 + len(pieces) // PIECES]

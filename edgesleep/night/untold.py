@@ -211,6 +211,11 @@ def spoken(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(word for text in texts for word in _content(text) if word in vocabulary)
 
 
+def every_question() -> Iterator[str]:
+    """Every question, as it may stand in the records of any night."""
+    yield from (topic.ask for topic in _topics())
+
+
 @cache
 def _topics() -> tuple[Topic, ...]:
     return tuple(_each_topic())
