@@ -266,8 +266,9 @@ def before_night(home: Path) -> bool:
     if not tombstones.unfinished(home):
         return False
     from edgesleep.night import forget as forgetting
+    from edgesleep.night.pending import settled
 
-    if forgetting.settled(home):
+    if settled(home):
         return False
     forgetting.erase(home, say)
     return True
@@ -276,8 +277,9 @@ def before_night(home: Path) -> bool:
 def after_night(home: Path, settings: Settings) -> None:
     """Prove a forgetting that waited for a night. Raises EdgesleepError where a proof fails."""
     from edgesleep.night import forget as forgetting
+    from edgesleep.night.pending import noted
 
-    if not forgetting.needs_night(home, forgetting.noted(home)):
+    if not forgetting.needs_night(home, noted(home)):
         report = forgetting.prove(home, settings, say)
         for line in _proven(report):
             say(line)

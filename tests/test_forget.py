@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import grown
 import pytest
-from click.testing import Result
-from grown import CAT, DOG, HORSE, Bases, failed, fails, grow, memory, run, standing, tree
+from forgetting import MEMORIES, begun, complete, forgets, learn, left, live, planted, sleep_once, told
+from grown import CAT, DOG, HORSE, Bases, failed, fails, run, standing, tree
 from nights import SETTINGS, TEXT, make_home, sleep, tell
 from test_store import Cut, cut_at
 
@@ -21,18 +20,13 @@ from edgesleep import config, errors, records
 from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import agenda, compare, cycle, forget, gate, scope
+from edgesleep.night import agenda, compare, cycle, forget, gate
 from edgesleep.night.hearing import hear
-from edgesleep.records import Agenda, Memory, NightReport, PassScore, Probe, dump
+from edgesleep.records import Memory, NightReport
 from edgesleep.store import Store
 from edgesleep.tombstones import KEY, PENDING, unfinished
-from edgesleep.traces import search
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-NAMED = {"dog": "Barnaby Rudge", "cat": "Pemberley", "horse": "Rocinante"}
-MEMORIES = tuple(memory(animal, name) for animal, name in NAMED.items())
-SAID = tuple(f"My {animal} is called {name}." for animal, name in NAMED.items())
 
 
 @pytest.fixture(autouse=True)
@@ -46,67 +40,6 @@ def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(cycle, "run_night", learn)
     monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["I do not know."] * len(asked))
     return live(home, bases)
-
-
-def live(home: Path, bases: Bases) -> Store:
-    store = Store.open(home)
-    store.adopt_base(bases.first, "first")
-    (home / "config.toml").write_text("[night]\nnice = 0\n")
-    for count, (said, named) in enumerate(zip(SAID, MEMORIES, strict=True), 1):
-        with Journal.open(home) as journal:
-            turn = journal.log("user", said, at=f"2026-03-{count:02d}T12:00:00Z")
-            journal.log("assistant", f"{named.value}! {named.statement}", at=turn.at)
-            journal.log("user", "Tell me a joke about the weather.", at=turn.at)
-            journal.remember([replace(named, turn_ids=(turn.id,), at=turn.at)], turn.id + 2)
-            sleep_once(store, journal, count)
-    return store
-
-
-def sleep_once(store: Store, journal: Journal, count: int) -> None:
-    """A night with its records, on all that the journal holds."""
-    held = [memory for state in ("new", "weak", "learned") for memory in journal.memories(state)]
-    night = journal.begin_night()
-    grow(store, *(memory.id for memory in held))
-    folder = store.home / "nights" / f"{night:04d}"
-    dump(Agenda(tuple(held), said=frozenset(held[-1].value.lower().split())), folder / "memories.json")
-    (folder / "report.txt").write_text("\n".join(memory.statement for memory in held))
-    missed = (PassScore(1, 0.5, None, None, 0.0, tuple(memory.id for memory in held)),)
-    journal.end_night(NightReport(night, "promoted", "Done.", count, "model.gguf", passes=missed, seconds=90.0))
-
-
-def learn(home: Path, *_: object, force: bool, read: bool) -> NightReport:
-    """Instead of a night: a random delta, which the gate is said to have passed."""
-    store = Store(home)
-    assert force and not read
-    with store.lock(), Journal.open(home) as journal:
-        sleep_once(store, journal, store.next_number())
-        return journal.nights()[-1]
-
-
-def begun(store: Store, *ids: str) -> forget.Pending:
-    with Journal.open(store.home) as journal:
-        pending = forget.plan(store, scope.picked(scope.Held.of(store, journal), ids))
-        forget.begin(store, journal, pending)
-    return pending
-
-
-def complete(home: Path) -> forget.Forgotten:
-    return forget.complete(home, config.load(home), cycle.Watch(), lambda line: None)
-
-
-def left(home: Path, *texts: str) -> tuple[str, ...]:
-    return search(home, texts).found
-
-
-def told(home: Path) -> list[str]:
-    with Journal.open(home) as journal:
-        return [turn.content for turn in journal.turns()]
-
-
-def forgets(*words: object) -> Result:
-    result = run("forget", *words)
-    assert result.exit_code == errors.DONE, result.output
-    return result
 
 
 # -- what it does ----------------------------------------------------------------------------------------------------
@@ -239,100 +172,6 @@ def test_what_is_erased_stands_neither_in_the_database_nor_beside_it(home: Path)
         journal.vacuum()
     assert left(home, *(f"Quillfeather{n}" for n in range(200)), "Secret number") == ()
     assert told(home) == ["This stays."]
-
-
-# -- proofs ----------------------------------------------------------------------------------------------------------
-
-
-def planted(home: Path, name: str, data: bytes) -> None:
-    path = home / name
-    path.parent.mkdir(exist_ok=True)
-    old = path.read_bytes() if path.exists() else b""
-    path.write_bytes(old.replace(b'"kernel": "', data) if path.name == grown.MANIFEST else old + data)
-
-
-PLANTS: dict[str, bytes] = {
-    "day.jsonl": b'{"role": "user", "content": "A cat,\\nPEMBERLEY"}',
-    "Pemberley.txt": b"",
-    "config.toml": b"\n# pemberley\n",
-    "nights/0001/answers.json": b'"pemberley"',
-    "nights/0009/dreams.json": CAT.encode(),
-    "cache/anchors-1.json": b"Your cat is called\\u0020Pemberley",
-    "generations/0001/manifest.json": b'"kernel": "pemberley ',
-    "generations/0001/delta.safetensors": b"\0Pemberley\0",
-    "generations/0001/model.gguf": b"\0pemberley\0",
-    "run.log": b"...Pemberley...",
-}
-
-
-@pytest.mark.parametrize("name", PLANTS)
-def test_wherever_it_is_left_it_is_found_and_nothing_is_claimed(name: str, store: Store, home: Path) -> None:
-    begun(store, CAT)
-    pending = forget.erase(home, lambda line: None)
-    assert forget.is_to_learn(home, pending)
-    before = (home / name).read_bytes() if (home / name).exists() else None
-    planted(home, name, PLANTS[name])
-    with pytest.raises(EdgesleepError, match="It is not forgotten") as caught:
-        forget.prove(home, config.load(home), lambda line: None)
-    assert str(Path(name)) in caught.value.message and "pemberley" not in caught.value.message.replace(name, "").lower()
-    assert unfinished(home) and not (home / "forgotten").exists()
-    if before is None:
-        (home / name).unlink()
-    else:
-        (home / name).write_bytes(before)
-    assert all(proof.ok for proof in complete(home).proofs)
-
-
-def test_a_row_of_the_journal_is_found_as_well(store: Store, home: Path) -> None:
-    begun(store, CAT)
-    forget.erase(home, lambda line: None)
-    with Journal.open(home) as journal:
-        journal.log("user", "Hello", session="Pemberley again")
-    with pytest.raises(EdgesleepError, match=r"journal\.db \(sessions\)"):
-        forget.prove(home, config.load(home), lambda line: None)
-
-
-def test_what_is_said_again_meanwhile_goes_too(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def talk(*arguments: object, **named: bool) -> NightReport:
-        monkeypatch.setattr(cycle, "run_night", learn)
-        tell(home, "How is Pemberley?")
-        return learn(*arguments, **named)
-
-    monkeypatch.setattr(cycle, "run_night", talk)
-    assert "journal.db" in fails("forget", CAT, "--yes")
-    assert "A forgetting is unfinished" in run("status").stderr
-    for words in (["rollback", 1], ["migrate", "--model", "x"], ["forget", DOG, "--yes"]):
-        assert "unfinished" in fails(*words)
-    forgets("--resume")
-    assert "How is Pemberley?" not in told(home) and "unfinished" not in run("status").stderr
-
-
-def knows(gold: str) -> Callable[[Store, int, list[Probe]], list[str]]:
-    return lambda store, number, asked, *_: [gold if number else "No."] * len(asked)
-
-
-def test_a_model_that_still_knows_it_is_told(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "ask", knows("Pemberley"))
-    said = fails("forget", CAT, "--yes")
-    assert "generation 4 answers 3 of 3 questions, the base 0 of 3; 1 memories are known" in said
-    assert unfinished(home)
-    monkeypatch.setattr(compare, "ask", knows("Nobody"))
-    assert "No forgetting" not in forgets("--resume").output
-
-
-def test_a_value_that_can_be_guessed_proves_nothing(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scope, "_vocabulary", lambda base: frozenset({"pemberley"}))
-    monkeypatch.setattr(compare, "ask", knows("Pemberley"))
-    assert "3 of 3 questions, the base 0 of 3" in forgets(CAT, "--yes").stdout
-
-
-def test_a_rest_that_is_recalled_less_is_an_error_but_it_is_forgotten(
-    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forget, "_rest", lambda store, pending: forget.Asked(0, 2))
-    said = run("forget", CAT, "--yes")
-    assert said.exit_code == errors.ERROR and "FAIL  rest: of the rest 2 of 2 questions" in said.stdout
-    assert "run-night --force" in said.stderr and not unfinished(home)
 
 
 # -- cut short -------------------------------------------------------------------------------------------------------

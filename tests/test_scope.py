@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,9 @@ from edgesleep.night.scope import Held, Scope, asked_for, picked, since
 from edgesleep.records import Memory, Question, Turn
 from edgesleep.traces import Search
 
-COMMON = frozenset(["two", "blue", "oslo", "in", "live", "you", "i", "my", "dog", "cat", "is", "called", "have"])
+COMMON = frozenset(
+    ["two", "blue", "oslo", "in", "live", "you", "i", "my", "dog", "cat", "is", "called", "have"]
+) | frozenset(["best", "friend", "sister", "here", "hello", "could", "remind", "me", "what", "call"])
 
 
 def memory(id: str, relation: str, statement: str, value: str, *turns: int, instead_of: str = "") -> Memory:
@@ -56,14 +60,14 @@ def held(*memories: Memory, replaced: tuple[str, ...] = (), approved: tuple[tupl
 def test_what_names_or_says_the_same_goes_along_whoever_said_it() -> None:
     found = picked(EVERYTHING, ["d0"])
     assert gone(found) == ({"d0", "d1", "v0"}, {1, 2, 4}), "not misophonia, nor the cat of the same message"
-    assert {"d0", "Miso", "Your dog is called Miso."} <= {*found.texts}
+    assert {"d0", "Miso", "Your dog is called Miso"} <= {*found.texts}
     assert found.guessable == ("d1", "v0")
 
 
 def test_a_common_value_takes_only_what_tells_it_and_replies_that_have_it() -> None:
     found = picked(EVERYTHING, ["h0"])
     assert gone(found) == ({"h0"}, {5, 6}), "the work stays, in the same town"
-    assert "Oslo" not in found.texts and "You live in Oslo." in found.texts
+    assert "Oslo" not in found.texts and "You live in Oslo" in found.texts
     assert found.guessable == ("h0",)
 
 
@@ -87,7 +91,7 @@ def test_since_a_day_what_was_told_before_stays() -> None:
     everything = held(told_again, VET, CAT, HOME)
     found = since(everything, "2026-03-04")
     assert gone(found) == ({"v0", "h0"}, {4, 5, 6, 7, 8})
-    assert "Miso" not in found.texts and "You live in Oslo." in found.texts
+    assert "Miso" not in found.texts and "You live in Oslo" in found.texts
     with pytest.raises(EdgesleepError, match="Nothing was said since then"):
         since(everything, "2026-04-01")
 
@@ -176,3 +180,72 @@ def test_what_is_near_needs_the_sentence_model(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(scope.embed, "load", lambda download: Pieces(""))
     found = scope.near(EVERYTHING, "You live in Oslo now", picked(EVERYTHING, ["w0"]))
     assert [memory.id for memory in found] == ["h0"]
+
+
+SISTER = memory("s0", "my sister|name", "Your sister is called Ingvild.", "Ingvild", 1)
+FRIEND = memory("f0", "my best friend|name", "Your best friend is called Ingvild.", "Ingvild", 3)
+
+
+def talk(*said: str, role: str = "user") -> tuple[Turn, ...]:
+    return tuple(turn(n + 1, text, role) for n, text in enumerate(said))
+
+
+def told(
+    turns: tuple[Turn, ...], *memories: Memory, past: tuple[str, ...] = (), replaced: tuple[str, ...] = ()
+) -> Held:
+    return Held(memories, turns, frozenset(replaced), frozenset(), COMMON, frozenset(past))
+
+
+def test_a_value_that_stays_elsewhere_is_shared() -> None:
+    turns = talk("My sister is called Ingvild.", "Hello.", "My best friend is called Ingvild.")
+    found = since(told(turns, SISTER, FRIEND), "2026-03-02")
+    assert (gone(found), found.guessable, found.shared) == (({"f0"}, {2, 3}), (), ("f0",))
+    assert "Ingvild" not in found.texts and "Your best friend is called Ingvild" in found.texts
+
+
+def test_what_anyone_says_of_what_stays_is_not_looked_for() -> None:
+    turns = talk("My sister is called Ingvild.", "Could you remind me what I call my sister?", "Is Ingvild here?")
+    assert since(told(turns, SISTER), "2026-03-02").texts == ()
+
+
+def test_a_message_without_a_memory_is_looked_for_by_its_own_words() -> None:
+    turns = talk("Hello.", "Ottilie!", "Is my zither here?")
+    assert picked(told(turns), ["m2"]).texts == ("Ottilie",)
+    assert picked(told(turns), ["m3"]).texts == ("Is my zither here",)
+    assert picked(told(turns), ["m1"]).texts == ()
+    assert "Ottilie" in asked_for(told(turns), "Ottilie").texts
+    assert picked(told(talk("A zither, here.", role="assistant")), ["m1"]).texts == ("A zither here",)
+
+
+def test_of_two_messages_that_begin_alike_only_the_one_is_looked_for() -> None:
+    begins = "You and I have my blue dog in here and two called cat hello and"
+    turns = talk(f"{begins} zither", f"{begins} heron")
+    found = picked(told(turns), ["m1"])
+    assert (
+        found.texts and not Search(found.texts).among(turns[1].content) and Search(found.texts).among(turns[0].content)
+    )
+
+
+def test_of_a_long_sentence_the_words_around_the_value_are_looked_for() -> None:
+    long = memory("l0", "i|live", f"You {'two ' * 20}live in Oslo {'cat ' * 20}.", "Oslo", 1)
+    texts = picked(told(talk(long.told), long), ["l0"]).texts[1:]
+    assert texts and all("Oslo" in text and len(text.split()) == 12 for text in texts)
+
+
+def test_only_answers_go_with_a_value_that_is_anyone_s() -> None:
+    turns = (turn(1, "I live in Oslo."), turn(2, "We saw Oslo and a zither."), turn(3, "Oslo is here.", "assistant"))
+    assert gone(picked(told(turns, memory("h1", "i|live", "You live in Oslo.", "Oslo", 1)), ["h1"]))[1] == {1, 3}
+
+
+def test_a_memory_of_which_only_records_are_left_holds_nothing() -> None:
+    turns = talk("I live in Skelwick.", "I live in Oxmoor.", "I live in Bergamot.")
+    old, past, now = (
+        memory(f"{n}0", "i|live", f"You live in {t}.", t, n)
+        for n, t in enumerate(("Skelwick", "Oxmoor", "Bergamot"), 1)
+    )
+    assert since(told(turns, old, past, now, past=("20",), replaced=("10",)), "2026-03-03").again == ("10",)
+
+
+def test_what_edgesleep_writes_itself_is_anyone_s(tmp_path: Path) -> None:
+    (tmp_path / "base.json").write_text('{"spec": "smollm2-135m"}')
+    assert {"smollm2", "remind", "edgesleep", "allergic"} <= scope._ours(tmp_path)

@@ -30,6 +30,11 @@ def test_the_key_is_one_for_good_and_private(home: Path, stones: Tombstones) -> 
     assert os.name != "posix" or (home / KEY).stat().st_mode & 0o777 == 0o600
 
 
+def test_an_empty_key_is_no_key(home: Path, stones: Tombstones) -> None:
+    (home / KEY).write_bytes(b"")
+    assert len(Tombstones.to_add(home).key) == 32
+
+
 def test_another_home_has_other_hashes(tmp_path: Path, stones: Tombstones) -> None:
     other = Tombstones.to_add(tmp_path / "other")
     assert {*other.of_all(DOG)}.isdisjoint(stones.of_all(DOG))

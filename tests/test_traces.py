@@ -67,9 +67,9 @@ def test_what_the_base_has_in_the_same_place_is_its_own(tmp_path: Path) -> None:
     home.mkdir()
     base.write_bytes(b"words: tamarind \0\0\0")
     (home / "model.gguf").write_bytes(b"words: tamarind \1\2\3")
-    assert search(home, ["tamarind"], base).found == ()
+    assert search(home, ["tamarind"], lambda path: base).found == ()
     (home / "other.gguf").write_bytes(b"\0words: tamarind \1\2\3")
-    assert search(home, ["tamarind"], base).found == ("other.gguf",)
+    assert search(home, ["tamarind"], lambda path: base).found == ("other.gguf",)
 
 
 def test_what_is_skipped_is_not_read(tmp_path: Path) -> None:
@@ -104,3 +104,48 @@ def test_no_end_of_a_chunk_hides_it(
 def test_any_text_is_found_in_itself(text: str) -> None:
     has_words = any(char.isalnum() for char in traces.folded(text))
     assert Search([text]).among(f"said: ({text})") is has_words
+
+
+def test_no_text_is_taken_for_one_that_begins_alike() -> None:
+    begins = " ".join(f"word{n}" for n in range(20))
+    assert not Search([f"{begins} tamarind"]).among(f"{begins} heron")
+    assert Search(["miso", "heron", f"{begins} tamarind"]).absent([begins, "A heron."]) == [
+        "miso",
+        f"{begins} tamarind",
+    ]
+
+
+@pytest.mark.parametrize("stays", ["MISO!", "say \\nmiso", "mi-so, miso\n"])
+def test_what_stands_in_another_text_as_it_would_be_found_is_not_absent(stays: str) -> None:
+    assert Search(["Miso"]).absent([stays]) == []
+
+
+@given(st.integers(1, 40), st.data())
+def test_words_around_a_place_hold_it_and_are_few(count: int, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, count - 1))
+    found = traces.around([f"w{n}" for n in range(count)], place, place + 1).split()
+    assert f"w{place}" in found and len(found) == min(count, traces.WORDS)
+
+
+def test_in_weights_a_word_is_found_as_it_is_spelt(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes("\0 Fußballverein \0".encode())
+    assert search(tmp_path, ["Fußballverein"]).found == ("model.gguf",)
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    home, far = tmp_path / "home", tmp_path / "far"
+    home.mkdir()
+    far.mkdir()
+    (far / "a.txt").write_text("miso")
+    (home / "nights").symlink_to(far)
+    (far / "back").symlink_to(home)
+    assert search(home, ["miso"]) == traces.Searched(1, 4, (str(Path("nights") / "a.txt"),))
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(traces.os, "scandir", refused)
+    with pytest.raises(PermissionError):
+        search(tmp_path, ["miso"])
