@@ -75,6 +75,8 @@ def test_with_the_first_the_base_is_what_is_left(store: Store, home: Path) -> No
 
 
 def test_with_the_last_nothing_is_to_be_learned_again(store: Store, home: Path) -> None:
+    page = forgets(HORSE, "--dry-run").stdout
+    assert "generation 2, which was never taught it; nothing is to be learned again." in page and "minutes" not in page
     forgets(HORSE, "--yes")
     assert (store.current(), store.numbers()) == (2, [1, 2])
     assert {state for state, _ in standing(home).values()} == {"learned"}
