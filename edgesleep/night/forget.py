@@ -71,7 +71,6 @@ def plan(store: Store, journal: Journal, scope: Scope) -> Pending:
         fallback=_fallback(store, touched),
         highest=store.next_number() - 1,
         last=max((turn.id for turn in journal.turns()), default=0),
-        night=journal.open_night() or 0,
         before=_asked(results, lambda id: id in ids),
         rest=_asked(results, lambda id: id not in ids),
     )
@@ -116,10 +115,10 @@ def begin(store: Store, journal: Journal, pending: Pending) -> None:
     """Note what is to be forgotten: from now on it is, whatever cuts it short."""
     journal.tombstones()  # raises where the key to older ones is gone, before a new one is made
     stones = Tombstones.to_add(store.home)
-    said, gone = {*pending.turns}, {memory.id for memory in pending.memories}
-    texts = [turn.content for turn in journal.turns() if turn.id in said]
+    said, gone, turns = {*pending.turns}, {memory.id for memory in pending.memories}, journal.turns()
+    texts = [turn.content for turn in turns if turn.id in said]
     texts += [memory.told for memory in pending.memories]
-    stays = [turn.content for turn in journal.turns() if turn.id not in said]
+    stays = [turn.content for turn in turns if turn.id not in said]
     stays += [memory.told for memory in journal.memories() if memory.id not in gone]
     anyone = {*pending.guessable, *pending.shared}
     names = [memory.value for memory in pending.memories if memory.id not in anyone]
@@ -159,11 +158,10 @@ def erase(home: Path, say: Say) -> Pending:
                 say(f"Generation {store.current()} is served until the rest is learned again.")
             store.remove(pending.touched)
             _erase_rows(journal, pending)
-            _clear(home, Search(pending.texts), pending.night, journal.open_night() or 0)
+            _clear(home, Search(pending.texts), journal.open_night() or 0, pending.fresh)
             journal.vacuum()
-        if pending.again or pending.loose or pending.night:
-            # Once: later somebody may have told otherwise, and the open night is the one that learns the rest.
-            pending = replace(pending, again=(), loose=(), night=0)
+        if pending.fresh:
+            pending = replace(pending, fresh=False)
             dump(pending, home / PENDING)
     return pending
 
@@ -208,20 +206,22 @@ def _step_back(store: Store, journal: Journal, number: int) -> None:
 
 
 def _erase_rows(journal: Journal, pending: Pending) -> None:
-    journal.erase([memory.id for memory in pending.memories], pending.turns, pending.loose, pending.stones)
-    standing = journal.standing()
-    journal.mark([id for id in pending.again if standing.get(id, ("", 0))[0] == REPLACED], NEW)
+    ids, loose = [memory.id for memory in pending.memories], pending.loose if pending.fresh else ()
+    journal.erase(ids, pending.turns, loose, pending.stones)
+    if pending.fresh:  # later its owner may have told otherwise
+        standing = journal.standing()
+        journal.mark([id for id in pending.again if standing.get(id, ("", 0))[0] == REPLACED], NEW)
 
 
-def _clear(home: Path, search: Search, begun: int, night: int) -> None:
-    """Remove what killed writes left, records of nights in which anything of it stands, or that were under way when it
-    began, and weights of all but the open `night`."""
+def _clear(home: Path, search: Search, night: int, fresh: bool) -> None:
+    """Remove what killed writes left, records of nights in which anything of it stands, and weights of all but the open
+    `night`; where it is fresh, that is a night of before, and goes as well."""
     for path in _weights(home, night):
         path.unlink()
     for place in PLACES:
         for path in [path for path in home.glob(f"{place}.*.tmp") if _LEFT_OVER.fullmatch(path.name)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for number in {begun, *_nights_of(home, search)}:
+    for number in {*_nights_of(home, search), *([night] if fresh else [])}:
         folder = home / "nights" / f"{number:04d}"
         # Renamed first: what it holds in tokens would not be found again without what it holds in words.
         if folder.is_dir():

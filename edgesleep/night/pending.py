@@ -37,8 +37,7 @@ class Pending:
 
     `touched` are the generations that were taught any of it, which go; where the one that was `served` is of them,
     `fallback` is served until the rest is learned again. `highest` is the last generation that there was, `last` the
-    last message, `night` the night that was open (0: none). What is to be done only once is emptied then: `again`,
-    `loose`, `night`.
+    last message. What is to be done only once is done where it is `fresh`.
     """
 
     number: int
@@ -55,10 +54,10 @@ class Pending:
     fallback: int
     highest: int
     last: int
-    night: int
     before: Asked
     rest: Asked
     stones: tuple[str, ...] = ()
+    fresh: bool = True
 
     @property
     def moved(self) -> bool:

@@ -176,7 +176,8 @@ def since(held: Held, moment: str) -> Scope:
 
 def near(held: Held, text: str, scope: Scope | None) -> list[Memory]:
     """Memories that are about the same matter by their meaning, and do not go; none where no sentence model is here."""
-    left = [m for m in held.memories if scope is None or m not in scope.memories]
+    gone = {memory.id for memory in scope.memories} if scope else set()
+    left = [memory for memory in held.memories if memory.id not in gone]
     embedder = embed.load(download=False)
     if embedder.why or not left:
         return []
