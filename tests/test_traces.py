@@ -146,6 +146,6 @@ def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: p
     def refused(path: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(traces.os, "scandir", refused)
+    monkeypatch.setattr("os.scandir", refused)
     with pytest.raises(PermissionError):
         search(tmp_path, ["miso"])
