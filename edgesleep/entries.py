@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from edgesleep.errors import EdgesleepError, shown
-from edgesleep.records import ROLES, SOURCES, Turn, digest
+from edgesleep.records import ROLES, SOURCES, Turn, digest, now
 from edgesleep.secrets import redact
 
 MAX_TURN_BYTES = 1 << 20
@@ -41,7 +41,7 @@ def checked(entry: Entry) -> Turn:
     session = _clean(entry.session).strip()
     if not 0 < len(session) <= 200:
         raise EdgesleepError("A session name has 1 to 200 characters.", "Give a shorter one, or none.")
-    at = _utc(entry.at) if entry.at else now()
+    at = _utc(entry.at) if entry.at else now("milliseconds")
     return Turn(0, session, role, source, content, at, digest([role, source, content]))
 
 
@@ -70,10 +70,6 @@ def _utc(at: str) -> str:
     except (ValueError, OverflowError) as error:
         raise EdgesleepError(f"{shown(repr(at))} is not a time.", "Write it like 2026-03-01T21:30:00Z.") from error
     return moment.isoformat(timespec="milliseconds")
-
-
-def now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def one_of(name: str, value: str, allowed: Sequence[str]) -> str:

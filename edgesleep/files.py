@@ -1,7 +1,8 @@
 """Files: how the store puts large files in their place.
 
-Owns linking and copying, their sizes, and what a person is told when the disk fails. Leaves records, and writing that
-is whole or absent, to `records`. Must stay true: what was placed is private and synced.
+Owns linking, copying and removing them, their sizes, and what a person is told when the disk fails. Leaves records, and
+writing that is whole or absent, to `records`. Must stay true: what was placed is private and synced, and what was
+removed does not come back after a power cut.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import file_digest
+from edgesleep.records import file_digest, sync_folder
 
 
 @contextmanager
@@ -56,6 +57,14 @@ def _copy(source: Path, target: Path) -> None:
             if os.fstat(old.fileno()).st_size == os.fstat(new.fileno()).st_size:
                 return
     shutil.copyfile(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder for good; where a folder is a link to one elsewhere, that as well."""
+    if path.is_dir():
+        shutil.rmtree(path.resolve())
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def private(path: Path) -> None:

@@ -23,9 +23,9 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from edgesleep.entries import Entry, checked, now, one_of
+from edgesleep.entries import Entry, checked, one_of
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, plain
+from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, now, plain
 from edgesleep.tables import APPLICATION_ID, MIGRATIONS
 from edgesleep.tombstones import Tombstones
 
@@ -289,7 +289,7 @@ class Journal:
                 )
                 for table, column in (("memory_turns", "memory"), ("approved", "memory"), ("memories", "id")):
                     self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", [gone])
-                self._db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [gone, now()])
+                self._db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", [gone, now("milliseconds")])
 
     def forgotten(self) -> frozenset[str]:
         """Ids of the memories that were forgotten."""
@@ -348,7 +348,7 @@ class Journal:
     def begin_night(self) -> int:
         """Number a new night."""
         with self._writing():
-            values = ["running", now()]
+            values = ["running", now("milliseconds")]
             return int(self._db.execute("INSERT INTO nights (status, started) VALUES (?, ?)", values).lastrowid or 0)
 
     def open_night(self) -> int | None:
@@ -363,7 +363,7 @@ class Journal:
 
     def end_night(self, report: NightReport) -> None:
         """Store how a night ended. An interrupted night stays open and keeps its number."""
-        values = [report.status, now(), msgspec.json.encode(report).decode(), report.night]
+        values = [report.status, now("milliseconds"), msgspec.json.encode(report).decode(), report.night]
         with self._writing():
             if not self._db.execute(
                 "UPDATE nights SET status = ?, ended = ?, report = ? WHERE number = ?", values

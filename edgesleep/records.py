@@ -426,9 +426,9 @@ def load(kind: type[T], path: Path) -> T:
         ) from error
 
 
-def now() -> str:
-    """The time, ISO 8601 in UTC, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+def now(to: str = "seconds") -> str:
+    """The time, ISO 8601 in UTC, to the second, or as exactly as `isoformat` is asked."""
+    return datetime.now(timezone.utc).isoformat(timespec=to)
 
 
 def plain(record: Any) -> Any:
@@ -487,8 +487,13 @@ def _private(path: str, flags: int) -> int:
 def publish_file(temporary: Path, path: Path) -> None:
     """Rename a finished, synced file into place and make the rename itself durable."""
     temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make durable which files a folder has."""
     if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

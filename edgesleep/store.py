@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from edgesleep import records
 from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.files import fits, place, private, size, writing
+from edgesleep.files import fits, place, private, remove, size, writing
 from edgesleep.records import Generation, Verdict, file_digest
 
 MODEL, DELTA, ADAPTER, MANIFEST = "model.gguf", "delta.safetensors", "adapter.gguf", "manifest.json"
@@ -406,7 +406,7 @@ class Store:
             self._point(pointer)  # no number is used twice, also where the file named none of those that go
             for number in {*self.numbers()} & {*gone}:
                 # Renamed first, so that no half of a generation is ever found.
-                shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
+                remove(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
 
     def _demand_fit(self, staging: Path, manifest: Generation, verdict: Verdict) -> None:
         """Refuse a publish that the gate did not pass for the staged bytes, or that does not follow from this store."""
@@ -431,7 +431,8 @@ class Store:
         """Remove what a killed publish left. Only under the lock: it may be another process's work in progress."""
         highest = self._pointer().highest
         for folder in self._folder.glob(".*.tmp"):
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):
+                remove(folder)
         for number in {*self.numbers()} - {*self._finished()}:
             with suppress(OSError):
                 if number > highest:
