@@ -19,12 +19,16 @@ from pathlib import Path
 
 WEIGHTY = 8  # letters
 WEIGHTS = (".gguf", ".safetensors", ".npz")
-CHUNK, OVERLAP = 1 << 23, 1 << 12  # bytes read at a time, and read again so that nothing falls between two
+CHUNK, OVERLAP = 1 << 23, 1 << 13  # bytes read at a time, and read again so that nothing falls between two
 EDGE = 4  # characters where a chunk cuts, which may be a part of one
 WORDS = 12  # of a text that is looked for, so that it fits into OVERLAP; of a longer one choose some `around` a place
 LONGEST = 40  # letters of a word, by the first of which it is found
-GAP = "\n" * 16  # more than may lie between two words of one text
+MARKS = 64  # that may lie between two words
+GAP = "\n" * 2 * MARKS
+MANY = 200  # texts from which on taking bytes apart into words is quicker than looking for each text
 
+_LETTER = rb"[0-9a-z\x80-\xff]"  # in bytes whose ASCII is in lower case
+_RUN = re.compile(_LETTER + rb"+")
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|[nrtbf"/\\])')
 
 
@@ -55,33 +59,36 @@ class Text:
         return sum(map(len, self.words))
 
     @cached_property
-    def _rarest(self) -> str:
+    def longest(self) -> str:
+        """The word by which it is found among others: the longest is the rarest."""
         return max(self.words, key=len)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         words = (re.escape(word) + (r"[^\W_]*" if len(word) == LONGEST else "") for word in self.words)
-        return re.compile(r"(?<![^\W_])" + r"[\W_]{1,8}".join(words) + r"(?![^\W_])")
+        return re.compile(r"(?<![^\W_])" + rf"[\W_]{{1,{MARKS}}}".join(words) + r"(?![^\W_])")
 
     def find(self, text: str, start: int = 0) -> Iterator[tuple[int, int]]:
         """Where it stands as whole words in a text that was `folded`."""
-        if self._rarest in text:
+        if self.longest in text:
             yield from (match.span() for match in self._pattern.finditer(text, start))
 
     @cached_property
-    def _bytes(self) -> tuple[bytes, re.Pattern[bytes]]:
+    def _bytes(self) -> re.Pattern[bytes]:
         words = [b"|".join(re.escape(form) for form in _spelt(word)) for word in self.written]
-        letter = rb"[0-9a-z\x80-\xff]"
-        spelt = rb"[^0-9a-z\x80-\xff]{1,8}".join(b"(?:" + word + b")" for word in words)
-        alike = (word for word in self.written if len(_spelt(word)) == 1)  # in all spellings: what is in ASCII
-        plainest = max((word.lower().encode() for word in alike), key=len, default=b"")
-        return plainest, re.compile(b"(?<!" + letter + b")" + spelt + b"(?!" + letter + b")")
+        spelt = (b"[^0-9a-z\x80-\xff]{1,%d}" % MARKS).join(b"(?:" + word + b")" for word in words)
+        return re.compile(b"(?<!" + _LETTER + b")" + spelt + b"(?!" + _LETTER + b")")
+
+    @cached_property
+    def plainest(self) -> bytes:
+        """Its longest word that has but one spelling, in ASCII; empty where it has none."""
+        alike = (word for word in self.written if len(_spelt(word)) == 1)
+        return max((word.lower().encode() for word in alike), key=len, default=b"")
 
     def find_bytes(self, data: bytes, start: int = 0) -> Iterator[tuple[int, int]]:
         """Where it stands in bytes whose ASCII is in lower case."""
-        plainest, pattern = self._bytes
-        if plainest in data:
-            yield from (match.span() for match in pattern.finditer(data, start))
+        if self.plainest in data:
+            yield from (match.span() for match in self._bytes.finditer(data, start))
 
 
 def _spelt(word: str) -> tuple[bytes, ...]:
@@ -121,6 +128,9 @@ class Search:
         held = {text: found for text in texts if (found := Text.of(text))}
         self._given, self._texts = [*held], [*held.values()]
         self._weighty = [text for text in self._texts if text.letters >= WEIGHTY]
+        self._by_word: dict[str, list[Text]] = {}
+        for text in self._texts:
+            self._by_word.setdefault(text.longest, []).append(text)
 
     def among(self, text: str) -> bool:
         """Whether any of them stands in a text."""
@@ -135,10 +145,11 @@ class Search:
 
     def _places(self, data: str, start: int = 0) -> Iterator[tuple[Text, int]]:
         """What stands in a text that was `folded`, and where it ends."""
-        words = {*words_of(data)}  # at once, as there may be thousands of texts
-        for text in self._texts:
-            if words.issuperset(text.words):
-                yield from ((text, end) for _, end in text.find(data, start))
+        words = {*words_of(data)}
+        for word in words & self._by_word.keys():  # as there may be as many texts as messages
+            for text in self._by_word[word]:
+                if words.issuperset(text.words):
+                    yield from ((text, end) for _, end in text.find(data, start))
 
     def within(self, path: Path, base: Path | None = None) -> bool:
         """Whether any of them stands in a file. What `base` has in the same place of a model is the base's own."""
@@ -152,8 +163,11 @@ class Search:
         return False
 
     def _weights(self, data: bytes, before: bool, last: bool) -> Iterator[tuple[int, int]]:
-        low = data.lower()
-        for text in self._weighty:
+        low, texts = data.lower(), self._weighty
+        if len(texts) > MANY:
+            words = {b"", *_RUN.findall(low)}
+            texts = [text for text in texts if text.plainest in words]
+        for text in texts:
             for start, end in text.find_bytes(low, before):
                 if last or end < len(low):
                     yield start, end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -41,6 +42,33 @@ def test_it_is_found_however_it_is_written(way: str, tmp_path: Path) -> None:
 def test_parts_of_other_words_are_not_it(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(text, "utf-8")
     assert search(tmp_path, ["Miso"]).found == ()
+
+
+def test_many_marks_between_two_words_do_not_hide_it() -> None:
+    assert Search(["my cat Pemberley"]).among(f"my cat{'.' * 40}Pemberley")
+
+
+def test_of_many_texts_only_those_are_looked_at_of_which_a_word_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = Search([f"some piece number{n} of words" for n in range(500)])
+    looked: list[object] = []
+
+    def words(text: traces.Text) -> tuple[str, ...]:
+        looked.append(text)
+        return text.__dict__["words"]
+
+    monkeypatch.setattr(traces.Text, "words", property(words), raising=False)
+    assert not many.among("I bought some piece of words, number by number") and looked == []
+    assert many.among("some piece number7 of words") and 0 < len(looked) < 5
+
+
+def test_among_many_texts_each_is_found_in_weights_too(tmp_path: Path) -> None:
+    """There another way is taken, as each text alone would be looked for in all of the file."""
+    texts = [f"tamarind number {'abcdefghij'[n % 10]}{n}" for n in range(traces.MANY + 1)]
+    for n in (0, traces.MANY):
+        path = tmp_path / f"{n}.gguf"
+        path.write_bytes(b"\0" + texts[n].upper().encode() + b"\0" + b"tamarindo number a0 \xff" * 9)
+        assert Search(texts).within(path), n
+        assert not Search([text for text in texts if text != texts[n]]).within(path), n
 
 
 @pytest.mark.parametrize("text", ["Miso", "miso's", "my-miso", "x\\nMISO\\n", "_miso_", "miso\0"])
@@ -102,8 +130,9 @@ def test_no_end_of_a_chunk_hides_it(
 @settings(deadline=None, max_examples=50)
 @given(st.text(min_size=1))
 def test_any_text_is_found_in_itself(text: str) -> None:
-    has_words = any(char.isalnum() for char in traces.folded(text))
-    assert Search([text]).among(f"said: ({text})") is has_words
+    folded = traces.folded(text)
+    apart = re.search(rf"[^\W_][\W_]{{{traces.MARKS + 1},}}[^\W_]", folded)
+    assert Search([text]).among(f"said: ({text})") is (any(char.isalnum() for char in folded) and not apart)
 
 
 def test_no_text_is_taken_for_one_that_begins_alike() -> None:
