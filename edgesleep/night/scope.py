@@ -22,6 +22,7 @@ from edgesleep.journal import Journal
 from edgesleep.night import owner, phrases, untold
 from edgesleep.night.agenda import AGENDA, REPLACED
 from edgesleep.night.phrases import fold
+from edgesleep.night.standing import bundled as standing_probes
 from edgesleep.records import Agenda, Memory, Turn, load
 from edgesleep.store import MANIFEST, Store
 from edgesleep.traces import Search, around, words_of
@@ -32,6 +33,7 @@ PHRASE = 4  # words that are one memory's own, however common each is
 REPLIES = 4  # messages after one that tells a value that is anyone's, of which answers that have it mean it
 TELLS = 3  # words of a sentence that is looked for as a whole
 PIECES = 16  # of one message that are looked for, at most
+CACHE = "cache/*.json"  # what the base wrote and answered
 OURS = ("base.json", f"generations/*/{MANIFEST}", "nights/*/night.json")  # say nothing of what was told
 NEAR, NEAREST = 0.5, 3  # cosine from which on a memory is about the same matter, and how many of them are shown
 
@@ -41,8 +43,10 @@ class Scope:
     """Memories and messages that go. Others are named by id: those that hold `again`, and `loose` ones, which stay, but
     no longer say that they stand in place of what goes.
 
-    `texts` are looked for afterwards. Of the memories `guessable` the value is anyone's, of those `shared` it stands in
-    what stays as well, so that to be asked for it proves little of the ones, and nothing of the others.
+    `texts` are looked for afterwards. A message that came after the `last` tells it again where it has one of
+    `telling`: a value that is one memory's own, a sentence that tells another, or a word by which it was asked for. Of
+    the memories `guessable` the value is anyone's, of those `shared` it stands in what stays as well, so that to be
+    asked for it proves little of the ones, and nothing of the others.
     """
 
     memories: tuple[Memory, ...]
@@ -50,8 +54,10 @@ class Scope:
     loose: tuple[str, ...]
     again: tuple[str, ...]
     texts: tuple[str, ...]
+    telling: tuple[str, ...]
     guessable: tuple[str, ...]
-    shared: tuple[str, ...] = ()
+    shared: tuple[str, ...]
+    last: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Held:
     approved: frozenset[tuple[int, str]]  # message and memory
     common: frozenset[str]  # words of the base's vocabulary, and of what edgesleep writes itself
     past: frozenset[str] = frozenset()  # memories that only the records of nights still have
+    ours: tuple[str, ...] = ()  # texts that the base or edgesleep wrote, whatever was told
 
     @classmethod
     def of(cls, store: Store, journal: Journal) -> Held:
@@ -77,6 +84,10 @@ class Held:
             frozenset((turn, id) for (turn, _), ids in journal.approved().items() for id in ids),
             _vocabulary(store.model_path(0)) | _ours(store.home),
             frozenset({*past} - {*standing}),
+            (
+                *standing_probes().wordings,
+                *(path.read_text("utf-8", "replace") for path in sorted(store.home.glob(CACHE))),
+            ),
         )
 
     @cached_property
@@ -121,9 +132,22 @@ def _past(home: Path) -> Iterator[Memory]:
 
 def _vocabulary(base: Path) -> frozenset[str]:
     """The words that the base has whole, folded: those that many texts have."""
-    tokens = [str(token) for token in Gguf.open(base).get("tokenizer.ggml.tokens", ())]
-    begin = [token[1:] for token in tokens if token[:1] in ("\u0120", "\u2581")]  # a space, as tokenizers write it
+    file = Gguf.open(base)
+    tokens = [str(token) for token in file.get("tokenizer.ggml.tokens", ())]
+    if file.get("tokenizer.ggml.model") == "gpt2":
+        tokens = [_unmapped(token) for token in tokens]
+    begin = [token[1:] for token in tokens if token[:1] in (" ", "\u2581")]  # a space, as tokenizers write it
     return frozenset(map(fold, begin or tokens))
+
+
+def _unmapped(token: str) -> str:
+    """A token of a byte-level vocabulary as text: there each byte that is no letter or mark stands as another one."""
+    return bytes(_BYTES[char] for char in token if char in _BYTES).decode("utf-8", "replace")
+
+
+_PLAIN = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100))  # bytes that stand as they are in Latin-1
+_BYTES = {chr(byte): byte for byte in _PLAIN}
+_BYTES |= {chr(0x100 + n): byte for n, byte in enumerate(byte for byte in range(0x100) if byte not in _PLAIN)}
 
 
 def _ours(home: Path) -> frozenset[str]:
@@ -247,24 +271,52 @@ def _scope(
     kept = [memory for memory in held.memories if memory.id not in gone]
     loose = {memory.id for memory in kept if _is_loose(held, memory, gone.values())}
     stays = [text for memory in kept for text in _words(memory)]
-    stays += [memory.instead_of for memory in kept if memory.id not in loose]
+    stays += [_instead(memory) for memory in kept if memory.id not in loose]
     stays += [text for turn in held.turns if turn.id not in said for text in (turn.content, turn.session)]
     values = {memory.id: memory.value for memory in gone.values()}
     alone = {*Search(values.values()).absent(stays)}
-    texts = [*_told(held, gone.values()), *_said(held, said, {word for text in stays for word in fold(text).split()})]
-    texts += [word for word in query.split() if held.tells(word)]
-    again = {m.relation: m.id for m in sorted(kept, key=lambda memory: memory.at) if m.id in held.replaced}
-    holding = {m.relation for m in kept if m.id not in held.replaced and m.id not in held.past}
-    left = {memory.relation for memory in gone.values() if memory.id not in held.replaced} - holding
+    telling = [*_told(held, gone.values()), *(word for word in query.split() if held.tells(word))]
+    pieces = [*_said(held, said, {word for text in stays for word in fold(text).split()})]
+    pieces += [text for memory in kept if memory.id in loose for text in _was(memory)]
+    own = Search([*telling, *pieces]).absent(stays)
+    tells = {*telling}
     return Scope(
         tuple(gone.values()),
         tuple(turn for turn in held.turns if turn.id in said),
         tuple(memory.id for memory in kept if memory.id in loose),
-        tuple(id for relation, id in again.items() if before and relation in left),
-        (*gone, *Search(texts).absent(stays)),  # ids always: they are hashes of what goes
+        tuple(_again(held, gone, kept)) if before else (),
+        (*gone, *Search(own).absent(held.ours)),  # ids always: they are hashes of what goes
+        tuple(text for text in own if text in tells),
         tuple(memory.id for memory in gone.values() if not held.tells(memory.value)),
         tuple(id for id, value in values.items() if value not in alone),
+        max((turn.id for turn in held.turns), default=0),
     )
+
+
+def _again(held: Held, gone: dict[str, Memory], kept: Sequence[Memory]) -> Iterator[str]:
+    """What was held when one that goes was told, where nothing else on its topic holds now."""
+    holding = {m.relation for m in kept if m.id not in held.replaced and m.id not in held.past}
+    left = {(m.relation, fold(m.value)): m.id for m in kept if m.id in held.replaced}
+    out = {(m.relation, fold(m.value)): m for m in gone.values()}
+    for memory in (m for m in gone.values() if m.id not in held.replaced and m.relation not in holding):
+        been, before = set(), (memory.relation, fold(memory.instead_of))
+        while before in out and before not in been:  # that goes as well
+            been.add(before)
+            before = (memory.relation, fold(out[before].instead_of))
+        if before in left:
+            yield left[before]
+
+
+def _instead(memory: Memory) -> str:
+    """How the record of a memory says in whose place it stands."""
+    return f"instead of {memory.instead_of}" if memory.instead_of else ""
+
+
+def _was(memory: Memory) -> Iterator[str]:
+    """How records of nights, and what was taught there, say in whose place a memory stands."""
+    asked = (prompt.replace("{old}", memory.instead_of) for prompt, _ in phrases.CHANGES)
+    for text in (_instead(memory), *asked):
+        yield around(words_of(text), 0, 0)
 
 
 def _is_loose(held: Held, memory: Memory, gone: Iterable[Memory]) -> bool:
