@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from edgesleep import __version__, config, errors, machine, records, tombstones
+from edgesleep import __version__, config, machine, records
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_memories import memories
 from edgesleep.cli_shared import (
+    EXIT_CODES,
     SPEC,
     Main,
     demand_nothing_to_forget,
@@ -34,20 +35,13 @@ from edgesleep.cli_shared import (
 )
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
+from edgesleep.night.pending import unfinished
 from edgesleep.records import NightReport
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 CONTEXT, ANSWER = 2048, 256  # tokens of a question with its answer, and of the answer alone
 SESSION = "ask"  # where questions asked on the command line are kept
-
-EXIT_CODES = {
-    "promoted": errors.DONE,
-    "planned": errors.DONE,
-    "rejected": errors.REFUSED,
-    "interrupted": errors.ERROR,
-    "skipped": errors.SKIPPED,
-}
 
 
 @click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +58,7 @@ def main(context: click.Context, home: Path | None) -> None:
     Example: edgesleep --home ./here init
     """
     context.obj = (home or config.default_home()).expanduser().absolute()
-    if context.invoked_subcommand != "forget" and tombstones.unfinished(context.obj):
+    if context.invoked_subcommand != "forget" and unfinished(context.obj):
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
@@ -214,21 +208,21 @@ def run_night(
     from edgesleep.night import cycle
     from edgesleep.progress import progress, stoppable
 
-    forgetting = False
+    forgotten = None
     if dry_run:
         result = cycle.plan_night(home, force=force)
     else:
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable() as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
-            forgetting = before_night(home)
+            forgotten = before_night(home, settings)
             result = cycle.run_night(home, settings, watch, force=force)
     if as_json:
         print_json(result)
     else:
         click.echo("\n".join(_outcome(result)))
-    if forgetting and result.status != "interrupted":
-        after_night(home, settings)
+    if forgotten:
+        return after_night(home, settings, forgotten, result)
     return EXIT_CODES[result.status]
 
 
@@ -303,7 +297,7 @@ def status(home: Path, as_json: bool) -> None:
     with Journal.open(home) as journal:
         turns, read = journal.turns(), journal.curated_through()
         memories = {state: len(journal.memories(state)) for state in records.STATES}
-        nights, unfinished = journal.nights(), journal.open_night()
+        nights, under_way = journal.nights(), journal.open_night()
     waiting = sum(turn.id > read for turn in turns)
     last = nights[-1] if nights else None
     if as_json:
@@ -316,7 +310,7 @@ def status(home: Path, as_json: bool) -> None:
                 "messages": len(turns),
                 "messages_waiting": waiting,
                 "memories": memories,
-                "unfinished_night": unfinished,
+                "unfinished_night": under_way,
                 "last_night": last,
             }
         )
@@ -326,8 +320,8 @@ def status(home: Path, as_json: bool) -> None:
     click.echo("Memories: " + ", ".join(f"{count} {state}" for state, count in memories.items()))
     if last:
         click.echo(f"Last night: {last.night}, {last.status}. {last.reason}")
-    if unfinished:
-        click.echo(f"Night {unfinished} is unfinished; `edgesleep run-night` goes on with it.")
+    if under_way:
+        click.echo(f"Night {under_way} is unfinished; `edgesleep run-night` goes on with it.")
 
 
 @main.command()

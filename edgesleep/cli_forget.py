@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgesleep import config, machine, records, tombstones
+from edgesleep import config, errors, machine, records
 from edgesleep.cli_memories import Shown
-from edgesleep.cli_shared import dry_run_flag, json_flag, print_json, say
+from edgesleep.cli_shared import EXIT_CODES, dry_run_flag, json_flag, print_json, say
 from edgesleep.errors import EdgesleepError
+from edgesleep.night.pending import unfinished
 
 if TYPE_CHECKING:
     from edgesleep.config import Settings
-    from edgesleep.night.forget import Forecast
+    from edgesleep.night.forget import Done, Forecast
     from edgesleep.night.pending import Forgotten, Pending
     from edgesleep.night.scope import Held, Scope
-    from edgesleep.records import Memory, Turn
+    from edgesleep.records import Memory, NightReport, Turn
     from edgesleep.store import Store
 
 WIDTH = 90  # of a message in a list
@@ -36,34 +37,39 @@ WIDTH = 90  # of a message in a list
 @click.argument("ids", nargs=-1)
 @click.option("--query", metavar="TEXT", help="All in which the words of TEXT occur, or their beginnings.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="All that was said on or after DATE.")
-@click.option("--resume", is_flag=True, help="Go on with one that was cut short, or of which a proof failed.")
+@click.option("--resume", is_flag=True, help="Go on with one that was cut short, or that is still found in a file.")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @dry_run_flag
 @json_flag
 @click.pass_obj
-def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool, **wanted: Any) -> None:
+def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool, **wanted: Any) -> int:
     """Forget something for good.
 
     IDS are of memories, or of messages, like m17. With each go the messages that tell it, memories that say or name the
-    same, what it replaced, every generation that was taught any of it, and the records of those nights. At once the
-    newest generation is served that never was taught it, or else the base; a night then teaches that one the rest
-    again. At last it is proven: it is found in no file under the home, the model knows no more of it than the base
-    does, and the rest is recalled as before. Where the model still does, --resume goes further back and learns again.
+    same, what it replaced, every generation that was taught any of it, and the records of those nights. Served from
+    then on is the newest generation that never was taught it, or else the base. At once it is proven: it is found in no
+    file under the home, and the model knows no more of it than the base does; one that does goes as well, and the one
+    before it is asked. Then a night teaches the rest again, and that model is asked too: one that knows it is taken
+    back. A night that is refused or stopped changes nothing of this; the next ones go on with the rest. Exit codes:
+    those of `run-night` for that night, else 0, or 1 where it is not proven yet.
 
     A value that is short, a number or a common word takes with it only messages that tell it in the same sentence, and
     answers shortly after that repeat it. It is looked for in these sentences, any other value by itself, and a message
     by its sentences that have a word which is not common and stays nowhere else. In models only texts of 8 letters or
-    more are looked for, and nowhere parts of a value, or what is compressed, encrypted or in UTF-16. What is said of it
-    again before all is proven goes as well. After --since what ended since then does not hold again.
+    more are looked for, and nowhere parts of a value, or what is compressed, encrypted or in UTF-16. Where it is still
+    found, messages go as well that tell it again before that is mended: with such a value, the words of TEXT, the
+    sentence of a memory, or all of a message that goes. After --since what ended since then does not hold again.
 
     No night learns it again: not the same value on the same topic, what is told in the same words, or more about a name
     that was forgotten; and what is said in the same words is not imported. For that the journal keeps hashes, and
     forget.key beside it their key; whoever has both can try values on them. What is told so otherwise that its topic is
-    read as another is learned, and `memories edit` has anything learned again. Copies of the home or of a model, what
-    other programs keep, and free blocks of the disk are beyond it.
+    read as another is learned, and `memories edit` has anything learned again. Only a model that learned the rest in
+    the same command is asked for it: afterwards nothing knows what to ask. Copies of the home or of a model, what other
+    programs keep, and free blocks of the disk are beyond it.
 
     Example: edgesleep forget 3f9c --dry-run
     """
+    from edgesleep.night import forget as forgetting
     from edgesleep.store import Store
 
     store = Store(home)
@@ -71,28 +77,37 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     if sum((resume, *(bool(choice) for choice in wanted.values()))) != 1:
         raise click.UsageError("Give either IDS, or one of --query, --since and --resume.")
     settings = config.load(home)
-    if not resume:
-        if not _begun(store, settings, wanted, yes, dry_run, as_json):
-            return
-    elif not tombstones.unfinished(home):
+    # One lock for all of it: nobody else ends it between.
+    with nullcontext() if dry_run else store.lock():
+        if resume:
+            _demand_unfinished(home, dry_run, as_json)
+        else:
+            _begin(store, settings, wanted, yes, dry_run, as_json)
+        if dry_run:
+            return errors.DONE
+        machine.give_way(settings.night.nice)
+        done = forgetting.complete(store, settings, say)
+    return _relearn(home, settings, done, as_json)
+
+
+def _demand_unfinished(home: Path, dry_run: bool, as_json: bool) -> None:
+    if not unfinished(home):
         raise EdgesleepError("No forgetting is unfinished.", "`edgesleep forget ID` begins one.")
-    elif dry_run:
+    if dry_run:
         line = "Would go on with the forgetting that is unfinished."
         print_json({"resume": True, "dry_run": True}) if as_json else click.echo(line)
-        return
-    _tell(_done(home, settings), as_json)
 
 
-def _begun(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> bool:
+def _begin(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> None:
     """Show what would go, and note it where it is meant."""
     from edgesleep.journal import Journal
     from edgesleep.night import forget as forgetting
     from edgesleep.night import scope as scopes
 
-    with nullcontext() if dry_run else store.lock(), Journal.open(store.home) as journal:
+    with Journal.open(store.home) as journal:
         held = scopes.Held.of(store, journal)
         scope, near = _chosen(held, **wanted)
-        pending = forgetting.plan(store, journal, scope)
+        pending = forgetting.plan(store, held, scope)
         ahead = forgetting.forecast(store, journal, pending, settings)
         page = Page(Shown(journal), held, scope, pending, ahead, near, journal.curated_through())
         if dry_run and as_json:
@@ -102,8 +117,7 @@ def _begun(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, 
         if not dry_run:
             if not yes:
                 click.confirm("Forget all this for good?", abort=True, err=True)
-            forgetting.begin(store, journal, pending)
-    return not dry_run
+            forgetting.begin(store, journal, held, pending)
 
 
 def _chosen(
@@ -113,22 +127,36 @@ def _chosen(
     from edgesleep.night import scope as scopes
 
     if since:
-        return scopes.since(held, since.astimezone(timezone.utc).isoformat(timespec="milliseconds")), ()
+        return scopes.since(held, _moment(since)), ()
     if query:
         scope = scopes.asked_for(held, query)
         return scope, scopes.near(held, query, scope)
     return scopes.picked(held, ids), ()
 
 
-def _done(home: Path, settings: Settings) -> Forgotten:
+def _moment(day: datetime) -> str:
+    """When a day began here, as `Turn.at` says it."""
+    try:
+        return day.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError) as error:  # before the year 1 there, or what the system knows
+        raise click.UsageError(f"{day:%Y-%m-%d} is too early a date.") from error
+
+
+def _relearn(home: Path, settings: Settings, done: Done, as_json: bool) -> int:
+    """Teach the rest again; what was proven is told, whatever becomes of that."""
     from edgesleep.night import cycle
     from edgesleep.night import forget as forgetting
     from edgesleep.progress import progress, stoppable
 
-    machine.give_way(settings.night.nice)
-    with progress() as shown, stoppable() as should_stop:
-        watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
-        return forgetting.complete(home, settings, watch, say)
+    report = done.report
+    try:
+        if report.is_proven and report.waiting:
+            with progress() as shown, stoppable() as should_stop:
+                watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
+                report = forgetting.relearn(home, settings, watch, done, say)
+    finally:
+        print_json(report) if as_json else click.echo("\n".join(_proven(report)))
+    return _ended(report)
 
 
 # -- how it looks --------------------------------------------------------------------------------------------------
@@ -161,7 +189,6 @@ class Page:
             "guessable": self.scope.guessable,
             "shared": self.scope.shared,
             "generations": self.pending.touched,
-            "rebuilt_from": self.pending.fallback,
             **records.plain(self.ahead),
             "dry_run": True,
         }
@@ -192,13 +219,13 @@ class Page:
             )
 
     def _model(self) -> Iterator[str]:
-        pending, ahead = self.pending, self.ahead
-        yield f"Generations that go: {_listed(pending.touched)}"
+        ahead = self.ahead
+        yield f"Generations that go: {_listed(self.pending.touched)}"
         yield f"Nights whose records go: {_listed(ahead.nights)}"
-        if not pending.moved:
-            yield f"Generation {pending.served} was never taught it, and is served on; nothing is to be rebuilt."
+        start = f"generation {ahead.rebuilt_from}" if ahead.rebuilt_from else "the base"
+        if not self.pending.moved:
+            yield f"Served on is {start}, which was never taught it."
             return
-        start = f"generation {pending.fallback}" if pending.fallback else "the base"
         if not ahead.learned_again:
             yield f"Served from then on is {start}, which was never taught it; nothing is to be learned again."
             return
@@ -236,51 +263,49 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers)) or "none"
 
 
-def _tell(report: Forgotten, as_json: bool) -> None:
-    """The proofs. Raises EdgesleepError where one failed."""
-    if as_json:
-        print_json(report)
-    else:
-        click.echo("\n".join(_proven(report)))
-    _demand_all(report)
-
-
 def _proven(report: Forgotten) -> Iterator[str]:
-    yield f"Forgotten: {report.memories} memories and {report.messages} messages."
+    said = "Forgotten" if report.is_proven else "Not forgotten yet, but removed"
+    yield f"{said}: {report.memories} memories and {report.messages} messages."
     yield f"Generations removed: {_listed(report.generations_removed)}; served is {report.generation}."
     for proof in report.proofs:
-        yield f"{('ok  ' if proof.of else 'none') if proof.ok else 'FAIL'}  {proof.what}: {proof.found}"
+        yield f"{('ok  ' if proof.of else 'none') if proof.ok else 'FAIL'}  {proof.what}: {proof.found}."
+    if night := report.relearned:
+        yield f"Night {night.night} was to teach the rest again: {night.status}. {night.reason}"
 
 
-def _demand_all(report: Forgotten) -> None:
-    for proof in report.proofs:
-        if not proof.ok:
-            raise EdgesleepError(f"It is forgotten, but {proof.found}.", proof.hint)
+def _ended(report: Forgotten) -> int:
+    """The exit code. Raises EdgesleepError where a proof failed."""
+    for proof in (proof for proof in report.proofs if not proof.ok):
+        is_left = "It is forgotten, but" if report.is_proven else "It is not forgotten:"
+        raise EdgesleepError(f"{is_left} {proof.found}.", proof.hint)
+    return EXIT_CODES[report.relearned.status] if report.relearned else errors.DONE
 
 
 # -- with a night --------------------------------------------------------------------------------------------------
 
 
-def before_night(home: Path) -> bool:
-    """Have a night begin without what is to be forgotten; whether a forgetting is unfinished."""
-    if not tombstones.unfinished(home):
-        return False
+def before_night(home: Path, settings: Settings) -> Done | None:
+    """Have a night begin without what is to be forgotten; what came of it, if a forgetting was unfinished."""
+    if not unfinished(home):
+        return None
     from edgesleep.night import forget as forgetting
-    from edgesleep.night.pending import settled
+    from edgesleep.store import Store
 
-    if settled(home):
-        return False
-    forgetting.erase(home, say)
-    return True
+    store = Store.open(home)
+    with store.lock():
+        done = forgetting.complete(store, settings, say) if unfinished(home) else None  # ended meanwhile by another
+    for line in _proven(done.report) if done else ():
+        say(line)
+    return done
 
 
-def after_night(home: Path, settings: Settings) -> None:
-    """Prove a forgetting that waited for a night. Raises EdgesleepError where a proof fails."""
+def after_night(home: Path, settings: Settings, done: Done, night: NightReport) -> int:
+    """Tell what came of it, also of the model that learned the rest; the exit code. Raises as `forget` does."""
     from edgesleep.night import forget as forgetting
-    from edgesleep.night.pending import noted
 
-    if not forgetting.needs_night(home, noted(home)):
-        report = forgetting.prove(home, settings, say)
+    report = done.report
+    if report.is_proven and report.waiting:
+        report = forgetting.judged(home, settings, done, night, say)
         for line in _proven(report):
             say(line)
-        _demand_all(report)
+    return _ended(report) or EXIT_CODES[night.status]

@@ -149,14 +149,15 @@ def rollback(home: Path, number: int | None, dry_run: bool, as_json: bool) -> No
     from edgesleep.store import Store
 
     store = Store(home)
-    current, base = store.current(), store.bases()[0]
-    demand_nothing_to_forget(home)
-    if number is None:
-        if current == 0:
-            raise EdgesleepError("The base model is current; there is nothing to go back to.")
-        number = store.generation(current).parent
-    model = _place(store, number)
-    with Journal.open(home) as journal:
+    base = store.bases()[0]
+    with nullcontext() if dry_run else store.lock(), Journal.open(home) as journal:
+        demand_nothing_to_forget(home)
+        current = store.current()
+        if number is None:
+            if current == 0:
+                raise EdgesleepError("The base model is current; there is nothing to go back to.")
+            number = store.generation(current).parent
+        model = _place(store, number)
         again = past.again(store, journal, number) if dry_run else past.go_to(store, journal, number)
     if not dry_run and (served := store.bases()[0]).sha256 != base.sha256:
         config.choose_model(home, served.spec)
@@ -189,8 +190,8 @@ def migrate(home: Path, spec: str, remove_left: bool, dry_run: bool, as_json: bo
 
     store = Store(home)
     old, current = store.bases()[0], store.current()
-    demand_nothing_to_forget(home)
     with nullcontext() if dry_run else store.lock(), Journal.open(home) as journal:
+        demand_nothing_to_forget(home)
         if dry_run:
             wanted, model = named(spec), planned(spec)
             others = [made.number for made in store.generations() if _spec(store, made) != wanted]

@@ -320,8 +320,8 @@ def _deciding(home: Path, dry_run: bool) -> Iterator[Journal]:
 
     store = Store(home)
     store.base()
-    demand_nothing_to_forget(home)
     with nullcontext() if dry_run else store.lock(), _looking(home) as journal:
+        demand_nothing_to_forget(home)
         yield journal
 
 

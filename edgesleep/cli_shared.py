@@ -13,9 +13,17 @@ from typing import Any
 
 import click
 
-from edgesleep import errors, records, tombstones
+from edgesleep import errors, records
 from edgesleep.errors import EdgesleepError
+from edgesleep.night.pending import unfinished
 
+EXIT_CODES = {
+    "promoted": errors.DONE,
+    "planned": errors.DONE,
+    "rejected": errors.REFUSED,
+    "interrupted": errors.ERROR,
+    "skipped": errors.SKIPPED,
+}  # of a night, by its status
 SPEC = "Catalogue name, path of a .gguf, or hf:REPO/FILE."  # help of --model
 
 
@@ -63,7 +71,7 @@ def say(line: str) -> None:
 
 def demand_nothing_to_forget(home: Path) -> None:
     """Raises EdgesleepError while a forgetting is unfinished: it says what is served, and what is to go is not told."""
-    if tombstones.unfinished(home):
+    if unfinished(home):
         raise EdgesleepError(
             "A forgetting is unfinished, and what is served and held waits for it.",
             "`edgesleep forget --resume` ends it.",

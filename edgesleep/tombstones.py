@@ -1,9 +1,8 @@
 """Tombstones: what tells a copy of something forgotten from something new, and does not say what that was.
 
-Owns the home's key, the form in which texts are compared, the hashes, and where an unfinished forgetting is noted.
-Leaves keeping the hashes to `journal`, and choosing what is forgotten to `night.scope`. Must stay true: a hash is made
-with a random key that lies outside the journal, so that one who has the journal alone cannot try values on it; one who
-has the whole home can.
+Owns the home's key, the form in which texts are compared, and the hashes. Leaves keeping the hashes to `journal`, and
+choosing what is forgotten to `night.scope`. Must stay true: a hash is made with a random key that lies outside the
+journal, so that one who has the journal alone cannot try values on it; one who has the whole home can.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.records import Memory, write_atomically
 
 KEY = "forget.key"
-PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished; the only file that still says what
 FEWEST = 3  # words of a text that is known again: "yes, please" is anyone's
 
 
@@ -91,8 +89,3 @@ class Tombstones:
 def _words(text: str) -> list[str]:
     """Letters and digits alone, and joined for a hash: another break of lines, dash or case makes no other text."""
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold())
-
-
-def unfinished(home: Path) -> bool:
-    """Whether a forgetting was cut short, or one of its proofs failed."""
-    return (home / PENDING).exists()

@@ -15,7 +15,7 @@ from grown import Bases, grow, memory, run
 
 from edgesleep import config, errors
 from edgesleep.journal import Journal
-from edgesleep.night import cycle, forget, scope
+from edgesleep.night import forget, scope
 from edgesleep.night.pending import Forgotten, Pending
 from edgesleep.records import Agenda, NightReport, PassScore, Probe, dump
 from edgesleep.store import Store
@@ -52,10 +52,9 @@ def sleep_once(store: Store, journal: Journal, count: int) -> None:
     journal.end_night(NightReport(night, "promoted", "Done.", count, "model.gguf", passes=missed, seconds=90.0))
 
 
-def learn(home: Path, *_: object, force: bool, read: bool) -> NightReport:
+def learn(home: Path, *_: object, force: bool) -> NightReport:
     """Instead of a night: a random delta, which the gate is said to have passed."""
     store = Store(home)
-    assert force and not read
     with store.lock(), Journal.open(home) as journal:
         sleep_once(store, journal, store.next_number())
         return journal.nights()[-1]
@@ -63,13 +62,17 @@ def learn(home: Path, *_: object, force: bool, read: bool) -> NightReport:
 
 def begun(store: Store, *ids: str) -> Pending:
     with Journal.open(store.home) as journal:
-        pending = forget.plan(store, journal, scope.picked(scope.Held.of(store, journal), ids))
-        forget.begin(store, journal, pending)
+        held = scope.Held.of(store, journal)
+        pending = forget.plan(store, held, scope.picked(held, ids))
+        forget.begin(store, journal, held, pending)
     return pending
 
 
 def complete(home: Path) -> Forgotten:
-    return forget.complete(home, config.load(home), cycle.Watch(), lambda line: None)
+    """All of it but a night; that it was proven."""
+    report = forget.complete(Store(home), config.load(home), lambda line: None).report
+    assert report.is_proven, report.proofs
+    return report
 
 
 def left(home: Path, *texts: str) -> tuple[str, ...]:

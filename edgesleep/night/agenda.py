@@ -33,18 +33,16 @@ def gather(
     *,
     commit: bool = True,
     proposer: Proposer | None = None,
-    read: bool = True,
     blame: Mapping[str, int] = MappingProxyType({}),
 ) -> Agenda:
     """Curate the turns since the last night into memories, and choose what to rehearse.
 
     What was said later replaces what was held on the same topic, learned or not. A `proposer` adds to what rules find.
-    Nothing that was forgotten is learned from a copy. Without `read` only what is held already is chosen from.
-    What is to `blame` for refused nights may have to wait.
+    Nothing that was forgotten is learned from a copy. What is to `blame` for refused nights may have to wait.
     """
     since = journal.curated_through()
     recent = journal.turns(after=since - LOOK_BACK)
-    turns, earlier = [t for t in recent if t.id > since and read], [t for t in recent if t.id <= since]
+    turns, earlier = [t for t in recent if t.id > since], [t for t in recent if t.id <= since]
     through = turns[-1].id if turns else since
     edited = journal.edited()  # once: asked for each turn, it is a query for each
     stones = journal.tombstones()

@@ -68,30 +68,44 @@ class Watch:
     passed: Callable[[PassScore], None] = lambda score: None
 
 
-def run_night(
-    home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False, read: bool = True
-) -> NightReport:
+def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False) -> NightReport:
     """Run one night, or go on with the one that was interrupted.
 
-    With `force` a night with nothing new rehearses what is already known;
-    without `read` what was said since the last one waits for the next.
+    With `force` a night with nothing new rehearses what is already known.
     Raises BusyError while another night runs.
     """
     store = Store.open(home)
     with store.lock(), Journal.open(home) as journal:
         proposer = _proposer(store, settings)
         blame = blamed(home, journal)
-        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, read=read, blame=blame)
+        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, blame=blame)
         if not agenda.memories:
             return _nothing(store)
         number = journal.open_night() or journal.begin_night()
         night = Night(folder_of(home, number), number, store, settings, watch or Watch())
         dump(agenda, night.folder / AGENDA)
-        result = night.run(journal, agenda)
-        if result.status != "interrupted":
-            journal.end_night(result)
-            night.artefacts.tidy()  # last: until it has ended, a night that was refused needs its files to go on
-        return result
+        return _ended(night, journal, agenda)
+
+
+def _ended(night: Night, journal: Journal, agenda: Agenda) -> NightReport:
+    """How a night came to its end, where nothing interrupted it."""
+    result = night.run(journal, agenda)
+    if result.status != "interrupted":
+        journal.end_night(result)
+        night.artefacts.tidy()  # last: until it has ended, a night that was refused needs its files to go on
+    return result
+
+
+def end_published(store: Store, journal: Journal, settings: Settings, *, commit: bool = True) -> bool:
+    """Bring the open night to its end, without training, where it was killed after it had published; whether it was."""
+    number, agenda = journal.open_night(), left_over(store.home, journal)
+    if not number or not agenda:
+        return False
+    night = Night(folder_of(store.home, number), number, store, settings, Watch())
+    published = night.has_published(agenda)
+    if published and commit:
+        _ended(night, journal, agenda)
+    return published
 
 
 def plan_night(home: Path, *, force: bool = False) -> NightReport:
@@ -174,7 +188,7 @@ class Night:
     def run(self, journal: Journal, agenda: Agenda) -> NightReport:
         """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
         try:
-            if not self._published(agenda):
+            if not self.has_published(agenda):
                 self._stages(agenda)
         except Interrupted:
             current = self.store.current()
@@ -272,15 +286,16 @@ class Night:
                 "Free some space, or move the home with --home.",
             )
 
-    def _published(self, agenda: Agenda) -> bool:
+    def has_published(self, agenda: Agenda) -> bool:
         """Whether this night's model is already current: it was killed between publishing and taking note.
 
-        The number alone does not say: nights are counted from 1 again when the journal was deleted.
+        The number alone does not say: nights are counted from 1 again when the journal was deleted. And without the
+        verdict on that very model, as when the folder was taken away, there is nothing to end the night with.
         """
         if (current := self.store.current()) == 0:
             return False
-        made = self.store.generation(current)
-        return made.night == self.number and made.memory_ids == tuple(memory.id for memory in agenda.memories)
+        made, memories = self.store.generation(current), tuple(memory.id for memory in agenda.memories)
+        return (made.night, made.memory_ids) == (self.number, memories) and steps.passed(self.folder, made.model_sha256)
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         with Engine(base, vocab_only=True) as engine:
@@ -433,7 +448,7 @@ class Night:
 
     def _publish(self, journal: Journal, agenda: Agenda, step: Step, verdict: Verdict) -> None:
         """Hand the passed candidate to the store, then note what it learned; each at most once."""
-        if not self._published(agenda):
+        if not self.has_published(agenda):
             manifest, disk = self._manifest(agenda, step, verdict), self.settings.store.bytes
             self.store.publish(step.candidate, step.adapter, step.export, manifest, verdict, disk)
         manifest = self.store.generation(self.store.current())

@@ -1,7 +1,7 @@
 """What is noted of a forgetting: while it is unfinished what goes, and at last only what was proven.
 
-Owns the two records and their files. Leaves filling and following them to `forget`. Must stay true: a report says
-nothing of what was forgotten.
+Owns the two records and their files. Leaves filling and following them to `forget`. Must stay true: the note is the
+only file that still says what goes, and a report says nothing of it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import Memory, load
-from edgesleep.tombstones import PENDING
+from edgesleep.records import Memory, dump, load, publish_file
 
+PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished
 REPORTS = "forgotten"  # the folder of what was proven, one file for each forgetting
 
 
@@ -33,35 +33,29 @@ class Asked:
 
 @dataclass(frozen=True)
 class Pending:
-    """A forgetting that is not proven yet: what goes, and how things stood.
+    """A forgetting that is not proven yet: what goes, as in `Scope`, and how things stood.
 
-    `touched` are the generations that were taught any of it, which go; where the one that was `served` is of them,
-    `fallback` is served until the rest is learned again. `highest` is the last generation that there was, `last` the
-    last message. What is to be done only once is done where it is `fresh`.
+    `turns` are hashes by id, as a journal that is put back may give an id to another message. `touched` are the
+    generations that were taught any of it or know it all the same, and go; `moved`: one of them was served. `rest` is
+    what that one answered of all else. What is to be done only once is done where it is `fresh`.
     """
 
     number: int
     began: str
     memories: tuple[Memory, ...]
-    turns: tuple[int, ...]
+    turns: dict[int, str]
     loose: tuple[str, ...]
     again: tuple[str, ...]
     texts: tuple[str, ...]
+    telling: tuple[str, ...]
     guessable: tuple[str, ...]
     shared: tuple[str, ...]
-    touched: tuple[int, ...]
-    served: int
-    fallback: int
-    highest: int
     last: int
-    before: Asked
+    touched: tuple[int, ...]
+    moved: bool
     rest: Asked
     stones: tuple[str, ...] = ()
     fresh: bool = True
-
-    @property
-    def moved(self) -> bool:
-        return self.served in self.touched
 
 
 @dataclass(frozen=True)
@@ -76,8 +70,21 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Relearned:
+    """What became of the night after it that was to teach the rest again; `status` and `reason` as of every night."""
+
+    night: int
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Forgotten:
-    """What is kept of a forgetting: counts, and the tombstones' hashes; nothing of what it was."""
+    """What is kept of a forgetting: counts, and the tombstones' hashes; nothing of what it was.
+
+    It was proven on the generation `rebuilt_from`; `waiting` memories were to be learned again from there. What is
+    `relearned`, if a night came to its end in the same command, is of the generation that is served since.
+    """
 
     number: int
     began: str
@@ -88,15 +95,26 @@ class Forgotten:
     generations_removed: tuple[int, ...]
     rebuilt_from: int
     generation: int
-    recall_before: Asked
-    recall_after: Asked
     recall_base: Asked
+    recall_after: Asked
     rest_before: Asked
     rest_after: Asked
     files: int
     bytes: int
     texts: int
+    waiting: int
     proofs: tuple[Proof, ...]
+    relearned: Relearned | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it is gone; that the rest is recalled is another matter."""
+        return all(proof.ok for proof in self.proofs if proof.what != "rest")
+
+
+def unfinished(home: Path) -> bool:
+    """Whether a forgetting was cut short, or one of its proofs failed."""
+    return (home / PENDING).exists()
 
 
 def noted(home: Path) -> Pending:
@@ -121,10 +139,18 @@ def settled(home: Path) -> Forgotten | None:
 
 
 def file_report(home: Path, report: Forgotten) -> None:
-    """Put the report of what is proven in the place of what was noted."""
-    folder = home / REPORTS
-    folder.mkdir(mode=0o700, exist_ok=True)
-    (home / PENDING).replace(folder / f"{report.number:04d}.json")
+    """Put the report of what is proven in the place of what was noted.
+
+    In one step: there is never a moment without either the note that it is to go or the proof that it has.
+    """
+    dump(report, home / PENDING)
+    place = report_path(home, report)
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    publish_file(home / PENDING, place)
+
+
+def report_path(home: Path, report: Forgotten) -> Path:
+    return home / REPORTS / f"{report.number:04d}.json"
 
 
 def next_number(home: Path) -> int:

@@ -78,6 +78,11 @@ def outcome(folder: Path) -> tuple[Step, Verdict]:
     return _counts(_judged(folder))
 
 
+def passed(folder: Path, sha256: str) -> bool:
+    """Whether one of its steps passed with just these bytes."""
+    return any((verdict.outcome, verdict.sha256) == ("passed", sha256) for _, verdict in _judged(folder))
+
+
 def reason(folder: Path, smaller: int, memories: int) -> str:
     """In words, what became of a night about so many memories, and of which of its steps, at most so many `smaller`."""
     judged = _judged(folder)
