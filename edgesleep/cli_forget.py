@@ -64,8 +64,8 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     that was forgotten; and what is said in the same words is not imported. For that the journal keeps hashes, and
     forget.key beside it their key; whoever has both can try values on them. What is told so otherwise that its topic is
     read as another is learned, and `memories edit` has anything learned again. Only a model that learned the rest in
-    the same command is asked for it: afterwards nothing knows what to ask. Copies of the home or of a model, what other
-    programs keep, and free blocks of the disk are beyond it.
+    the same command is asked for it: where that was cut short, the proof before it stands, as nothing knows any more
+    what to ask. Copies of the home or of a model, what other programs keep, and free blocks of the disk are beyond it.
 
     Example: edgesleep forget 3f9c --dry-run
     """
