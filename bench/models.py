@@ -22,7 +22,7 @@ import numpy as np
 from gguf import GGMLQuantizationType as Type
 
 from edgesleep import catalog
-from edgesleep.records import whole_file
+from edgesleep.files import whole_file
 
 PIECE = 1 << 22  # bytes made at a time
 

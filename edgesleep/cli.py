@@ -10,7 +10,9 @@ else to stderr; nothing heavy is imported before the command that needs it runs.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,11 +20,13 @@ import click
 import msgspec
 
 from edgesleep import __version__, config, machine, records
+from edgesleep.cli_encrypt import encrypt
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_memories import memories
 from edgesleep.cli_shared import (
     EXIT_CODES,
+    PRIVATE,
     SPEC,
     Main,
     demand_nothing_to_forget,
@@ -57,12 +61,13 @@ def main(context: click.Context, home: Path | None) -> None:
 
     Example: edgesleep --home ./here init
     """
+    os.umask(0o077)  # all that is written tells of someone's life, also what libraries write
     context.obj = (home or config.default_home()).expanduser().absolute()
     if context.invoked_subcommand != "forget" and unfinished(context.obj):
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (memories, forget, *COMMANDS):
+for command in (memories, encrypt, forget, *COMMANDS):
     main.add_command(command)
 
 
@@ -88,11 +93,13 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
         click.echo(f"Would make {planned(wanted)}.")
         return
     model = learnable(wanted)
-    base = Store.open(home).adopt_base(model.path, model.spec)
+    store = Store.open(home)
+    base = store.adopt_base(model.path, model.spec)
     with Journal.open(home):  # made now, so that commands which only read find it
         pass
     if spec:
-        config.choose_model(home, model.spec)
+        with store.lock():
+            config.choose_model(home, model.spec)
     click.echo(f"Model: {base.path} ({model.architecture}, {base.bytes / 1e6:,.1f} MB); it will only be read.")
     click.echo(f"Home:  {home}")
     click.echo("Next:  `edgesleep import FILE` or `edgesleep ask TEXT` by day, `edgesleep run-night` by night.")
@@ -184,7 +191,11 @@ def night_options(command: Command) -> Command:
 @click.option(
     "--set", "pairs", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting, for this night; can be repeated."
 )
-@click.option("--force", is_flag=True, help="With nothing new, rehearse what is known already.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With nothing new, rehearse what is known already; and try again what was killed twice at the same place.",
+)
 @dry_run_flag
 @json_flag
 @click.pass_obj
@@ -194,7 +205,8 @@ def run_night(
     """Learn what the day told.
 
     Trains, merges, tests the finished file, and serves it if it passes. A night that was stopped or killed is gone on
-    with. Exit codes: 0 promoted, 1 stopped or failed, 3 refused by the gate, 4 another night is under way, 5 nothing
+    with; one that was killed twice at the same place, as for want of memory, only when something has changed, or with
+    --force. Exit codes: 0 promoted, 1 stopped or failed, 3 refused by the gate, 4 another night is under way, 5 nothing
     to learn.
 
     Example: edgesleep run-night --minutes 10 --set train.rank=8
@@ -206,6 +218,7 @@ def run_night(
         Store(home).base().spec, settings.model
     )  # what is wrong with it is said before anything large is loaded
     from edgesleep.night import cycle
+    from edgesleep.night.underway import forgive
     from edgesleep.progress import progress, stoppable
 
     forgotten = None
@@ -213,7 +226,7 @@ def run_night(
         result = cycle.plan_night(home, force=force)
     else:
         machine.give_way(settings.night.nice)
-        with progress() as shown, stoppable() as should_stop:
+        with progress() as shown, stoppable(partial(forgive, home)) as should_stop:
             watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
             forgotten = before_night(home, settings)
             result = cycle.run_night(home, settings, watch, force=force)
@@ -266,6 +279,8 @@ def _outcome(result: NightReport) -> Iterator[str]:
         yield f"Trained: {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second"
         yield f"Took: {result.seconds:,.0f} s, {result.peak_rss / 2**20:,.0f} MiB at most"
     yield f"Serving generation {result.generation}: {result.model}"
+    if result.generation:
+        yield PRIVATE
 
 
 def _more(result: NightReport) -> Iterator[tuple[str, float]]:

@@ -17,6 +17,7 @@ import click
 from edgesleep import config, records
 from edgesleep.cli_memories import Shown
 from edgesleep.cli_shared import (
+    PRIVATE,
     SPEC,
     demand_nothing_to_forget,
     dry_run_flag,
@@ -47,7 +48,8 @@ def path(home: Path, number: int | None, dry_run: bool, as_json: bool) -> None:
     """Print the path of a GGUF.
 
     Any program that loads a GGUF can use it. Without NUMBER it is the current one; 0 is the base. An older one that is
-    no longer kept is made again, and stays until the next night that is promoted.
+    no longer kept is made again, and stays until the next night that is promoted. All but the base hold what you told,
+    for anyone who asks them, and so do the adapters beside them.
 
     Example: llama-cli -m "$(edgesleep path)"
     """
@@ -64,9 +66,12 @@ def path(home: Path, number: int | None, dry_run: bool, as_json: bool) -> None:
     else:
         model = _place(store, generation)
     if as_json:
-        print_json({"generation": generation, "model": str(model), "made_again": again, "dry_run": dry_run})
-    else:
-        click.echo(f"Would make {model} again." if dry_run and again else model)
+        about = {"made_again": again, "dry_run": dry_run, "private": generation > 0}
+        print_json({"generation": generation, "model": str(model)} | about)
+        return
+    if generation:
+        say(PRIVATE)
+    click.echo(f"Would make {model} again." if dry_run and again else model)
 
 
 @click.command("generations")
@@ -160,7 +165,8 @@ def rollback(home: Path, number: int | None, dry_run: bool, as_json: bool) -> No
         model = _place(store, number)
         again = past.again(store, journal, number) if dry_run else past.go_to(store, journal, number)
     if not dry_run and (served := store.bases()[0]).sha256 != base.sha256:
-        config.choose_model(home, served.spec)
+        with store.lock():
+            config.choose_model(home, served.spec)
     if as_json:
         about = {"generation": number, "instead_of": current, "model": str(model)}
         print_json(about | {"memories_again": again, "dry_run": dry_run})

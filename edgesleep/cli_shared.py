@@ -24,6 +24,7 @@ EXIT_CODES = {
     "interrupted": errors.ERROR,
     "skipped": errors.SKIPPED,
 }  # of a night, by its status
+PRIVATE = "It holds what you told it, for anyone who asks: treat it as private data."  # of every model and adapter
 SPEC = "Catalogue name, path of a .gguf, or hf:REPO/FILE."  # help of --model
 
 
@@ -42,6 +43,9 @@ class Main(click.Group):
             code = _explain(error.format_message(), f"`{command} --help` shows what can be given.", error.exit_code)
         except click.Abort:
             code = _explain("Stopped.", "", errors.ERROR)
+        except MemoryError:
+            hint = "End other programs, or lower train.memory in config.toml; nothing that was there is changed."
+            code = _explain("There is not enough memory.", hint, errors.ERROR)
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             code = _explain(f"{place}{error.strerror or error}.", "Check the disk and the permissions.", errors.ERROR)

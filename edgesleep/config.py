@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import merged, plain, write_atomically
+from edgesleep.files import write_atomically
+from edgesleep.records import merged, plain
 
 if sys.version_info >= (3, 11):
     import tomllib

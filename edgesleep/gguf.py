@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesleep.errors import GgufError, shown
-from edgesleep.records import whole_file
+from edgesleep.files import whole_file
 
 SUPPORTED_ARCHITECTURES = ("llama", "gemma3", "qwen2", "qwen3")
 

@@ -1,20 +1,18 @@
 """journal.db: everything that was said, what was found worth keeping, and how each night went.
 
 Owns reading and writing. Leaves the tables to `tables`, what a turn may be to
-`entries`, finding memories to `curate` and model files to `store`. With `tables` the
-only file that imports sqlite_utils. Turns are append-only, and only `erase` takes any
-out; a write is all or nothing, and any number of processes may write at once.
+`entries`, finding memories to `curate`, model files to `store` and the file itself to
+`database`. With `tables` the only file that imports sqlite_utils. Turns are
+append-only, and only `erase` takes any out; a write is all or nothing, and any number
+of processes may write at once.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +21,7 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
+from edgesleep.database import explained, open_journal, use_wal
 from edgesleep.entries import Entry, checked, one_of
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, now, plain
@@ -32,7 +31,6 @@ from edgesleep.tombstones import Tombstones
 FILE = "journal.db"
 EDITS = "memories edit"  # the session of the sentences of edited memories
 
-_WAIT_SECONDS = 30.0
 _PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "held_out", "at")  # of a memory
 
 
@@ -51,16 +49,12 @@ class Journal:
         newer edgesleep, or cannot be written.
         """
         path = home / FILE
-        with _explained(path):
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _create_private(path)
-            connection = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+        with explained(path):
+            connection = open_journal(path)
             try:
                 db = Database(connection, execute_plugins=False)
                 _check_owner(db, path)
-                _use_wal(connection)
-                for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
-                    connection.execute(f"PRAGMA {pragma}")
+                use_wal(connection)
                 _migrate(db, path)
             except BaseException:
                 connection.close()
@@ -119,6 +113,11 @@ class Journal:
         """Turns with an id above `after`, in the order they were written."""
         rows = self._rows("SELECT * FROM turns WHERE id > ? ORDER BY id", after)
         return [Turn(**row) for row in rows]
+
+    def extent(self) -> tuple[int, int]:
+        """How many turns there are, and the highest id."""
+        (row,) = self._rows("SELECT count(*) AS turns, coalesce(max(id), 0) AS last FROM turns")
+        return int(row["turns"]), int(row["last"])
 
     def _insert(self, turn: Turn) -> Turn:
         self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", [turn.session, turn.at])
@@ -334,8 +333,7 @@ class Journal:
 
         Raises EdgesleepError while another program holds either.
         """
-        with _explained(self._path):
-            self._db.execute("PRAGMA temp_store = MEMORY")  # or its other copy would lie in a folder for all
+        with explained(self._path):
             self._db.execute("VACUUM")
             ((busy, *_),) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         if busy:
@@ -393,26 +391,17 @@ class Journal:
     # -- the database --------------------------------------------------------------------------------------------
 
     def _rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        with _explained(self._path):
+        with explained(self._path):
             return list(self._db.query(sql, values))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with _explained(self._path), _transaction(self._db):
+        with explained(self._path), _transaction(self._db):
             yield
 
 
 def _key(turn: Turn, timed: bool) -> tuple[str, ...]:
     return (turn.sha256, turn.session, turn.at) if timed else (turn.sha256, turn.session)
-
-
-def _create_private(path: Path) -> None:
-    # SQLite gives -wal and -shm the mode of the database. An existing database is never opened here:
-    # closing a second descriptor would drop the POSIX locks of another connection in this process.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        path.chmod(0o600)
 
 
 def _check_owner(db: Database, path: Path) -> None:
@@ -422,19 +411,6 @@ def _check_owner(db: Database, path: Path) -> None:
     ).fetchone()
     if tables and owner != APPLICATION_ID:
         raise EdgesleepError(f"{path} belongs to another program.", "Choose another folder with --home.")
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    # SQLite's own waiting does not cover this switch: it fails at once while another process makes it.
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _migrate(db: Database, path: Path) -> None:
@@ -465,23 +441,3 @@ def _transaction(db: Database) -> Iterator[None]:
     except BaseException:
         db.rollback()
         raise
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise EdgesleepError(
-            f"{path} cannot be used now: {error}.",
-            "Is another program holding it, the disk full or the folder read-only?",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise EdgesleepError(
-            f"{path} is damaged or no journal: {error}.",
-            "Restore it from a backup, or choose another folder with --home.",
-        ) from error
-    except OSError as error:
-        raise EdgesleepError(
-            f"{path} cannot be opened: {error.strerror or error}.", "Choose a folder you can write to with --home."
-        ) from error

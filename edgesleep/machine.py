@@ -18,6 +18,7 @@ from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _SYSTEM = Path("/sys/devices")
 
 
@@ -104,6 +105,44 @@ def free_disk(path: Path) -> int:
     """Free bytes on the file system that holds `path`, or will hold it once it is made."""
     existing = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
     return shutil.disk_usage(existing).free
+
+
+def free_memory() -> int:
+    """Bytes that programs can have without others being put aside for them."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def boot() -> str:
+    """Which start of the machine this is: another one after each, empty where the system does not tell."""
+    if sys.platform == "darwin":
+        return _asked("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+    if sys.platform == "win32":
+        import psutil
+
+        return str(round(psutil.boot_time() / 60))
+    return _text(_BOOT)
+
+
+def process_space() -> str:
+    """Within what a process number means one process: a container has numbers of its own."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def process_began(pid: int) -> str:
+    """When the process with this number began, as its system counts, whatever the clock says; empty: there is none."""
+    if sys.platform == "linux":
+        fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()  # the name before it may hold anything
+        return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        return str(round(psutil.Process(pid).create_time()))
+    return ""
 
 
 def describe() -> dict[str, str | int]:

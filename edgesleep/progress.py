@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from edgesleep.records import PassScore, StepReport
@@ -20,6 +20,8 @@ from edgesleep.records import PassScore, StepReport
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP else []))
 LINE_EVERY = 10  # steps between plain lines
 
 STAGES = {
@@ -119,23 +121,28 @@ def looked(score: PassScore) -> str:
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
-    """While it holds, the first Ctrl-C or SIGTERM only asks to stop, and a second one has its usual effect.
+def stoppable(on_asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+    """While it holds, the first Ctrl-C, SIGTERM or end of the terminal only asks to stop; another has its usual effect.
 
-    Yields the function that says whether someone has asked.
+    Yields the function that says whether someone has asked; `on_asked` is told at once, within the signal.
     """
     asked = threading.Event()
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    usual = {number: signal.getsignal(number) for number in STOPPING}
+    usual = {number: handler for number, handler in usual.items() if handler is not signal.SIG_IGN}  # as nohup has it
 
     def restore() -> None:
         for number, handler in usual.items():
             signal.signal(number, handler)
 
     def ask(number: int, frame: object) -> None:
-        restore()
+        for other, handler in usual.items():
+            if other != HANGUP:  # it comes from the shell and from the terminal
+                signal.signal(other, handler)
         asked.set()
+        on_asked()
         # Not through sys.stderr, which the signal may have interrupted in the middle of a write.
-        os.write(2, b"\nStopping where the work can be gone on with later. Once more stops at once.\n")
+        with suppress(OSError):  # the terminal may be gone
+            os.write(2, b"\nStopping where the work can be gone on with later. Once more stops at once.\n")
 
     for number in usual:
         signal.signal(number, ask)

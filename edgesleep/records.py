@@ -8,17 +8,16 @@ inspected, resumed and replayed from disk alone.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from edgesleep.errors import EdgesleepError
+from edgesleep.files import write_atomically
 
 T = TypeVar("T")
 
@@ -448,56 +447,6 @@ def file_digest(path: Path) -> str:
         while chunk := file.read(1 << 20):
             sha.update(chunk)
     return sha.hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> Path:
-    """Write a file so that it is either whole or absent, whatever happens."""
-    with whole_file(path) as file:
-        file.write(data)
-    return path
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A temporary file beside `path`, open for writing: synced and renamed when the block ends well, else removed.
-
-    Raises EdgesleepError when the disk is full or the place cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(temporary, "wb", opener=_private) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        publish_file(temporary, path)
-    except OSError as error:
-        raise EdgesleepError(
-            f"{path} cannot be written: {error.strerror}.", f"Free space in {path.parent}, or check its permissions."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _private(path: str, flags: int) -> int:
-    """Nearly all that is written tells of someone's life: only its owner may read it."""
-    return os.open(path, flags, 0o600)
-
-
-def publish_file(temporary: Path, path: Path) -> None:
-    """Rename a finished, synced file into place and make the rename itself durable."""
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make durable which files a folder has."""
-    if os.name == "posix":
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def merged(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

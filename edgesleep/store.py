@@ -1,26 +1,24 @@
 """The generations of the model: which files there are, and which one is current.
 
 Owns HOME/base.json, HOME/generations/NNNN/ and the pointer HOME/current, the
-disk space they take, and the lock that lets one night run at a time. Leaves
-making a model, for the first time or again, and judging it to the night. The
+disk space they take, and what is swept away under the lock. Leaves making a
+model, for the first time or again, and judging it to the night. The
 person's own file (generation 0) is never touched, and whatever cuts a change
 short, `current` names a whole model that is built on the base in base.json.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from edgesleep import records
-from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.files import fits, place, private, remove, size, writing
+from edgesleep import files, records
+from edgesleep.errors import EdgesleepError
+from edgesleep.files import make_folder, make_home, place, private, remove, size, sweep, writing
+from edgesleep.lock import Lock
 from edgesleep.records import Generation, Verdict, file_digest
 
 MODEL, DELTA, ADAPTER, MANIFEST = "model.gguf", "delta.safetensors", "adapter.gguf", "manifest.json"
@@ -60,15 +58,14 @@ class Store:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._folder = home / "generations"
-        self._lock = FileLock(home / "night.lock", timeout=0, mode=0o600)
-        self._pid_file = home / "night.pid"
+        self._lock = Lock(home)
 
     @classmethod
     def open(cls, home: Path) -> Store:
         """Open or create the store. Raises EdgesleepError where nothing can be written."""
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (home / "generations").mkdir(mode=0o700, exist_ok=True)
+            make_home(home)
+            make_folder(home / "generations")
         except OSError as error:
             raise EdgesleepError(
                 f"{home} cannot be used: {error.strerror or error}.", "Choose a folder you can write to with --home."
@@ -81,30 +78,9 @@ class Store:
 
         The operating system drops the lock with its process, so a killed night leaves none behind.
         """
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise BusyError(
-                f"Another night or change is under way (process {self._holder()}).",
-                "Wait until it has ended, or stop that process.",
-            ) from error
-        except OSError as error:
-            raise EdgesleepError(
-                f"{self._lock.lock_file} cannot be locked: {error.strerror or error}.", "Check who owns the folder."
-            ) from error
-        try:
-            # A file of its own: Windows lets nobody else read a locked one.
-            self._pid_file.write_text(f"{os.getpid()}\n")
+        with self._lock.held():
             self._tidy()
             yield
-        finally:
-            self._lock.release()
-
-    def _holder(self) -> str:
-        try:
-            return self._pid_file.read_text("ascii").strip()
-        except OSError:
-            return "unknown"
 
     # -- the base ------------------------------------------------------------------------------------------------
 
@@ -285,8 +261,8 @@ class Store:
         self.demand_budget(size(staging), manifest.parent, disk)
         self._demand_fit(staging, manifest, verdict)
         private(records.dump(manifest, staging / MANIFEST))
-        records.write_atomically(staging / UNFINISHED, b"")
-        records.publish_file(staging, folder)
+        files.write_atomically(staging / UNFINISHED, b"")
+        files.publish_file(staging, folder)
         return folder / MODEL
 
     def demand_budget(self, wanted: int, parent: int, disk: int) -> None:
@@ -335,16 +311,16 @@ class Store:
         if number == 0:
             return self.model_path(0)
         made, folder = self.generation(number), self.folder(number)
-        whole = fits(folder / MODEL, made.model_sha256)
-        if not whole or (made.adapter_sha256 and not fits(folder / ADAPTER, made.adapter_sha256)):
+        whole = _fits(folder / MODEL, made.model_sha256)
+        if not whole or (made.adapter_sha256 and not _fits(folder / ADAPTER, made.adapter_sha256)):
             with (
                 suppress(EdgesleepError) if whole else nullcontext(),
                 self._made_again(made, make) as staging,
                 writing(f"Generation {number} could not be made again"),
             ):
                 if made.adapter_sha256 in ("", file_digest(staging / ADAPTER)):
-                    records.publish_file(staging / ADAPTER, folder / ADAPTER)
-                records.publish_file(staging / MODEL, folder / MODEL)
+                    files.publish_file(staging / ADAPTER, folder / ADAPTER)
+                files.publish_file(staging / MODEL, folder / MODEL)
         return folder / MODEL
 
     @contextmanager
@@ -430,9 +406,7 @@ class Store:
     def _tidy(self) -> None:
         """Remove what a killed publish left. Only under the lock: it may be another process's work in progress."""
         highest = self._pointer().highest
-        for folder in self._folder.glob(".*.tmp"):
-            with suppress(OSError):
-                remove(folder)
+        sweep(self._folder)
         for number in {*self.numbers()} - {*self._finished()}:
             with suppress(OSError):
                 if number > highest:
@@ -440,8 +414,7 @@ class Store:
                     shutil.rmtree(self.folder(number).replace(self._folder / f".{number:04d}.tmp"))
                 else:
                     (self.folder(number) / UNFINISHED).unlink()
-        for file in (*self.home.glob(".current.*.tmp"), *self.home.glob(".base.json.*.tmp")):
-            file.unlink()
+        sweep(self.home)
 
     def _keep_budget(self, disk: int, current: int, previous: int) -> None:
         """Give up what can be made again: older models always, the previous one beyond the budget of `disk` bytes.
@@ -487,4 +460,8 @@ class Store:
 
     def _point(self, pointer: Pointer) -> None:
         text = f"{pointer.current}\n{pointer.highest}\n"
-        private(records.write_atomically(self.home / "current", text.encode("ascii")))
+        private(files.write_atomically(self.home / "current", text.encode("ascii")))
+
+
+def _fits(path: Path, sha256: str) -> bool:
+    return path.exists() and file_digest(path) == sha256

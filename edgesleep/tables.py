@@ -6,13 +6,13 @@ ever released is never changed; the next one is added below it, and each runs wh
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
+from edgesleep.database import connect
 from edgesleep.records import digest
 
 APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
@@ -100,9 +100,9 @@ def m006_keep_tombstones(db: Database) -> None:
 def texts(path: Path) -> Iterator[tuple[str, str]]:
     """Every text of every row with the name of its table, whole: in the file, a long one lies in several places.
 
-    The journal is only read. Raises sqlite3.DatabaseError where it cannot be.
+    The journal is only read. Raises as `faults` does where it cannot be.
     """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(connect(path, read_only=True)) as db:
         tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         for table in tables:
             for row in db.execute(f"SELECT * FROM {table}"):
@@ -112,9 +112,9 @@ def texts(path: Path) -> Iterator[tuple[str, str]]:
 def faults(path: Path, models: Mapping[int, str]) -> Iterator[str]:
     """What is wrong with a journal, which is only read; `models` are the hashes of generations as they should be there.
 
-    Raises sqlite3.DatabaseError where it cannot be read at all.
+    Raises EdgesleepError, or a DatabaseError of `database.failures`, where it cannot be read at all.
     """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+    with closing(connect(path, read_only=True)) as db:
         broken = [message for (message,) in db.execute("PRAGMA integrity_check") if message != "ok"]
         yield from broken
         if broken:

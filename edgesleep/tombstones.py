@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import Memory, write_atomically
+from edgesleep.files import write_atomically
+from edgesleep.records import Memory
 
 KEY = "forget.key"
 FEWEST = 3  # words of a text that is known again: "yes, please" is anyone's

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesleep import records
+from edgesleep import files, records
 from edgesleep.config import DreamSettings, GateSettings, NightSettings, Settings, TrainSettings
 from edgesleep.journal import Journal
 from edgesleep.night import cycle
@@ -116,14 +116,14 @@ def die() -> None:
 
 def die_in_writing(name: str) -> None:
     """Die when the artefact called `name` is written but not yet in place."""
-    publish = records.publish_file
+    publish = files.publish_file
 
     def dying(temporary: Path, path: Path) -> None:
         if path.name == name:
             die()
         publish(temporary, path)
 
-    records.publish_file = dying
+    files.publish_file = dying
 
 
 def killed(work: Callable[..., object], *arguments: object) -> None:

@@ -20,9 +20,11 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("records", "secrets", "night.lexicon", "night.dates", "night.paired"),
-    ("files", "tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones", "traces"),
+    ("files", "secrets", "night.lexicon", "night.dates", "night.paired"),
+    ("database", "records"),
+    ("tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones", "traces"),
     ("config", "machine", "catalog", "night.phrases", "night.plain", "night.thesaurus"),
+    ("lock",),
     (
         "gguf",
         "kernel",
@@ -37,7 +39,7 @@ LAYERS = (
         "night.artefacts",
         "night.steps",
     ),
-    ("adapter", "model", "night.parts", "night.verbs", "night.corrections", "night.withheld"),
+    ("adapter", "model", "night.underway", "night.parts", "night.verbs", "night.corrections", "night.withheld"),
     ("sampling", "night.parties", "night.succession"),
     ("engine", "reference", "night.clauses"),
     ("network", "night.questions", "night.asides", "night.introductions", "night.standing"),
@@ -72,7 +74,7 @@ LAYERS = (
     ("night.forget",),
     ("progress", "cli_shared"),
     ("cli_memories",),
-    ("cli_forget", "cli_generations"),
+    ("cli_encrypt", "cli_forget", "cli_generations"),
     ("cli",),
     ("__main__",),
 )
@@ -81,16 +83,18 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {"cli", "cli_forget", "cli_generations", "cli_memories", "cli_shared"},
+    "click": {"cli", "cli_encrypt", "cli_forget", "cli_generations", "cli_memories", "cli_shared"},
     "detect_secrets": {"secrets"},
-    "filelock": {"store"},
+    "filelock": {"lock"},
     "gguf": {"gguf"},
     "huggingface_hub": {"catalog"},
+    "keyring": {"database"},
     "llama_cpp": {"engine"},
     "onnxruntime": {"embed"},
     "psutil": {"machine"},
     "rich": {"progress"},
     "safetensors": {"adapter"},
+    "sqlcipher3": {"database"},
     "sqlite_utils": {"journal", "tables"},
     "stdnum": {"secrets"},
     "tokenizers": {"embed"},

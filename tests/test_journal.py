@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database, Migrations
 
+from edgesleep import database, tables
 from edgesleep import journal as module
-from edgesleep import tables
 from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
@@ -533,7 +533,7 @@ def test_a_read_only_place_is_named() -> None:
 
 def test_a_journal_that_is_locked_too_long_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Journal.open(home).close()
-    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 0.05)
     other = sqlite3.connect(home / "journal.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(EdgesleepError, match="database is locked"), Journal.open(home) as journal:

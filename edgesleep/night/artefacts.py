@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from edgesleep import machine
-from edgesleep.records import digest, write_atomically
+from edgesleep.files import LEFT, remove, sweep, write_atomically
+from edgesleep.records import digest
 
-PASSING = (".*.tmp", "checkpoint-*", "*.gguf", "adapter*.safetensors")
+CACHE = "../../cache"  # from a night's folder
+PASSING = (LEFT, "checkpoint-*", "*.gguf", "adapter*.safetensors")
 
 
 class Interrupted(Exception):
@@ -43,7 +45,7 @@ class Artefacts:
         if stage is not None:
             self.stage(stage or path.stem)
         wanted = digest(inputs)
-        _mark(path).unlink(missing_ok=True)
+        remove(_mark(path))  # at once: after a power cut, the new artefact would bear the old one's mark
         work(path)
         write_atomically(_mark(path), wanted.encode())
         machine.give_back_memory()
@@ -55,11 +57,23 @@ class Artefacts:
         mark = _mark(path)
         return path.exists() and mark.exists() and mark.read_text() == digest(inputs)
 
+    def sweep(self) -> None:
+        """Remove what killed runs of this night left half-written, so that many kills take no more room than one."""
+        for folder in (self.folder, self.folder / CACHE):
+            sweep(folder)
+
     def tidy(self) -> None:
         """A finished night keeps its records; weights and checkpoints are the store's, or were refused."""
         for pattern in PASSING:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
+
+
+def tidy_ended(home: Path, unfinished: int | None) -> None:
+    """Tidy after all nights but the `unfinished` one: a kill may have come between the end of one and its tidying."""
+    for folder in (home / "nights").glob("[0-9]*"):
+        if unfinished is None or folder != folder_of(home, unfinished):
+            Artefacts(folder, lambda name: None, lambda: False).tidy()
 
 
 def folder_of(home: Path, night: int) -> Path:
@@ -69,7 +83,7 @@ def folder_of(home: Path, night: int) -> Path:
 
 def shared(kind: str, inputs: Sequence[Any]) -> str:
     """The name of an artefact that has to do with the base alone: all nights of a home have it in one place."""
-    return f"../../cache/{kind}-{digest(inputs)[:16]}.json"
+    return f"{CACHE}/{kind}-{digest(inputs)[:16]}.json"
 
 
 def _mark(path: Path) -> Path:

@@ -20,14 +20,16 @@ from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
 from edgesleep.engine import VERSION, Engine
 from edgesleep.errors import EdgesleepError
+from edgesleep.files import remove, write_atomically
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import dream, gate, merge, report, standing, steps, train
 from edgesleep.night.agenda import AGENDA, LEARNED, WEAK, blamed, gather, left_over
-from edgesleep.night.artefacts import Artefacts, Interrupted, folder_of, shared
+from edgesleep.night.artefacts import Artefacts, Interrupted, folder_of, shared, tidy_ended
 from edgesleep.night.steps import Step
+from edgesleep.night.underway import READING, watched
 from edgesleep.records import (
     Agenda,
     Baseline,
@@ -49,7 +51,6 @@ from edgesleep.records import (
     load,
     now,
     plain,
-    write_atomically,
 )
 from edgesleep.store import Store
 from edgesleep.writer import WRITER, Writer
@@ -71,18 +72,31 @@ class Watch:
 def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, force: bool = False) -> NightReport:
     """Run one night, or go on with the one that was interrupted.
 
-    With `force` a night with nothing new rehearses what is already known.
-    Raises BusyError while another night runs.
+    With `force` a night with nothing new rehearses what is already known, and
+    one that crashed twice at the same place is tried again. Raises BusyError
+    while another night runs.
     """
-    store = Store.open(home)
-    with store.lock(), Journal.open(home) as journal:
+    store, watch = Store.open(home), watch or Watch()
+    with (
+        store.lock(),
+        Journal.open(home) as journal,
+        watched(home, _means(store, journal, settings), watch.should_stop, force=force) as underway,
+    ):
+        tidy_ended(home, journal.open_night())
         proposer = _proposer(store, settings)
-        blame = blamed(home, journal)
-        agenda = left_over(home, journal) or gather(journal, force, proposer=proposer, blame=blame)
+        if (agenda := left_over(home, journal)) is None:
+            underway.at(0, READING)
+            agenda = gather(journal, force, proposer=proposer, blame=blamed(home, journal))
         if not agenda.memories:
             return _nothing(store)
         number = journal.open_night() or journal.begin_night()
-        night = Night(folder_of(home, number), number, store, settings, watch or Watch())
+
+        def stage(name: str) -> None:
+            underway.at(number, name)
+            watch.stage(name)
+
+        night = Night(folder_of(home, number), number, store, settings, replace(watch, stage=stage))
+        night.artefacts.sweep()
         dump(agenda, night.folder / AGENDA)
         return _ended(night, journal, agenda)
 
@@ -130,6 +144,12 @@ def plan_night(home: Path, *, force: bool = False) -> NightReport:
 def _waiting(agenda: Agenda) -> str:
     """What to say of memories that are not in this night."""
     return f" {agenda.waiting} wait for a later night, as nights with them were refused." if agenda.waiting else ""
+
+
+def _means(store: Store, journal: Journal, settings: Settings) -> list[Any]:
+    """What may let a night end otherwise than one that crashed."""
+    said, unlearned = journal.extent(), sorted(journal.forgotten())
+    return [settings, __version__, store.base().sha256, store.current(), kernel.name(), said, unlearned]
 
 
 def _proposer(store: Store, settings: Settings) -> Proposer | None:
@@ -262,7 +282,7 @@ class Night:
         if not made(step.verdict.name, judged) or load(Verdict, step.verdict).outcome == "passed":
             # Publishing takes these two away; a night that is rolled back before it has ended makes them again.
             if not all(path.exists() for path in files):
-                step.merged.unlink(missing_ok=True)
+                remove(step.merged)
             make(step.merged.name, merging, lambda path: self._merge(step, path), "merge")
             judged = [step.merged.read_text(), *asked]
             make(step.verdict.name, judged, lambda path: dump(self._judge(step, ready), path), "gate")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.records import Memory, dump, load, publish_file
+from edgesleep.files import publish_file
+from edgesleep.records import Memory, dump, load
 
 PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished
 REPORTS = "forgotten"  # the folder of what was proven, one file for each forgetting

@@ -8,13 +8,13 @@ anyone's may be; what could not be looked for or asked is told, and not counted 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgesleep import tables, traces
 from edgesleep.config import Settings
+from edgesleep.database import failures
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import FILE, Journal
 from edgesleep.night import compare, paired, remains
@@ -61,7 +61,7 @@ def _own(journal: Journal, pending: Pending) -> list[str]:
 def _tables(path: Path, search: Search) -> list[str]:
     try:
         return sorted({f"{FILE} ({table})" for table, text in tables.texts(path) if search.among(text)})
-    except sqlite3.DatabaseError as error:
+    except failures("DatabaseError") as error:
         raise EdgesleepError(f"{path} cannot be searched: {error}.", "`edgesleep verify` checks it.") from error
 
 

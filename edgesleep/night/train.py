@@ -30,9 +30,10 @@ from edgesleep import kernel
 from edgesleep.adapter import Adapter
 from edgesleep.config import TrainSettings
 from edgesleep.errors import EdgesleepError, shown
+from edgesleep.files import whole_file
 from edgesleep.model import Target, Tokens, common
 from edgesleep.network import Trainable
-from edgesleep.records import Row, StepReport, Training, whole_file
+from edgesleep.records import Row, StepReport, Training
 
 T = TypeVar("T")
 

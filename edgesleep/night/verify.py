@@ -6,7 +6,6 @@ backup. Must stay true: nothing that is checked is changed, and one thing that i
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from edgesleep import journal, tables
+from edgesleep import files, journal, tables
+from edgesleep.database import account, failures
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.generations import make
 from edgesleep.records import Generation, file_digest, load
@@ -41,6 +41,7 @@ def checks(home: Path, *, rebuild: bool = False) -> Iterator[Check]:
     store = Store(home)
     if not (home / "base.json").exists():
         store.bases()  # says so
+    yield _check("home", partial(_home, home))
     bases, unread = _read(store.bases)
     current, lost = _read(store.current)
     yield Check("pointer", False, lost) if current is None else _check("pointer", partial(_pointer, store, bases))
@@ -53,13 +54,19 @@ def checks(home: Path, *, rebuild: bool = False) -> Iterator[Check]:
     yield _check(journal.FILE, lambda: _journal(store))
 
 
+def _home(home: Path) -> str:
+    if files.open_to_others(home):
+        raise EdgesleepError(f"others can look into {home}: `chmod 700 {home}`.")
+    return f"{home} is for its owner alone"
+
+
 def _check(what: str, look: Callable[[], str]) -> Check:
     """What a look found, or the error that it ended in."""
     try:
         return Check(what, True, look())
     except EdgesleepError as error:
         return Check(what, False, error.message)
-    except (OSError, sqlite3.DatabaseError) as error:
+    except (OSError, *failures("DatabaseError")) as error:
         return Check(what, False, f"It cannot be read: {error}.")
 
 
@@ -137,4 +144,4 @@ def _journal(store: Store) -> str:
             models[number] = store.generation(number).model_sha256
     if found := list(tables.faults(path, models)):
         raise EdgesleepError(f"{'; '.join(found)}.")
-    return str(path)
+    return f"{path}, {'encrypted' if account(path) else 'not encrypted'}"

@@ -1,0 +1,125 @@
+"""Privacy at rest: whatever the umask, what is written is for its owner alone, and what leaves is called private."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from grown import Bases, fails, go_to, grow, make_store, run
+from hollow import hollow
+from nights import SETTINGS, make_home, tell
+from tiny import make_tiny
+
+from edgesleep import errors
+from edgesleep.cli_shared import PRIVATE
+from edgesleep.journal import Journal
+from edgesleep.night.cycle import run_night
+from edgesleep.store import Store
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
+
+
+@pytest.fixture(autouse=True)
+def open_umask() -> Iterator[None]:
+    """One that lets everyone do everything."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def open_to_others(home: Path) -> list[str]:
+    wrong = [path for path in [home, *home.rglob("*")] if mode(path) != (0o700 if path.is_dir() else 0o600)]
+    return [f"{path.relative_to(home)} {mode(path):o}" for path in wrong]
+
+
+def test_all_that_nights_write_is_for_its_owner_alone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every stage, with what is only there for a while: temporary files, SQLite's, checkpoints, caches, notes."""
+    hollow(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    make_home(home, make_tiny(tmp_path / "tiny.gguf", "llama"), ("I live in Skelwick.",))
+    seen, found = set(), []
+    real = os.replace
+
+    def looking(*arguments: object) -> None:
+        found.extend(open_to_others(home))
+        real(*arguments)
+        seen.update(path.name for path in home.rglob("*"))
+
+    monkeypatch.setattr(os, "replace", looking)
+    for text in ("I keep bees.", "I play the zither."):
+        with Journal.open(home) as held:
+            tell(home, text)
+            assert run_night(home, SETTINGS).status == "promoted"
+            found += open_to_others(home)
+        go_to(Store(home), 1)
+    assert found == []
+    assert {"journal.db-wal", "journal.db-shm", "night.pid", "underway.json", "cache", "model.gguf", "0002"} <= seen
+    assert any(name.startswith("checkpoint-") for name in seen)
+    assert held is not None
+
+
+def test_the_command_line_takes_all_rights_from_others(home: Path, tmp_path: Path) -> None:
+    """Also for what a library writes without being told how."""
+    assert run("init", "--model", make_tiny(tmp_path / "tiny.gguf", "llama")).exit_code == errors.DONE
+    assert os.umask(0) == 0o077
+    assert open_to_others(home) == []
+
+
+def test_a_home_that_others_could_look_into_is_closed(home: Path, bases: Bases) -> None:
+    home.mkdir(mode=0o755)
+    make_store(home, bases)
+    assert mode(home) == 0o700
+    home.chmod(0o750)
+    Journal.open(home).close()
+    assert mode(home) == 0o700
+
+
+@pytest.mark.parametrize("place", ["cwd", "home"])
+def test_a_folder_that_its_owner_lives_or_works_in_is_only_told_of(
+    place: str, tmp_path: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    folder.chmod(0o755)
+    if place == "cwd":
+        monkeypatch.chdir(folder)
+    else:
+        monkeypatch.setenv("HOME", str(folder))
+    grow(make_store(folder, bases))
+    assert mode(folder) == 0o755
+    assert [path.name for path in folder.iterdir() if mode(path) & 0o077] == [], "what is ours is closed there too"
+    assert f"`chmod 700 {folder}`" in fails("--home", folder, "verify")
+    folder.chmod(0o700)
+    assert run("--home", folder, "verify").exit_code == errors.DONE
+
+
+# -- what leaves -----------------------------------------------------------------------------------------------------
+
+
+def test_where_a_model_is_given_out_it_is_called_private(home: Path, bases: Bases) -> None:
+    store = make_store(home, bases)
+    base = run("path")
+    assert (base.stdout, base.stderr) == (f"{bases.first}\n", "")
+    grow(store)
+    told = run("path")
+    assert told.stdout == f"{store.model_path(1)}\n", "for $(edgesleep path)"
+    assert told.stderr == f"{PRIVATE}\n"
+    assert json.loads(run("path", "--json").stdout)["private"] is True
+    assert json.loads(run("path", 0, "--json").stdout)["private"] is False
+
+
+def test_a_night_that_is_served_says_so(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hollow(monkeypatch)
+    make_home(home, make_tiny(tmp_path / "tiny.gguf", "llama"), ("I live in Skelwick.",))
+    result = run("run-night", "--nice", "0", "--passes", "2")
+    assert result.exit_code == errors.DONE and result.stdout.splitlines()[-1] == PRIVATE
