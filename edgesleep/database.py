@@ -148,6 +148,11 @@ def convert(path: Path, *, encrypted: bool) -> None:
     A new key goes into the keychain before the file is there that needs it. Raises EdgesleepError, and changes nothing,
     where the keychain or the package is missing, another program has the journal open, or the disk is full.
     """
+    if os.name == "nt":
+        raise EdgesleepError(
+            "On Windows a file that is open cannot be replaced, so a journal cannot be encrypted there yet.",
+            "Encrypt the whole disk, with BitLocker for one.",
+        )
     cipher, key = _cipher(), secrets.token_hex(32) if encrypted else ""
     _keychain()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

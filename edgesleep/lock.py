@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,24 +68,24 @@ class Lock:
                 "Check who owns the folder, and that its file system knows locks; --home chooses another.",
             ) from error
         try:
-            if first:
-                self._take_over()
-            yield
+            with self._noted() if first else nullcontext():
+                yield
         finally:
-            try:
-                if first:
-                    with suppress(OSError):
-                        self._note.unlink(missing_ok=True)
-            finally:
-                self._file.release()
+            self._file.release()
 
-    def _take_over(self) -> None:
-        """Break what a holder left that is gone, and leave word of this one."""
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Break what a holder left that is gone, and leave word of this one for as long as it holds."""
         if (holder := self._holder()) and holder.lives():
             raise _busy(str(holder.pid))
-        # It only helps where locks do not hold. Where the disk is full, going back to an earlier model has to work.
-        with suppress(EdgesleepError):
-            dump(Holder.this(), self._note)
+        try:
+            # It only helps where locks do not hold. Where the disk is full, going back to an earlier model has to work.
+            with suppress(EdgesleepError):
+                dump(Holder.this(), self._note)
+            yield
+        finally:
+            with suppress(OSError):
+                self._note.unlink(missing_ok=True)
 
     def _holder(self) -> Holder | None:
         try:

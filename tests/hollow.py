@@ -85,14 +85,19 @@ def training(network: None, adapter: Adapter, plan: train.Plan, checkpoint: Path
     """A random delta that depends on how many passes are done; the checkpoint holds their number."""
     done = int(checkpoint.read_bytes()) if checkpoint.exists() else 0
     start = {name: b.copy() for name, (_, b) in adapter.factors.items()}
+
+    def learn(passes: int) -> None:
+        random = np.random.default_rng(passes)
+        for name, (_, b) in adapter.factors.items():
+            b[:] = start[name] + random.standard_normal(b.shape) * 0.1
+
+    learn(done)
     while done < plan.passes:
         plan.lessons(done, {})
         if watch.should_stop():
             raise Interrupted
         done += 1
-        random = np.random.default_rng(done)
-        for name, (_, b) in adapter.factors.items():
-            b[:] = start[name] + random.standard_normal(b.shape) * 0.1
+        learn(done)
         write_atomically(checkpoint, b"%d" % done)
         if done < plan.passes:
             watch.passed(done)

@@ -15,6 +15,7 @@ from nights import SETTINGS, make_home, tell
 from power import Disk, Tree, lay
 from tiny import make_tiny
 
+from edgesleep import machine
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove, whole_file, write_atomically
 from edgesleep.night.cycle import run_night
@@ -97,11 +98,17 @@ def test_a_write_that_ends_in_an_error_leaves_the_old_one(tmp_path: Path) -> Non
     assert {tree["file"] for tree in states_of(tmp_path, broken)} == {b"old"}
 
 
+@pytest.fixture
+def after_the_cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on the machine has been started again: this process is none that left anything."""
+    return lambda: monkeypatch.setattr(machine, "boot", lambda: "after the cut")
+
+
 # -- a night ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_state_of_a_night_is_sound_and_the_next_night_completes(
-    home: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, base: Path, tmp_path: Path, after_the_cut: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third night: it goes on from one model and gives up another."""
     hollow(monkeypatch)
@@ -114,6 +121,7 @@ def test_every_state_of_a_night_is_sound_and_the_next_night_completes(
     disk, pristine = Disk(home), base.read_bytes()
     with disk.recorded():
         assert run_night(home, SETTINGS).status == "promoted"
+    after_the_cut()
     wanted, count, begun = file_digest(Store(home).model_path()), 0, set()
     for call, tree in disk.states():
         cut = lay(tree, tmp_path / "cut")
@@ -133,7 +141,9 @@ def test_every_state_of_a_night_is_sound_and_the_next_night_completes(
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_every_state_of_going_back_is_sound(number: int, home: Path, bases: Bases, tmp_path: Path) -> None:
+def test_every_state_of_going_back_is_sound(
+    number: int, home: Path, bases: Bases, tmp_path: Path, after_the_cut: Callable[[], None]
+) -> None:
     """To the base, to a model that is made again, to the one before: what is served is the one or the other."""
     store = make_store(home, bases)
     for taught in ((), (), ()):
@@ -141,6 +151,7 @@ def test_every_state_of_going_back_is_sound(number: int, home: Path, bases: Base
     disk, pristine = Disk(home), bases.first.read_bytes()
     with disk.recorded():
         go_to(store, number)
+    after_the_cut()
     serving = set()
     for call, tree in disk.states():
         cut = lay(tree, tmp_path / "cut")
@@ -156,12 +167,15 @@ def test_every_state_of_going_back_is_sound(number: int, home: Path, bases: Base
     assert serving == {3, number}
 
 
-def test_every_state_of_choosing_a_model_can_be_chosen_in_again(tmp_path: Path, base: Path) -> None:
+def test_every_state_of_choosing_a_model_can_be_chosen_in_again(
+    tmp_path: Path, base: Path, after_the_cut: Callable[[], None]
+) -> None:
     (tmp_path / "disk").mkdir()
     home = tmp_path / "disk" / "home"
     disk = Disk(home.parent)
     with disk.recorded():
         assert run("--home", home, "init", "--model", base).exit_code == 0
+    after_the_cut()
     states = [tree for _, tree in disk.states()]
     assert "home/config.toml" in states[-1] and "home/base.json" in states[-1]
     for tree in states:

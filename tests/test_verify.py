@@ -41,6 +41,7 @@ def test_a_sound_home_passes_every_check(store: Store) -> None:
     assert result.exit_code == 0 and "FAIL" not in result.stdout
     lines = result.stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == [
+        "ok    home",
         "ok    pointer",
         "ok    base first",
         "ok    generation 1",
