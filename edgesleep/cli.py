@@ -211,14 +211,17 @@ def run_night(
 
     Example: edgesleep run-night --minutes 10 --set train.rank=8
     """
+    from edgesleep.apart import apart
+    from edgesleep.night.underway import forgive
     from edgesleep.store import Store
 
     settings = settings_of(home, pairs, flags)
     _demand_base(
         Store(home).base().spec, settings.model
     )  # what is wrong with it is said before anything large is loaded
+    if not dry_run:
+        apart(partial(forgive, home))
     from edgesleep.night import cycle
-    from edgesleep.night.underway import forgive
     from edgesleep.progress import progress, stoppable
 
     forgotten = None

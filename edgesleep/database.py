@@ -143,7 +143,7 @@ def account(path: Path) -> str:
 
 
 def convert(path: Path, *, encrypted: bool) -> None:
-    """Write a journal anew, encrypted or plain, in place of what it was; under the lock.
+    """Write a journal anew, encrypted or plain, in its own place; under the lock, and not open in this process.
 
     A new key goes into the keychain before the file is there that needs it. Raises EdgesleepError, and changes nothing,
     where the keychain or the package is missing, another program has the journal open, or the disk is full.

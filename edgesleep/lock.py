@@ -20,6 +20,8 @@ from edgesleep import machine
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.records import dump, load
 
+_held: set[Path] = set()  # notes of locks that this process holds now: a note may outlast its lock, where a disk fails
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -76,14 +78,16 @@ class Lock:
     @contextmanager
     def _noted(self) -> Iterator[None]:
         """Break what a holder left that is gone, and leave word of this one for as long as it holds."""
-        if (holder := self._holder()) and holder.lives():
+        if (holder := self._holder()) and holder.lives() and (holder != Holder.this() or self._note in _held):
             raise _busy(str(holder.pid))
+        _held.add(self._note)
         try:
             # It only helps where locks do not hold. Where the disk is full, going back to an earlier model has to work.
             with suppress(EdgesleepError):
                 dump(Holder.this(), self._note)
             yield
         finally:
+            _held.discard(self._note)
             with suppress(OSError):
                 self._note.unlink(missing_ok=True)
 

@@ -11,14 +11,13 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from edgesleep import files, records
+from edgesleep import database, files, records
 from edgesleep.config import DreamSettings, GateSettings, NightSettings, Settings, TrainSettings
 from edgesleep.journal import Journal
 from edgesleep.night import cycle
@@ -144,7 +143,7 @@ def exit_code(work: Callable[..., object], *arguments: object) -> int | None:
 
 def check_journal(home: Path, turns: int) -> None:
     """The database is sound, and no turn is lost."""
-    connection = sqlite3.connect(home / "journal.db")
+    connection = database.connect(home / "journal.db")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     with Journal.open(home) as journal:

@@ -72,7 +72,7 @@ LAYERS = (
     ("night.cycle", "night.compare", "night.verify", "night.remains"),
     ("night.proofs",),
     ("night.forget",),
-    ("progress", "cli_shared"),
+    ("apart", "progress", "cli_shared"),
     ("cli_memories",),
     ("cli_encrypt", "cli_forget", "cli_generations"),
     ("cli",),

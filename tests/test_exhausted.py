@@ -195,13 +195,11 @@ def test_where_memory_runs_out_it_is_told_and_the_next_night_goes_on(
 LIMITED = """
 import resource, sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
 from edgesleep import cli, kernel, progress
 from edgesleep.night import agenda, cycle, gate
-from edgesleep.night.succession import Day
-from hollow import remembered
+from edgesleep.night.hearing import hear
 gate.plain_text = lambda: {text!r}
-agenda.curate = lambda turns, held, earlier: Day(tuple(map(remembered, turns)))
+agenda.curate = hear
 def limit(self, name):
     print(name, file=sys.stderr, flush=True)
     if name == {stage!r}:
@@ -221,9 +219,7 @@ def test_a_real_night_within_too_little_memory_says_so_and_does_no_damage(
     make_home(home, base, SAID)
     told = [f"--set={name}={value}" for name, value in SMALL.items()]
     words = night(*told, "--threads", "1", "--minutes", "1000")
-    code = LIMITED.format(
-        tests=str(Path(__file__).parent), text=TEXT, stage=stage, more=200_000, home=str(home), words=words
-    )
+    code = LIMITED.format(text=TEXT, stage=stage, more=200_000, home=str(home), words=words)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert stage in done.stderr.splitlines(), done.stderr
     assert done.returncode in (errors.ERROR, -signal.SIGABRT, -signal.SIGSEGV), (done.returncode, done.stderr)

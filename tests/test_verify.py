@@ -110,7 +110,7 @@ def remove(*names: str) -> Callable[[Store], None]:
         (on_manifest(base_sha256="0" * 64), "generation 2: it is built on a base that is not known here"),
         (on_manifest(parent=9), "generation 2: generation 9, from which it went on, is not there"),
         (remove("journal.db"), "journal.db: .* is missing"),
-        (write("journal.db", b"no database" * 1000), "journal.db: It cannot be read"),
+        (write("journal.db", b"no database" * 1000), "journal.db: .*(cannot be read|no journal)"),
         (scribble, "journal.db: "),
         (
             sql("DROP TRIGGER turns_are_append_only", "UPDATE turns SET content = 'My dog is called Pim.'"),
@@ -133,7 +133,9 @@ def test_damage_is_found_and_hides_nothing_else(store: Store, damage: Callable[[
     found = failed(store.home)
     assert any(re.match(said, line) for line in found), found
     whats = [check.what for check in verify.checks(store.home)]
-    assert whats[0] == "pointer" and whats[-1] == "journal.db" and {"generation 1", "generation 2"} <= {*whats}
+    assert (
+        whats[:2] == ["home", "pointer"] and whats[-1] == "journal.db" and {"generation 1", "generation 2"} <= {*whats}
+    )
     assert "checks failed" in fails("verify")
 
 
