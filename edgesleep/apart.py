@@ -30,7 +30,7 @@ def apart(on_asked: Callable[[], None]) -> None:
     if sys.platform != "linux" or sys.stdout is not sys.__stdout__:
         return
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        print(end="", file=stream, flush=True)  # or both would print what waits to be
     parent, child = os.getpid(), os.fork()
     if child == 0:
         os.setpgid(0, 0)  # or the terminal would ask both, and the night twice

@@ -10,7 +10,6 @@ else to stderr; nothing heavy is imported before the command that needs it runs.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -61,7 +60,7 @@ def main(context: click.Context, home: Path | None) -> None:
 
     Example: edgesleep --home ./here init
     """
-    os.umask(0o077)  # all that is written tells of someone's life, also what libraries write
+    machine.keep_private()
     context.obj = (home or config.default_home()).expanduser().absolute()
     if context.invoked_subcommand != "forget" and unfinished(context.obj):
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")

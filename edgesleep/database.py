@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from edgesleep.errors import BusyError, EdgesleepError
@@ -257,7 +256,7 @@ def _cipher() -> Any:
     return _module("sqlcipher3.dbapi2")
 
 
-def _module(name: str) -> ModuleType:
+def _module(name: str) -> Any:
     """Of the packages for encryption, which few need and nobody else is to load."""
     try:
         if name == "keyring":

@@ -71,6 +71,15 @@ def give_way(nice: int) -> None:
             own.ionice(psutil.IOPRIO_CLASS_BE, 7)  # the idle class may wait for ever
 
 
+def keep_private() -> None:
+    """Have this process write for its owner alone, in whatever library, and no image of its memory where it crashes."""
+    os.umask(0o077)
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has none
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def has_amx() -> bool:
     """Whether the processor has Intel's AMX tiles, whose llama.cpp buffers crash; only Linux can tell, and only x86."""
     return "amx_tile" in _cpuinfo("flags").split()
@@ -135,14 +144,14 @@ def process_space() -> str:
 
 def process_began(pid: int) -> str:
     """When the process with this number began, as its system counts, whatever the clock says; empty: there is none."""
-    if sys.platform == "linux":
-        fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()  # the name before it may hold anything
-        return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
-    import psutil
+    if sys.platform != "linux":
+        import psutil
 
-    with contextlib.suppress(psutil.Error):
-        return str(round(psutil.Process(pid).create_time()))
-    return ""
+        with contextlib.suppress(psutil.Error):
+            return str(round(psutil.Process(pid).create_time()))
+        return ""
+    fields = _text(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()  # the name before it may hold anything
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
 
 
 def describe() -> dict[str, str | int]:

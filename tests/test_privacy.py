@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,13 @@ def test_the_command_line_takes_all_rights_from_others(home: Path, tmp_path: Pat
     assert run("init", "--model", make_tiny(tmp_path / "tiny.gguf", "llama")).exit_code == errors.DONE
     assert os.umask(0) == 0o077
     assert open_to_others(home) == []
+
+
+def test_a_crash_leaves_no_image_of_what_was_told(home: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    run("status")
+    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
 
 
 def test_a_home_that_others_could_look_into_is_closed(home: Path, bases: Bases) -> None:

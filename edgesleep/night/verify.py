@@ -66,8 +66,14 @@ def _check(what: str, look: Callable[[], str]) -> Check:
         return Check(what, True, look())
     except EdgesleepError as error:
         return Check(what, False, error.message)
-    except (OSError, *failures("DatabaseError")) as error:
-        return Check(what, False, f"It cannot be read: {error}.")
+    except OSError as error:
+        return _unread(what, error)
+    except failures("DatabaseError") as error:
+        return _unread(what, error)
+
+
+def _unread(what: str, error: Exception) -> Check:
+    return Check(what, False, f"It cannot be read: {error}.")
 
 
 def _read(look: Callable[[], T]) -> tuple[T | None, str]:
