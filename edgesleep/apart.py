@@ -47,7 +47,8 @@ def apart(on_asked: Callable[[], None]) -> None:
 def _passing_on(child: int, on_asked: Callable[[], None]) -> Iterator[None]:
     def ask(number: int, frame: object) -> None:
         on_asked()
-        os.kill(child, number)
+        with suppress(ProcessLookupError):  # it has just ended
+            os.kill(child, number)
 
     def pause(number: int, frame: object) -> None:
         os.kill(child, signal.SIGSTOP)
