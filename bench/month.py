@@ -189,7 +189,7 @@ def slept(home: Path, settings: config.Settings, number: int, day: Day) -> dict[
         "day": day.kind,
         "status": report.status,
         "reason": report.reason,
-        "new": report.memories_found,
+        "new": report.memories_found if report.status != "skipped" else 0,
         "rehearsed": report.memories_trained,
         "recall": report.recall_after,
         "drift": report.drift_mean,
@@ -225,6 +225,8 @@ def show(options: argparse.Namespace, store: Store, settings: config.Settings) -
         known = "" if line["first"] is None else f", of the first night's {line['first']:.2f}"
         print(f"{number:4} {line['day']:11} {line['status']:9} {line['reason']}{known}")
     print(f"promoted: {sum(line['status'] == 'promoted' for line in lines)} of {len(lines)}")
+    taught = [number for number, line in enumerate(lines, 1) if line["day"] in NOTHING and line["new"]]
+    print(f"days with nothing to learn that taught something: {taught or 'none'}")
     print(f"recall of the first night's memories: {recalled(options.home, settings):.2f} of {len(first(options.home))}")
     print(f"disk: {files.size(options.home) / 1e9:.2f} GB, {settings.store.bytes / 1e9:.2f} allowed")
     broken = [check for check in checks(options.home, rebuild=True) if not check.ok]

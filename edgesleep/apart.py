@@ -10,15 +10,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from edgesleep import machine
 from edgesleep.errors import EdgesleepError
 
-PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP")
-LOOK = 0.2  # seconds between two looks whether the process that waits is still there
+PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 
 
 def apart(on_asked: Callable[[], None]) -> None:
@@ -34,7 +32,8 @@ def apart(on_asked: Callable[[], None]) -> None:
     parent, child = os.getpid(), os.fork()
     if child == 0:
         os.setpgid(0, 0)  # or the terminal would ask both, and the night twice
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # as it may write there all the same
+        machine.end_with(parent)
         return
     with suppress(OSError):  # it may have done so itself
         os.setpgid(child, child)
@@ -75,13 +74,6 @@ def _end_as(code: int) -> None:
         os.kill(os.getpid(), -code)
     cause = "as the system does when memory is short" if name == "SIGKILL" else "in native code, perhaps out of memory"
     raise EdgesleepError(
-        f"The night was ended by {name}, {cause}; what is served is as it was.",
+        f"The night was ended by {name}, {cause}; what is served is whole.",
         "End other programs, or lower train.memory in config.toml; `edgesleep run-night` goes on where it was.",
     )
-
-
-def _end_with(parent: int) -> None:
-    """A night that nobody waits for any more is ended: whoever ended the other meant the night."""
-    while os.getppid() == parent:
-        time.sleep(LOOK)
-    os.kill(os.getpid(), signal.SIGKILL)

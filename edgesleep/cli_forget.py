@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,12 +147,13 @@ def _relearn(home: Path, settings: Settings, done: Done, as_json: bool) -> int:
     """Teach the rest again; what was proven is told, whatever becomes of that."""
     from edgesleep.night import cycle
     from edgesleep.night import forget as forgetting
+    from edgesleep.night.underway import forgive
     from edgesleep.progress import progress, stoppable
 
     report = done.report
     try:
         if report.is_proven and report.waiting:
-            with progress() as shown, stoppable() as should_stop:
+            with progress() as shown, stoppable(partial(forgive, home)) as should_stop:
                 watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
                 report = forgetting.relearn(home, settings, watch, done, say)
     finally:

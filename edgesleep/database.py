@@ -13,13 +13,15 @@ import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.files import make_home, publish_file
+from edgesleep.files import make_home, publish_file, writing
+
+T = TypeVar("T")
 
 PLAIN = b"SQLite format 3\0"  # what an encrypted file has its salt in the place of
 SERVICE = "edgesleep"  # in the keychain
@@ -73,6 +75,17 @@ def open_journal(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def again_where_replaced(path: Path, use: Callable[[], T]) -> T:
+    """Use a database once more where it was `convert`ed while it was waited for: what was opened is zeroed by now."""
+    before = _number(path.stat()) if path.exists() else None
+    try:
+        return use()
+    except Exception:
+        if before in (None, _number(path.stat())):
+            raise
+    return use()
 
 
 def use_wal(connection: sqlite3.Connection) -> None:
@@ -129,8 +142,7 @@ def _create_private(path: Path) -> None:
 
 def account(path: Path) -> str:
     """Under which name the keychain has the key of an encrypted database; empty for a plain one."""
-    stat = path.stat()
-    file = stat.st_dev, stat.st_ino
+    file = _number(path.stat())
     # Read once: closing the file again would drop the locks that another connection of this process has on it.
     if file not in _accounts:
         with path.open("rb") as opened:
@@ -139,6 +151,10 @@ def account(path: Path) -> str:
             return ""
         _accounts[file] = "" if head == PLAIN else head.hex()
     return _accounts[file]
+
+
+def _number(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
 
 
 def convert(path: Path, *, encrypted: bool) -> None:
@@ -163,10 +179,13 @@ def convert(path: Path, *, encrypted: bool) -> None:
                 _unlock(old, _key(name))
             _hold(old, path)
             _export(old, temporary, key)
+            _accounts.pop(_number(temporary.stat()), None)  # its number may have been another file's
             if encrypted:
                 _keep_key(temporary, key)
             publish_file(temporary, path)
-            _zero(wipe)  # where a disk writes in place, nothing of it can be read back; others may keep it for a while
+            _accounts.pop(_number(os.fstat(wipe)), None)
+            with writing(f"{path} is {'encrypted' if encrypted else 'plain'} now, but what it was is not overwritten"):
+                _zero(wipe)  # where a disk writes in place, nothing of it can be read back; others may keep it
         finally:
             os.close(wipe)
             old.close()

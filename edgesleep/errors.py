@@ -47,6 +47,10 @@ class BusyError(EdgesleepError):
     exit_code = BUSY
 
 
+class KilledError(EdgesleepError):
+    """A process that worked for the night was ended without a word, perhaps for want of memory."""
+
+
 class GgufError(EdgesleepError):
     """A model file is damaged, hostile or of a kind edgesleep does not serve."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,9 @@ from typing import BinaryIO
 
 from edgesleep.errors import EdgesleepError
 
-LEFT = ".*.tmp"  # what a write leaves that was cut short; nobody else's names begin and end so
+LEFT = ".*.tmp"  # what a write, or a removal, leaves that was cut short; in a home others may have names like it
+_OURS = re.compile(r"\.(?:.+\.\d+|\d{4,})\.tmp")
+_HOME = ("base.json", "journal.db")  # what makes a folder a home
 
 
 # -- whole or absent -------------------------------------------------------------------------------------------------
@@ -67,24 +70,30 @@ def publish_file(temporary: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, where it is there, before anything that is written from now on: neither is put off.
+    """Remove a file or a folder, where it is there, for good: after a power cut it is not there again.
 
     Where a folder is a link to one elsewhere, that goes as well.
     """
     with writing(f"{path} cannot be removed"):
-        there = path.is_symlink() or path.exists()
+        places = {path.parent, path.resolve().parent} if path.is_symlink() or path.exists() else set()
         if path.is_dir():
             shutil.rmtree(path.resolve())
         path.unlink(missing_ok=True)
-        if there:
-            sync_folder(path.parent)
+        for place in places:
+            sync_folder(place)
 
 
 def sweep(folder: Path) -> None:
     """Remove what killed writes left in a folder. Only where no other process writes: under the lock."""
-    for path in folder.glob(LEFT):
+    for path in leftovers(folder):
         with suppress(OSError, EdgesleepError):
-            remove(path)
+            if not path.is_symlink():
+                remove(path)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What was cut short here, by the names that are ours alone."""
+    return [path for path in folder.glob(LEFT) if _OURS.fullmatch(path.name)]
 
 
 # -- folders ---------------------------------------------------------------------------------------------------------
@@ -164,12 +173,13 @@ def private(path: Path) -> None:
 def make_home(home: Path) -> None:
     """Make the folder of all that is private, or take it from others.
 
-    But for one that its owner lives or works in, or its parents: that would cut others off from more than is ours, so
-    `verify` only tells of it.
+    But for one that holds other things only, or that its owner lives or works in, or its parents: that would cut others
+    off from more than is ours, so `verify` only tells of it.
     """
     make_folder(home)
+    ours = any((home / name).exists() for name in _HOME) or not any(home.iterdir())
     places = (place.resolve() for place in (Path.home(), Path.cwd()))
-    if open_to_others(home) and not any(place.is_relative_to(home.resolve()) for place in places):
+    if ours and open_to_others(home) and not any(place.is_relative_to(home.resolve()) for place in places):
         with suppress(PermissionError):  # another's, who has let us in
             home.chmod(0o700)
 

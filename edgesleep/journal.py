@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from sqlite_utils import Database
 
-from edgesleep.database import explained, open_journal, use_wal
+from edgesleep.database import again_where_replaced, explained, open_journal, use_wal
 from edgesleep.entries import Entry, checked, one_of
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, now, plain
@@ -50,15 +50,19 @@ class Journal:
         """
         path = home / FILE
         with explained(path):
-            connection = open_journal(path)
-            try:
-                db = Database(connection, execute_plugins=False)
-                _check_owner(db, path)
-                use_wal(connection)
-                _migrate(db, path)
-            except BaseException:
-                connection.close()
-                raise
+            return again_where_replaced(path, lambda: cls._open(path))
+
+    @classmethod
+    def _open(cls, path: Path) -> Journal:
+        connection = open_journal(path)
+        try:
+            db = Database(connection, execute_plugins=False)
+            _check_owner(db, path)
+            use_wal(connection)
+            _migrate(db, path)
+        except BaseException:
+            connection.close()
+            raise
         return cls(db, path)
 
     def close(self) -> None:

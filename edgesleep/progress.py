@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
 STOPPING = (signal.SIGINT, signal.SIGTERM, *([HANGUP] if HANGUP else []))
+MOMENT = 1.0  # seconds
 LINE_EVERY = 10  # steps between plain lines
 
 STAGES = {
@@ -124,20 +126,23 @@ def looked(score: PassScore) -> str:
 def stoppable(on_asked: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """While it holds, the first Ctrl-C, SIGTERM or end of the terminal only asks to stop; another has its usual effect.
 
-    Yields the function that says whether someone has asked; `on_asked` is told at once, within the signal.
+    What comes within a moment is the same one: a service manager asks every process of a service, and so does the one
+    of them that passes it on. Yields the function that says whether someone has asked; `on_asked` is told at once,
+    within the signal.
     """
-    asked = threading.Event()
+    asked, first = threading.Event(), 0.0
     usual = {number: signal.getsignal(number) for number in STOPPING}
     usual = {number: handler for number, handler in usual.items() if handler is not signal.SIG_IGN}  # as nohup has it
 
-    def restore() -> None:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
     def ask(number: int, frame: object) -> None:
-        for other, handler in usual.items():
-            if other != HANGUP:  # it comes from the shell and from the terminal
-                signal.signal(other, handler)
+        nonlocal first
+        if asked.is_set():
+            # The end of the terminal is told by the shell as well.
+            if number != HANGUP and time.monotonic() - first >= MOMENT:
+                signal.signal(number, usual[number])
+                os.kill(os.getpid(), number)
+            return
+        first = time.monotonic()
         asked.set()
         on_asked()
         # Not through sys.stderr, which the signal may have interrupted in the middle of a write.
@@ -149,4 +154,5 @@ def stoppable(on_asked: Callable[[], None] = lambda: None) -> Iterator[Callable[
     try:
         yield asked.is_set
     finally:
-        restore()
+        for number, handler in usual.items():
+            signal.signal(number, handler)

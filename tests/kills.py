@@ -51,7 +51,7 @@ def sleep(home: Path, told: tuple[Memory, ...], place: Any) -> None:
     try:
         run_night(home, SETTINGS, Listener(at=at).watch)
     except EdgesleepError as error:
-        if "was killed" not in error.message:
+        if "without a word" not in error.message:
             raise
         code = FORCED
         run_night(home, SETTINGS, Listener(at=at).watch, force=True)

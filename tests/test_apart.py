@@ -126,6 +126,15 @@ def test_a_signal_is_passed_on_and_asks_once(number: signal.Signals, stoppable: 
     assert err.count("Stopping where") == 1
 
 
+def test_a_service_manager_that_asks_both_has_asked_once(stoppable: Begun) -> None:
+    for _ in range(2):
+        os.kill(stoppable.night, signal.SIGTERM)
+        stoppable.program.terminate()
+    code, out, err = stoppable.end()
+    assert (code, out.replace("asked\n", "")) == (errors.ERROR, "stopped\n")
+    assert err.count("Stopping where") == 1
+
+
 def test_a_second_signal_has_its_usual_effect_on_both() -> None:
     begun = Begun("time.sleep(60)")  # which has no handler, as after the first
     begun.program.terminate()
@@ -179,7 +188,7 @@ def test_a_night_of_the_command_line_that_is_killed_says_so_and_the_next_goes_on
     assert killed.returncode == errors.ERROR and "ended by SIGKILL" in killed.stderr, killed.stderr
     sound(home, base.read_bytes(), 1)
     assert run(True).returncode == errors.ERROR
-    assert "killed 2 times in the stage train" in run(False).stderr
+    assert "ended 2 times without a word in the stage train" in run(False).stderr
     (home / "config.toml").write_text("[train]\nmemory = 64\n")
     done = run(False)
     assert done.returncode == errors.DONE and "promoted" in done.stdout, done.stderr

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forgetting
 import pytest
 from grown import Bases, fails, grow, make_store, run
 from hollow import hollow, sound
@@ -23,6 +24,7 @@ from edgesleep import database, errors, files
 from edgesleep.database import SERVICE, account, connect, convert, failures
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import FILE, Journal
+from edgesleep.night import compare
 from edgesleep.night.cycle import run_night
 from edgesleep.records import NightReport
 from edgesleep.tables import faults
@@ -309,6 +311,29 @@ def test_wherever_it_is_cut_the_journal_is_whole(
     assert count > 3
 
 
+def test_however_often_it_is_turned_a_fresh_process_finds_its_key(plain: Path, keychain: dict[str, str]) -> None:
+    """Files come and go under the same numbers, so what is known of one says nothing of the next."""
+    for encrypted in (True, False, True, False, True):
+        convert(plain, encrypted=encrypted)
+        database._accounts.clear()  # as a fresh process has it
+        assert texts(plain) == [SAID]
+
+
+def test_something_is_forgotten_in_an_encrypted_journal(
+    home: Path, bases: Bases, keychain: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["No."] * len(asked))
+    store = forgetting.live(home, bases)
+    convert(home / FILE, encrypted=True)
+    forgetting.begun(store, forgetting.MEMORIES[0].id)
+    report = forgetting.complete(home)
+    assert report.files and account(home / FILE)
+    database._accounts.clear()
+    assert not [text for text in forgetting.told(home) if "Barnaby" in text] and "Pemberley" in str(
+        forgetting.told(home)
+    )
+
+
 HOLD = """
 import sys
 from pathlib import Path
@@ -352,4 +377,5 @@ def test_the_command(home: Path, keychain: dict[str, str], bases: Bases) -> None
         "dry_run": False,
     }
     assert account(home / FILE) == ""
-    assert not any(key in run("encrypt").output for key in keychain.values())
+    said = run("encrypt").output
+    assert not any(key in said for key in keychain.values())

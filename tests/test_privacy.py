@@ -15,7 +15,7 @@ from hollow import hollow
 from nights import SETTINGS, make_home, tell
 from tiny import make_tiny
 
-from edgesleep import errors
+from edgesleep import errors, files
 from edgesleep.cli_shared import PRIVATE
 from edgesleep.journal import Journal
 from edgesleep.night.cycle import run_night
@@ -110,6 +110,33 @@ def test_a_folder_that_its_owner_lives_or_works_in_is_only_told_of(
     assert told.exit_code == errors.ERROR and f"FAIL  home: others can look into {folder}: `chmod 700" in told.stdout
     folder.chmod(0o700)
     assert run("--home", folder, "verify").exit_code == errors.DONE
+
+
+def test_a_folder_that_holds_other_things_is_only_told_of_until_it_is_a_home(home: Path, bases: Bases) -> None:
+    home.mkdir()
+    home.chmod(0o775)
+    (home / "team.txt").write_text("plans")
+    files.make_home(home)
+    assert mode(home) == 0o775
+    make_store(home, bases)
+    Journal.open(home).close()
+    assert mode(home) == 0o700
+
+
+def test_what_its_owner_has_under_names_like_ours_stays(home: Path, bases: Bases, tmp_path: Path) -> None:
+    store, away = make_store(home, bases), tmp_path / "away"
+    away.mkdir()
+    kept = [away / "thesis.txt", home / ".notes.tmp", home / ".scratch.tmp" / "draft"]
+    (home / ".scratch.tmp").mkdir()
+    for path in kept:
+        path.write_text("mine")
+    (home / ".work.12.tmp").symlink_to(away)
+    ours = [home / ".current.123.tmp", home / "generations" / ".0001.tmp"]
+    for path in ours:
+        path.write_text("cut short")
+    with store.lock():
+        assert [path for path in kept if not path.exists()] == []
+        assert [path for path in ours if path.exists()] == []
 
 
 # -- what leaves -----------------------------------------------------------------------------------------------------

@@ -84,8 +84,7 @@ def test_wherever_it_is_left_it_is_found_and_never_quoted(store: Store, home: Pa
 
 
 def looked_for(store: Store, pending: Pending) -> Proof:
-    with Journal.open(store.home) as journal:
-        return proofs.search(store, journal, pending)[1]
+    return proofs.search(store, pending)[1]
 
 
 def test_a_row_of_the_journal_is_found_as_well(store: Store, home: Path) -> None:

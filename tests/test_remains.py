@@ -12,7 +12,7 @@ import pytest
 from forgetting import MEMORIES, begun, complete, forgets, learn, left, live, planted
 from grown import CAT, HORSE, Bases, failed, grow, memory
 
-from edgesleep import files, records
+from edgesleep import files
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import compare, cycle, forget, remains, scope
@@ -131,7 +131,7 @@ def test_what_was_removed_is_durable_before_it_is_said_to_be(
 ) -> None:
     """After a power cut a folder that was not synced may have again what was removed from it."""
     synced: set[Path] = set()
-    sync, filed = records.sync_folder, forget.file_report
+    sync, filed = files.sync_folder, forget.file_report
 
     def noting(path: Path) -> None:
         sync(path)

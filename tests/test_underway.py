@@ -13,7 +13,7 @@ from nights import SETTINGS, Listener, make_home, tell
 from tiny import make_tiny
 
 from edgesleep import machine
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, KilledError
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, underway
 from edgesleep.night.cycle import run_night
@@ -29,7 +29,7 @@ class Gone(BaseException):
 def attempt(home: Path, *means: Any, stage: str = "train", end: BaseException | None = None, **more: bool) -> None:
     """A run that gets as far as one stage, and there to its end."""
     with (
-        suppress(Gone, KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError),
+        suppress(Gone, KeyboardInterrupt, SystemExit, MemoryError, ZeroDivisionError, KilledError),
         watched(home, means, lambda: more.get("asked", False), force=more.get("force", False)) as night,
     ):
         night.at(1, stage)
@@ -45,26 +45,28 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "boot", lambda: "this one")
 
 
-@pytest.mark.parametrize("end", [Gone(), MemoryError(), ZeroDivisionError()])
+@pytest.mark.parametrize("end", [Gone(), MemoryError(), ZeroDivisionError(), KilledError("The reader was ended.")])
 def test_what_ended_twice_without_a_word_at_one_place_is_not_tried_again(tmp_path: Path, end: BaseException) -> None:
     attempt(tmp_path, "as it was", end=end)
     attempt(tmp_path, "as it was", end=end)
     for _ in range(2):
-        with pytest.raises(EdgesleepError, match="Night 1 was killed 2 times in the stage train") as told:
+        with pytest.raises(EdgesleepError, match="Night 1 ended 2 times without a word in the stage train") as told:
             attempt(tmp_path, "as it was")
     assert "--force" in told.value.hint
     attempt(tmp_path, "as it was", end=end, force=True)
-    with pytest.raises(EdgesleepError, match="killed 3 times"):
+    with pytest.raises(EdgesleepError, match="ended 3 times"):
         attempt(tmp_path, "as it was")
     attempt(tmp_path, "as it was", force=True)
     assert not (tmp_path / FILE).exists()
     attempt(tmp_path, "as it was")
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), EdgesleepError("The disk is full."), None])
+@pytest.mark.parametrize(
+    "end", [KeyboardInterrupt(), SystemExit(1), EdgesleepError("The disk is full."), OSError(28, "full"), None]
+)
 def test_what_was_asked_for_or_told_is_no_crash(tmp_path: Path, end: BaseException | None) -> None:
     attempt(tmp_path, end=Gone())
-    with suppress(EdgesleepError):
+    with suppress(EdgesleepError, OSError):
         attempt(tmp_path, end=end)
     assert not (tmp_path / FILE).exists()
     attempt(tmp_path, end=Gone())
@@ -178,7 +180,7 @@ def test_reading_the_day_is_a_stage_as_well(ready: Path, monkeypatch: pytest.Mon
         for _ in range(2):
             with pytest.raises(Gone):
                 run_night(ready, SETTINGS)
-    with pytest.raises(EdgesleepError, match="A night was killed 2 times in the stage reading"):
+    with pytest.raises(EdgesleepError, match="A night ended 2 times without a word in the stage reading"):
         run_night(ready, SETTINGS)
     assert run_night(ready, SETTINGS, force=True).status == "promoted"
 

@@ -8,6 +8,8 @@ training, and so does the model, so each lives and dies in a process of its own,
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from typing import Any
 import msgspec
 
 from edgesleep import secrets
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, KilledError
 from edgesleep.night.echoes import own
 from edgesleep.night.succession import Day
 from edgesleep.records import Memory, Proposer, Turn
@@ -70,6 +72,12 @@ def _spoken(turns: Sequence[Turn], earlier: Sequence[Turn]) -> list[Turn]:
     return [replace(turn, content=_encodable(turn.content)) for turn in own(turns, earlier)]
 
 
+_CHILD = (
+    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with; end_with({parent}); "
+    "from {module} import {main}; {main}()"
+)
+
+
 def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
     """What the function `main` of this module makes of a task in a process of its own, within `limit` seconds.
 
@@ -78,7 +86,7 @@ def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
     try:
         child = subprocess.run(
             # Not by -m, which would look for modules in the working folder first.
-            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import {main}; {main}()"],
+            [sys.executable, "-c", _CHILD.format(path=sys.path, module=__name__, main=main, parent=os.getpid())],
             input=msgspec.json.encode(task),
             capture_output=True,
             timeout=limit,
@@ -87,6 +95,9 @@ def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
         )
     except subprocess.TimeoutExpired as error:
         raise EdgesleepError(f"The day's messages were not read within {limit / 60:.0f} minutes.", late) from error
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        raise KilledError(f"The reader of the day's messages was ended by {name}, perhaps for want of memory.", hint)
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or ["the reader was stopped"]
         raise EdgesleepError(f"The day's messages could not be read: {said[-1].rstrip('.')}.", hint)

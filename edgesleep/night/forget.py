@@ -29,7 +29,6 @@ from edgesleep.night.pending import (
     next_number,
     noted,
     report_path,
-    settled,
     unfinished,
 )
 from edgesleep.night.proofs import AGAIN, Recall, Say
@@ -53,10 +52,10 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Done:
-    """A report, and what was asked for it; of one that was proven by an earlier command that is not known any more."""
+    """A report, and what was asked for it."""
 
     report: Forgotten
-    recall: Recall | None
+    recall: Recall
 
 
 # -- planning ------------------------------------------------------------------------------------------------------
@@ -166,8 +165,6 @@ def complete(store: Store, settings: Settings, say: Say) -> Done:
     Each round takes away what is served and knows it all the same; the base, at which that ends, knows what it knows.
     """
     with store.lock():
-        if done := settled(store.home):
-            return Done(done, None)
         while True:
             pending = _erase(store, settings, say)
             recall = Recall.of(store, pending, settings, say)
@@ -177,8 +174,8 @@ def complete(store: Store, settings: Settings, say: Say) -> Done:
             say(f"It is known all the same: {known.found}.")
             _note(store, replace(pending, touched=(*pending.touched, store.current())))
         say("Looking for it in every file ...")
+        searched, unfound = proofs.search(store, pending)
         with Journal.open(store.home) as journal:
-            searched, unfound = proofs.search(store, journal, pending)
             waiting = len(journal.memories(NEW) + journal.memories(WEAK)) if pending.moved else 0
             after = _rest(store, store.current(), journal.standing().keys())
         rest = proofs.rest(pending.rest, after, waiting, settings.gate.recall_loss)
@@ -296,11 +293,8 @@ def judged(home: Path, settings: Settings, done: Done, night: NightReport, say: 
     report, store, number = done.report, Store.open(home), night.generation
     if night.status == "promoted":
         with store.lock(), Journal.open(home) as journal:
-            # Without it nothing knows what to ask, and the earlier proof stands.
-            served, known = (
-                done.recall.by(store, number, say) if done.recall else (report.recall_after, report.proofs[1])
-            )
-            if done.recall and not known.ok:
+            served, known = done.recall.by(store, number, say)
+            if not known.ok:
                 _taken_back(store, journal, done.recall.pending, report.generation, number)
                 night = replace(night, status="rejected", reason=f"It was taken back: {known.found}.")
             else:

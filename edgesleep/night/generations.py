@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from edgesleep.adapter import Adapter
+from edgesleep.files import remove
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.night import merge
@@ -91,7 +92,7 @@ def _unlearn(store: Store, journal: Journal, memories: set[str]) -> None:
     """Have them learned anew, and an interrupted night choose anew: what may rest, it chose for another model."""
     journal.mark(memories, "new")
     if night := journal.open_night():
-        (folder_of(store.home, night) / AGENDA).unlink(missing_ok=True)
+        remove(folder_of(store.home, night) / AGENDA)
 
 
 def _answered(made: Generation | None, journal: Journal) -> set[str]:

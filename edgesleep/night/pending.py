@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
-from edgesleep.files import publish_file
+from edgesleep.files import remove
 from edgesleep.records import Memory, dump, load
 
 PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished
@@ -129,25 +129,14 @@ def noted(home: Path) -> Pending:
         ) from error
 
 
-def settled(home: Path) -> Forgotten | None:
-    """The report of one that was cut short in its last step."""
-    try:
-        report = load(Forgotten, home / PENDING)
-    except EdgesleepError:
-        return None
-    file_report(home, report)
-    return report
-
-
 def file_report(home: Path, report: Forgotten) -> None:
     """Put the report of what is proven in the place of what was noted.
 
-    In one step: there is never a moment without either the note that it is to go or the proof that it has.
+    In this order: there is never a moment without either the note that it is to go or the proof that it has. Cut short
+    between, it is done and proven once more.
     """
-    dump(report, home / PENDING)
-    place = report_path(home, report)
-    place.parent.mkdir(mode=0o700, exist_ok=True)
-    publish_file(home / PENDING, place)
+    dump(report, report_path(home, report))
+    remove(home / PENDING)
 
 
 def report_path(home: Path, report: Forgotten) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgesleep import tables, traces
 from edgesleep.config import Settings
-from edgesleep.database import failures
+from edgesleep.database import account, failures
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import FILE, Journal
 from edgesleep.night import compare, paired, remains
@@ -27,24 +27,27 @@ from edgesleep.traces import Search
 Say = Callable[[str], None]
 
 AGAIN = "`edgesleep forget --resume` goes on with it."
-HALF, FEW = (
-    0.5,
-    2,
-)  # of what the base missed, and answers: so many more are no luck, however few were asked, as in `gate`
+HALF, FEW = 0.5, 2  # of what the base missed, and answers: so many more are no luck, however few were asked
 
 
 # -- in no file ----------------------------------------------------------------------------------------------------
 
 
-def search(store: Store, journal: Journal, pending: Pending) -> tuple[traces.Searched, Proof]:
-    """Look in every file but the note of it, in the journal's texts as a whole, and for weights that were to go."""
-    texts = _own(journal, pending)
+def search(store: Store, pending: Pending) -> tuple[traces.Searched, Proof]:
+    """Look in every file but the note of it, in the journal's texts as a whole, and for weights that were to go.
+
+    While this process has the journal open it may not be: closing the file again drops what SQLite has locked in it.
+    """
+    with Journal.open(store.home) as journal:
+        texts, night = _own(journal, pending), journal.open_night() or 0
     bases = {base.sha256: Path(base.path) for base in store.bases()}
     made = {store.folder(one.number): bases.get(one.base_sha256) for one in store.generations()}
     # A locked file cannot be read everywhere.
     skip = {store.home / PENDING, store.home / "night.lock", *bases.values()}
+    if account(store.home / FILE):  # encrypted, so that only its texts say anything
+        skip |= {store.home / f"{FILE}{end}" for end in ("", "-wal", "-shm")}
     found = traces.search(store.home, texts, lambda path: made.get(path.parent), skip)
-    left = remains.weights(store.home, journal.open_night() or 0)
+    left = remains.weights(store.home, night)
     left += [*store.home.glob("generations/.*.tmp"), *filter(Path.exists, map(store.folder, pending.touched))]
     names = (str(path.relative_to(store.home)) for path in left)
     places = tuple(dict.fromkeys((*found.found, *_tables(store.home / FILE, Search(texts)), *names)))

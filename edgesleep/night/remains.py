@@ -7,13 +7,12 @@ for words finds; what was removed stays so, whatever cuts it short.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from edgesleep import traces
 from edgesleep.errors import EdgesleepError
-from edgesleep.files import remove
+from edgesleep.files import leftovers, remove
 from edgesleep.night.artefacts import folder_of
 from edgesleep.night.pending import REPORTS
 from edgesleep.night.scope import CACHE
@@ -21,8 +20,7 @@ from edgesleep.records import NightReport, load
 from edgesleep.store import Store
 from edgesleep.traces import Search
 
-PLACES = ("", "nights/", "nights/*/", "cache/", f"{REPORTS}/")
-_LEFT_OVER = re.compile(r"\.(?:.+\.\d+|\d{4,})\.tmp")  # what a write, or a removal, leaves that was killed
+PLACES = ("nights", "nights/*", "cache", REPORTS)
 
 
 def clear(store: Store, search: Search, touched: Collection[int], open_night: int, *, anew: bool = False) -> None:
@@ -33,8 +31,8 @@ def clear(store: Store, search: Search, touched: Collection[int], open_night: in
     home = store.home
     for path in weights(home, open_night):
         remove(path)
-    for place in PLACES:
-        for path in [path for path in home.glob(f"{place}.*.tmp") if _LEFT_OVER.fullmatch(path.name)]:
+    for folder in [home, *(folder for place in PLACES for folder in home.glob(place))]:
+        for path in leftovers(folder):
             remove(path)
     for path in [path for path in home.glob(CACHE) if search.within(path)]:
         remove(path)  # the next night makes it again

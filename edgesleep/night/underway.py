@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgesleep import machine
-from edgesleep.errors import EdgesleepError
+from edgesleep.errors import EdgesleepError, KilledError
 from edgesleep.night.artefacts import folder_of
 from edgesleep.records import digest, dump, load
 
@@ -60,8 +60,8 @@ class Underway:
         if last and last.times >= TRIES:
             night = f"Night {last.night}" if last.night else "A night"
             raise EdgesleepError(
-                f"{night} was killed {last.times} times in the stage {last.stage}, and nothing has changed since: "
-                "no new messages, settings or version, no more memory or disk space.",
+                f"{night} ended {last.times} times without a word in the stage {last.stage}, and nothing has changed "
+                "since: no new messages, settings or version, no more memory or disk space.",
                 "Was memory short? Lower train.memory or end other programs. `run-night --force` tries again.",
             )
 
@@ -94,7 +94,9 @@ def watched(home: Path, means: Sequence[Any], should_stop: Callable[[], bool], *
         night.demand_hope()
     try:
         yield night
-    except (EdgesleepError, KeyboardInterrupt, SystemExit):
+    except KilledError:
+        raise
+    except (EdgesleepError, OSError, KeyboardInterrupt, SystemExit):
         forgive(home)
         raise
     forgive(home)
