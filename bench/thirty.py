@@ -1,6 +1,6 @@
 """Thirty short nights in a row in one home: how many are promoted, what is still known of the first, what it all costs.
 
-    python bench/month.py HOME [--nights 30] [--minutes 5] [--passes 6] [--model smollm2-135m] [--seed 0] [--data DIR]
+    python bench/thirty.py HOME [--nights 30] [--minutes 5] [--passes 6] [--model smollm2-135m] [--seed 0] [--data DIR]
 
 Owns the days and the figures. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
 empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered), or takes
