@@ -23,7 +23,7 @@ from edgesleep.embed import Embedder
 from edgesleep.engine import Engine
 from edgesleep.entries import Entry
 from edgesleep.journal import Journal
-from edgesleep.night import cycle
+from edgesleep.night import cycle, stages
 from edgesleep.records import Dreams, Message, NightReport, load
 from edgesleep.store import Store
 
@@ -195,7 +195,7 @@ class Slept:
 
 
 def nights_of(
-    base: Path, spec: str, exam: Exam, settings: Settings, asking: Asking, watch: cycle.Watch | None = None
+    base: Path, spec: str, exam: Exam, settings: Settings, asking: Asking, watch: stages.Watch | None = None
 ) -> Iterator[Slept]:
     """Tell a day, sleep, ask the served file; for each day of the exam in one home, which goes at the end."""
     with tempfile.TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ from retrieve import Missing
 
 from edgesleep import catalog, config, kernel, machine
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.cycle import Watch
+from edgesleep.night.stages import Watch
 from edgesleep.records import NightReport, StepReport, dump
 
 ROOT = Path(__file__).parents[1]

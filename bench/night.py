@@ -32,7 +32,7 @@ from edgesleep.adapter import Adapter
 from edgesleep.day.importers import import_file
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
-from edgesleep.night import cycle, gate
+from edgesleep.night import cycle, gate, stages
 from edgesleep.records import Dreams, NightReport, StepReport, load
 from edgesleep.store import Store
 
@@ -84,7 +84,7 @@ def one_night(base: Path, spec: str, changes: Changes, texts: dict[str, str]) ->
         settings = config.load(home, changes)
         began = time.monotonic()
         stage = lambda name: print(f"  {name}, after {time.monotonic() - began:.0f} s", flush=True)  # noqa: E731
-        night = cycle.run_night(home, settings, cycle.Watch(stage, told))
+        night = cycle.run_night(home, settings, stages.Watch(stage, told))
         row = figures(night)
         if night.status == "promoted":
             merged = store.model_path()

@@ -220,7 +220,7 @@ def run_night(
     )  # what is wrong with it is said before anything large is loaded
     if not dry_run:
         apart(partial(forgive, home))
-    from edgesleep.night import cycle
+    from edgesleep.night import cycle, stages
     from edgesleep.progress import progress, stoppable
 
     forgotten = None
@@ -229,7 +229,7 @@ def run_night(
     else:
         machine.give_way(settings.night.nice)
         with progress() as shown, stoppable(partial(forgive, home)) as should_stop:
-            watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
+            watch = stages.Watch(shown.stage, shown.step, should_stop, shown.passed)
             forgotten = before_night(home, settings)
             result = cycle.run_night(home, settings, watch, force=force)
     if as_json:

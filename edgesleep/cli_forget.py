@@ -145,8 +145,8 @@ def _moment(day: datetime) -> str:
 
 def _relearn(home: Path, settings: Settings, done: Done, as_json: bool) -> int:
     """Teach the rest again; what was proven is told, whatever becomes of that."""
-    from edgesleep.night import cycle
     from edgesleep.night import forget as forgetting
+    from edgesleep.night import stages
     from edgesleep.night.underway import forgive
     from edgesleep.progress import progress, stoppable
 
@@ -154,7 +154,7 @@ def _relearn(home: Path, settings: Settings, done: Done, as_json: bool) -> int:
     try:
         if report.is_proven and report.waiting:
             with progress() as shown, stoppable(partial(forgive, home)) as should_stop:
-                watch = cycle.Watch(shown.stage, shown.step, should_stop, shown.passed)
+                watch = stages.Watch(shown.stage, shown.step, should_stop, shown.passed)
                 report = forgetting.relearn(home, settings, watch, done, say)
     finally:
         print_json(report) if as_json else click.echo("\n".join(_proven(report)))

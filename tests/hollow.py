@@ -17,9 +17,10 @@ from nights import SETTINGS, check_current, check_journal
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import LEFT, write_atomically
-from edgesleep.night import agenda, cycle, gate, train, verify
+from edgesleep.night import agenda, gate, stages, train, verify
 from edgesleep.night.artefacts import PASSING, Interrupted
-from edgesleep.night.cycle import Night, run_night
+from edgesleep.night.cycle import run_night
+from edgesleep.night.stages import Night
 from edgesleep.night.succession import Day
 from edgesleep.records import (
     Answer,
@@ -56,7 +57,7 @@ def hollow(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Night, "_judge", judge)
     patch.setattr(gate, "after_pass", lambda baseline, trial, exam, count: PassScore(count, 0.1 * count, None, None, 0))
     patch.setattr(train, "train", training)
-    patch.setattr(cycle.machine, "give_back_memory", lambda: None)
+    patch.setattr(stages.machine, "give_back_memory", lambda: None)
 
 
 def remembered(turn: Turn) -> Memory:

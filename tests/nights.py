@@ -20,7 +20,7 @@ import pytest
 from edgesleep import database, files, records
 from edgesleep.config import DreamSettings, GateSettings, NightSettings, Settings, TrainSettings
 from edgesleep.journal import Journal
-from edgesleep.night import cycle
+from edgesleep.night import cycle, stages
 from edgesleep.records import NightReport, StepReport
 from edgesleep.store import Store
 
@@ -92,8 +92,8 @@ class Listener:
     steps: list[StepReport] = field(default_factory=list)
 
     @property
-    def watch(self) -> cycle.Watch:
-        return cycle.Watch(self._stage, self._step, self.stop)
+    def watch(self) -> stages.Watch:
+        return stages.Watch(self._stage, self._step, self.stop)
 
     def _stage(self, name: str) -> None:
         self.stages.append(name)

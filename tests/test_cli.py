@@ -20,7 +20,7 @@ from tiny import make_tiny
 from edgesleep import __version__, catalog, cli, config, errors, progress
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import cycle
+from edgesleep.night import cycle, stages
 from edgesleep.records import Generation, Memory, NightReport, PassScore, Score, StepReport, Verdict, file_digest
 from edgesleep.store import Store
 
@@ -339,7 +339,7 @@ def test_a_night_with_nothing_new_is_skipped(ready: Path) -> None:
     assert run("run-night", "--dry-run").exit_code == errors.SKIPPED
 
 
-def told(watch: cycle.Watch) -> bool:
+def told(watch: stages.Watch) -> bool:
     """Whether a signal arrives; another thread may take it, which is later, and two that wait are one."""
     until = time.monotonic() + 10
     while not watch.should_stop() and time.monotonic() < until:
@@ -352,7 +352,7 @@ def test_the_first_signal_asks_the_night_to_stop(number: int, ready: Path, monke
     usual = signal.getsignal(number)
     asked: list[bool] = []
 
-    def night(home: Path, settings: config.Settings, watch: cycle.Watch, *, force: bool) -> NightReport:
+    def night(home: Path, settings: config.Settings, watch: stages.Watch, *, force: bool) -> NightReport:
         asked.append(watch.should_stop())
         os.kill(os.getpid(), number)
         asked.append(told(watch))
@@ -374,7 +374,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_the_second_signal_stops_at_once(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def night(home: Path, settings: config.Settings, watch: cycle.Watch, *, force: bool) -> NightReport:
+    def night(home: Path, settings: config.Settings, watch: stages.Watch, *, force: bool) -> NightReport:
         os.kill(os.getpid(), signal.SIGINT)
         told(watch)
         os.kill(os.getpid(), signal.SIGINT)

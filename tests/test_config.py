@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from edgesleep import cli, config, records
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
-from edgesleep.night import cycle
+from edgesleep.night import cycle, stages
 from edgesleep.records import NightReport
 from edgesleep.store import Store
 
@@ -50,7 +50,7 @@ def night(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[S
     Store.open(home).adopt_base(base, "tiny")
     started: list[Settings] = []
 
-    def run_night(home: Path, settings: Settings, watch: cycle.Watch, *, force: bool) -> NightReport:
+    def run_night(home: Path, settings: Settings, watch: stages.Watch, *, force: bool) -> NightReport:
         started.append(settings)
         return NightReport(1, "promoted", "", 1, "model.gguf")
 

@@ -35,7 +35,7 @@ from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.network import build
-from edgesleep.night import agenda, cycle, gate
+from edgesleep.night import agenda, cycle, gate, stages
 from edgesleep.night.cycle import plan_night, run_night
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
@@ -241,10 +241,10 @@ def test_the_second_night_goes_on_from_the_cumulative_delta_and_the_pristine_bas
     sleep(ready)
     tell(ready, "I work as a baker.")
     given: dict[str, Any] = {}
-    spy(monkeypatch, cycle.train, "train", lambda network, adapter, plan, *_: given.update(start=copy(adapter)))
-    spy(monkeypatch, cycle.merge, "merge", lambda file, adapter, path: given.update(merged=file.path))
-    spy(monkeypatch, cycle.gate, "baseline", lambda *arguments: given.update(baseline=arguments))
-    spy(monkeypatch, cycle.gate, "judge", lambda *arguments: given.update(judged=arguments))
+    spy(monkeypatch, stages.train, "train", lambda network, adapter, plan, *_: given.update(start=copy(adapter)))
+    spy(monkeypatch, stages.merge, "merge", lambda file, adapter, path: given.update(merged=file.path))
+    spy(monkeypatch, stages.gate, "baseline", lambda *arguments: given.update(baseline=arguments))
+    spy(monkeypatch, stages.gate, "judge", lambda *arguments: given.update(judged=arguments))
     result, _ = sleep(ready)
     store = Store(ready)
     first = Adapter.load(store.delta_path(1))
@@ -289,7 +289,7 @@ def test_after_a_rollback_the_next_night_starts_from_what_is_served(
     sleep(ready)
     Store(ready).rollback()
     given: dict[str, Adapter] = {}
-    spy(monkeypatch, cycle.train, "train", lambda network, adapter, plan, *_: given.update(start=copy(adapter)))
+    spy(monkeypatch, stages.train, "train", lambda network, adapter, plan, *_: given.update(start=copy(adapter)))
     result, _ = sleep(ready, force=True)
     assert not any(b.any() for _, b in given["start"].factors.values())
     assert (result.generation, Store(ready).generation(2).parent) == (2, 0)
@@ -366,16 +366,16 @@ def test_a_night_that_is_asked_to_stop_goes_on_later(ready: Path, whole: Whole) 
 
 
 def test_a_night_may_be_stopped_between_any_two_stages(ready: Path, whole: Whole) -> None:
-    for stages in range(len(STAGES)):
+    for done in range(len(STAGES)):
         listener = Listener()
         listener.stop = lambda listener=listener: bool(listener.stages)
         stopped = run_night(ready, SETTINGS, listener.watch)
-        assert listener.stages == STAGES[stages : stages + 1]
-        if STAGES[stages] == "train":  # which is asked before its first step, and again in the next round
+        assert listener.stages == STAGES[done : done + 1]
+        if STAGES[done] == "train":  # which is asked before its first step, and again in the next round
             listener = Listener()
             listener.stop = lambda listener=listener: len(listener.steps) == STEPS
             stopped = run_night(ready, SETTINGS, listener.watch)
-        assert stopped.status == ("interrupted" if stages < len(STAGES) - 1 else "promoted")
+        assert stopped.status == ("interrupted" if done < len(STAGES) - 1 else "promoted")
     check_finished(ready, stopped, whole)
 
 
@@ -390,7 +390,7 @@ def test_what_is_said_after_an_interruption_waits_for_the_next_night(ready: Path
 
 
 def lessons(home: Path, night: int) -> Agenda:
-    return load(Agenda, home / "nights" / f"{night:04d}" / cycle.AGENDA)
+    return load(Agenda, home / "nights" / f"{night:04d}" / agenda.AGENDA)
 
 
 def test_other_settings_run_the_stages_that_they_concern_again(ready: Path) -> None:
@@ -583,14 +583,14 @@ def test_a_second_night_is_turned_away(moment: str, ready: Path, whole: Whole) -
 
 def test_a_night_that_an_older_edgesleep_left_open_is_begun_anew(ready: Path, whole: Whole) -> None:
     run_night(ready, SETTINGS, Listener(stop=lambda: True).watch)
-    (ready / "nights" / "0001" / cycle.AGENDA).write_text('{"memories": [{"id": "m1", "sentence": "x", "slots": {}}]}')
+    (ready / "nights" / "0001" / agenda.AGENDA).write_text('{"memories": [{"id": "m1", "sentence": "x", "slots": {}}]}')
     result, _ = sleep(ready)
     check_finished(ready, result, whole)
 
 
 def test_a_full_disk_is_said_before_the_night_begins(home: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_home(home, base)
-    monkeypatch.setattr(cycle.machine, "free_disk", lambda path: 1000)
+    monkeypatch.setattr(stages.machine, "free_disk", lambda path: 1000)
     with pytest.raises(EdgesleepError, match="of disk"):
         sleep(home)
     assert Store.open(home).current() == 0

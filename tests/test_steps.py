@@ -15,7 +15,7 @@ from tiny import make_tiny
 
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError
-from edgesleep.night import agenda, cycle, gate, steps
+from edgesleep.night import agenda, gate, stages, steps
 from edgesleep.night.hearing import hear
 from edgesleep.night.steps import Step
 from edgesleep.records import Baseline, Memory, Merge, Score, Verdict, dump, file_digest, load
@@ -56,7 +56,7 @@ def test_a_smaller_step_is_served_where_the_whole_one_made_something_worse(
 ) -> None:
     monkeypatch.setattr(gate, "judge", strict(passing))
     whole: list[Adapter] = []
-    spy(monkeypatch, cycle.merge, "merge", lambda file, adapter, path: whole.append(copy(adapter)))
+    spy(monkeypatch, stages.merge, "merge", lambda file, adapter, path: whole.append(copy(adapter)))
     result, listener = sleep(ready)
     assert listener.stages == STAGES + ["merge", "gate"] * passing
     assert (result.status, result.generation, result.share) == ("promoted", 1, pytest.approx(share))
@@ -79,7 +79,7 @@ def test_a_smaller_step_is_counted_from_the_parent(ready: Path, monkeypatch: pyt
     tell(ready, "I work as a baker.")
     monkeypatch.setattr(gate, "judge", strict(1))
     whole: list[Adapter] = []
-    spy(monkeypatch, cycle.merge, "merge", lambda file, adapter, path: whole.append(copy(adapter)))
+    spy(monkeypatch, stages.merge, "merge", lambda file, adapter, path: whole.append(copy(adapter)))
     assert sleep(ready)[0].generation == 2
     start, served = (Adapter.load(Store(ready).delta_path(number)) for number in (1, 2))
     for name, ends in whole[-2].factors.items():
@@ -128,9 +128,9 @@ def test_smaller_steps_end_with_the_nights_minutes(
 ) -> None:
     """After the whole step there is time for so many exams."""
     left: list[float] = []
-    monkeypatch.setattr(cycle.Night, "_exam_takes", lambda night, ready: 1.0)
-    monkeypatch.setattr(cycle.Night, "_seconds_left", lambda night: exams - len(left))
-    monkeypatch.setattr(cycle.Night, "_minutes_to_train", lambda night, ready, begun: 1000.0)
+    monkeypatch.setattr(stages.Night, "_exam_takes", lambda night, ready: 1.0)
+    monkeypatch.setattr(stages.Night, "_seconds_left", lambda night: exams - len(left))
+    monkeypatch.setattr(stages.Night, "_minutes_to_train", lambda night, ready, begun: 1000.0)
     refusing = strict(3)
 
     def judged(*arguments: object) -> Verdict:
@@ -149,9 +149,9 @@ def test_training_leaves_time_for_an_exam_and_for_one_of_a_smaller_step(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[float] = []
-    monkeypatch.setattr(cycle.Night, "_exam_takes", lambda night, ready: 60.0)
-    monkeypatch.setattr(cycle.Night, "_seconds_left", lambda night: 600.0)
-    spy(monkeypatch, cycle.train, "train", lambda network, adapter, plan, *_: given.append(plan.minutes))
+    monkeypatch.setattr(stages.Night, "_exam_takes", lambda night, ready: 60.0)
+    monkeypatch.setattr(stages.Night, "_seconds_left", lambda night: 600.0)
+    spy(monkeypatch, stages.train, "train", lambda network, adapter, plan, *_: given.append(plan.minutes))
     for smaller in (2, 1, 0):
         sleep(ready, replace(SETTINGS, gate=replace(SETTINGS.gate, smaller_steps=smaller)), force=True)
     assert given == [8.0, 8.0, 9.0]

@@ -16,7 +16,7 @@ from pathlib import Path
 from edgesleep.config import Settings
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import cycle, generations, proofs, remains
+from edgesleep.night import cycle, generations, proofs, remains, stages
 from edgesleep.night.agenda import NEW, REPLACED, WEAK
 from edgesleep.night.pending import (
     PENDING,
@@ -281,7 +281,7 @@ def _erase_rows(journal: Journal, pending: Pending) -> None:
 # -- learning the rest again ---------------------------------------------------------------------------------------
 
 
-def relearn(home: Path, settings: Settings, watch: cycle.Watch, done: Done, say: Say) -> Forgotten:
+def relearn(home: Path, settings: Settings, watch: stages.Watch, done: Done, say: Say) -> Forgotten:
     """Have a night learn again what the generation that it was gone back to does not know. Raises as a night does."""
     if not done.report.waiting:
         return done.report
