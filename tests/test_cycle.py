@@ -35,7 +35,7 @@ from edgesleep.adapter import Adapter
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.network import build
-from edgesleep.night import agenda, cycle, gate, stages
+from edgesleep.night import agenda, gate, stages
 from edgesleep.night.cycle import plan_night, run_night
 from edgesleep.night.hearing import hear
 from edgesleep.night.succession import Day
@@ -149,7 +149,7 @@ def test_the_products_are_those_that_the_settings_say(
     ready: Path, monkeypatch: pytest.MonkeyPatch, exact: bool
 ) -> None:
     asked = []
-    monkeypatch.setattr(cycle, "build", lambda *arguments: asked.append(arguments[-1]) or build(*arguments))
+    monkeypatch.setattr(stages, "build", lambda *arguments: asked.append(arguments[-1]) or build(*arguments))
     sleep(ready, replace(SETTINGS, train=replace(SETTINGS.train, exact=exact)))
     assert asked == [exact]
 
@@ -194,7 +194,7 @@ def test_after_a_refusal_the_next_night_tries_other_wordings(ready: Path) -> Non
 
 
 def test_nights_have_other_anchors_and_write_none_twice(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cycle, "ANCHOR_SETS", 2)
+    monkeypatch.setattr(stages, "ANCHOR_SETS", 2)
     assert [sleep(ready, REFUSING)[1].stages for _ in range(3)] == [STAGES, STAGES, STAGES[1:]]
     assert len({path.read_bytes() for path in (ready / "cache").glob("anchors-*.json")}) == 2
 

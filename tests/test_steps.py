@@ -17,6 +17,7 @@ from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError
 from edgesleep.night import agenda, gate, stages, steps
 from edgesleep.night.hearing import hear
+from edgesleep.night.stages import Night
 from edgesleep.night.steps import Step
 from edgesleep.records import Baseline, Memory, Merge, Score, Verdict, dump, file_digest, load
 from edgesleep.store import Store
@@ -128,9 +129,9 @@ def test_smaller_steps_end_with_the_nights_minutes(
 ) -> None:
     """After the whole step there is time for so many exams."""
     left: list[float] = []
-    monkeypatch.setattr(stages.Night, "_exam_takes", lambda night, ready: 1.0)
-    monkeypatch.setattr(stages.Night, "_seconds_left", lambda night: exams - len(left))
-    monkeypatch.setattr(stages.Night, "_minutes_to_train", lambda night, ready, begun: 1000.0)
+    monkeypatch.setattr(Night, "_exam_takes", lambda night, ready: 1.0)
+    monkeypatch.setattr(Night, "_seconds_left", lambda night: exams - len(left))
+    monkeypatch.setattr(Night, "_minutes_to_train", lambda night, ready, begun: 1000.0)
     refusing = strict(3)
 
     def judged(*arguments: object) -> Verdict:
@@ -149,8 +150,8 @@ def test_training_leaves_time_for_an_exam_and_for_one_of_a_smaller_step(
     ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[float] = []
-    monkeypatch.setattr(stages.Night, "_exam_takes", lambda night, ready: 60.0)
-    monkeypatch.setattr(stages.Night, "_seconds_left", lambda night: 600.0)
+    monkeypatch.setattr(Night, "_exam_takes", lambda night, ready: 60.0)
+    monkeypatch.setattr(Night, "_seconds_left", lambda night: 600.0)
     spy(monkeypatch, stages.train, "train", lambda network, adapter, plan, *_: given.append(plan.minutes))
     for smaller in (2, 1, 0):
         sleep(ready, replace(SETTINGS, gate=replace(SETTINGS.gate, smaller_steps=smaller)), force=True)
