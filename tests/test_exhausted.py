@@ -186,7 +186,7 @@ def test_where_memory_runs_out_it_is_told_and_the_next_night_goes_on(
         patch.setattr(progress.Lines, "stage", short)
         for _ in range(2):
             assert "not enough memory" in fails(*night())
-        assert f"killed 2 times in the stage {stage}" in fails(*night())
+        assert f"ended 2 times without a word in the stage {stage}" in fails(*night())
     sound(ready, base.read_bytes(), len(SAID))
     assert run(*night("--force")).exit_code == errors.DONE
     ends(ready, wanted, 2)
