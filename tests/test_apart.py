@@ -30,6 +30,7 @@ import click
 
 @click.command(cls=Main, invoke_without_command=True)
 def night():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     keep_private()
     apart(lambda: print("asked", flush=True))
     print(os.getpid(), flush=True)
