@@ -30,7 +30,8 @@ import click
 
 @click.command(cls=Main, invoke_without_command=True)
 def night():
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it,
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and what nohup starts ignores this
     keep_private()
     apart(lambda: print("asked", flush=True))
     print(os.getpid(), flush=True)
