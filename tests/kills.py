@@ -106,20 +106,25 @@ class Nights:
 
     def finish(self, home: Path) -> int:
         """Let the night through, unless it was killed after its end; its exit code."""
-        with Journal.open(home) as journal:
-            code: int | None = ENDED if journal.nights() else None
-        if code is None:
+        if ended(home):
+            tidy_ended(home, None)  # as the next night does
+            code: int | None = ENDED
+        else:
             child, _ = self.begin(home)
             child.join()
             code = child.exitcode
-        else:
-            tidy_ended(home, None)  # as the next night does
         assert code in (ENDED, FORCED), code
         sound(home, self.pristine, len(DAY))
         assert file_digest(Store(home).model_path()) == self.sha256
         assert [made.number for made in Store(home).generations()] == [1]
         assert files(home) == self.files
         return code
+
+
+def ended(home: Path) -> bool:
+    """Whether the night is over: killed after its end, there would be another."""
+    with Journal.open(home) as journal:
+        return bool(journal.nights())
 
 
 def files(home: Path) -> set[str]:
@@ -135,7 +140,7 @@ def run(count: int, seed: int, folder: Path) -> dict[str, Any]:
         home, again = nights.home(f"home-{let}"), True
         while again and killed < count:
             place = nights.kill(home, random)
-            again = place is not None and random.random() < AGAIN
+            again = place is not None and random.random() < AGAIN and not ended(home)
             if place is not None:
                 killed, places[place.partition(" ")[0]] = killed + 1, places[place.partition(" ")[0]] + 1
         forced += nights.finish(home) == FORCED
