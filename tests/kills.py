@@ -107,7 +107,8 @@ class Nights:
     def finish(self, home: Path) -> int:
         """Let the night through, unless it was killed after its end; its exit code."""
         if ended(home):
-            tidy_ended(home, None)  # as the next night does
+            with Store(home).lock():
+                tidy_ended(home, None)  # as the next night does
             code: int | None = ENDED
         else:
             child, _ = self.begin(home)
