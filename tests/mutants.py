@@ -182,7 +182,7 @@ def reshape(random: Random, parts: Parts) -> None:
     deed = random.randrange(5)
     if deed == 0:
         weight.type = random.choice(TYPES)
-    elif deed == 1:
+    elif deed == 1 and weight.dims:
         weight.dims[random.randrange(len(weight.dims))] = random.choice(COUNTS)
     elif deed == 2:
         weight.dims.reverse()
