@@ -51,6 +51,10 @@ _FALLBACKS = {
 _SLOT = re.compile("\ue000(\\d{1,9})\ue001")  # stands for a message's text while the template is rendered
 
 
+# Where it gives up, ggml starts a debugger on this process: that prints what is being read, takes minutes, and where
+# memory is short leaves an image of itself in the working directory.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
 # llama.cpp's log is not for users; failures are raised from return values.
 _SILENCE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda level, text, user: None)
 

@@ -76,12 +76,17 @@ def give_way(nice: int) -> None:
 
 
 def keep_private() -> None:
-    """Have this process write for its owner alone, in whatever library, and no image of its memory where it crashes."""
+    """Have this process write for its owner alone, in whatever library, and no image of its memory where it crashes.
+
+    Those that it starts are held to it as well.
+    """
     os.umask(0o077)
     with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has none
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        # Programs that collect such images are given them by Linux whatever the limit, unless it is 1 byte.
+        least = 1 if sys.platform == "linux" else 0
+        resource.setrlimit(resource.RLIMIT_CORE, (least, least))  # for good: a debugger would lift a soft limit
 
 
 def has_amx() -> bool:

@@ -17,6 +17,7 @@ from edgesleep import catalog, kernel, machine
 
 if TYPE_CHECKING:
     from grown import Bases
+    from whole import Whole
 
     from edgesleep.store import Store
 
@@ -58,9 +59,56 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Bases:
     return make_bases(tmp_path_factory.mktemp("bases"))
 
 
+@pytest.fixture(scope="session")
+def base(bases: Bases) -> Path:
+    """The first of them."""
+    return bases.first
+
+
+@pytest.fixture(scope="session")
+def pristine(base: Path) -> bytes:
+    return base.read_bytes()
+
+
+@pytest.fixture
+def base_stays(base: Path, pristine: bytes) -> Iterator[None]:
+    """The test ends with the person's own file as it was."""
+    yield
+    assert base.read_bytes() == pristine
+
+
+@pytest.fixture
+def read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nights read little plain text, and the day without a process of its own, which takes seconds; `whole` has it."""
+    from nights import TEXT
+
+    from edgesleep.night import agenda, gate
+    from edgesleep.night.hearing import hear
+
+    monkeypatch.setattr(gate, "plain_text", lambda: TEXT)
+    monkeypatch.setattr(agenda, "curate", hear)
+
+
+@pytest.fixture(scope="session")
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A night that nothing cut."""
+    from whole import sleep_whole
+
+    return sleep_whole(tmp_path_factory.mktemp("whole") / "home", base)
+
+
 @pytest.fixture
 def store(home: Path, bases: Bases) -> Store:
     """A home on the first of them, in which three memories wait to be learned."""
     from grown import make_store
 
     return make_store(home, bases)
+
+
+@pytest.fixture
+def same_kernel_afterwards() -> Iterator[None]:
+    """Whatever kernel a test chooses, and on however many threads."""
+    before = kernel.name()
+    yield
+    kernel._native.select(before)
+    kernel.set_threads(0)

@@ -5,6 +5,7 @@ Owns three nights with a message and a memory each, and a night that learns agai
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import grown
 from click.testing import Result
 from grown import Bases, grow, memory, run
+from nights import SETTINGS
 
-from edgesleep import config, errors
+from edgesleep import config, errors, records
 from edgesleep.journal import Journal
 from edgesleep.night import forget, scope
 from edgesleep.night.pending import Forgotten, Pending
@@ -99,3 +101,12 @@ def planted(home: Path, name: str, data: bytes) -> None:
 
 def knows(gold: str) -> Callable[[Store, int, list[Probe]], list[str]]:
     return lambda store, number, asked, *_: [gold if number else "No."] * len(asked)
+
+
+def write_settings(home: Path) -> None:
+    """Have the nights of the command line be those of `nights`."""
+    plain = records.plain(replace(SETTINGS, night=replace(SETTINGS.night, nice=0)))
+    lines = [f"model = {json.dumps(plain.pop('model'))}"]
+    for section, values in plain.items():
+        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+    (home / "config.toml").write_text("\n".join(lines))

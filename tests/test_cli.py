@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from commands import DAY, fails, night_ends, publish, remember, run, tree
 from tiny import make_tiny
 
-from edgesleep import __version__, catalog, cli, config, errors, progress
-from edgesleep.errors import BusyError, EdgesleepError
+from edgesleep import __version__, catalog, cli, config, errors
+from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import cycle, stages
-from edgesleep.records import Generation, Memory, NightReport, PassScore, Score, StepReport, Verdict, file_digest
+from edgesleep.records import NightReport, PassScore
 from edgesleep.store import Store
-
-SCORE = Score("", 0.0, (), 0.0, 0.0, 0)
-DAY = '{"role": "user", "content": "I live in Skelwick."}\n{"role": "assistant", "content": "That is a fine name."}\n'
 
 
 @pytest.fixture(scope="session")
@@ -45,64 +37,6 @@ def ready(home: Path, tiny: Path) -> Path:
     """A home in which `init` has been run."""
     assert run("init", "--model", str(tiny)).exit_code == 0
     return home
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(cli.main, list(words))
-
-
-def fails(*words: str, code: int = errors.ERROR) -> str:
-    """Run a command that must fail in the one way that commands fail; what it says."""
-    result = run(*words)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert isinstance(result.exception, SystemExit), result.exception
-    said = result.stderr.lstrip()  # after Ctrl-C the first line is left to the "^C" of the terminal
-    first, *rest = said.splitlines()
-    assert first.startswith("Error: ") and first.endswith((".", ":")), said
-    assert not rest or rest[-1].startswith("Try: "), said
-    return said
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file and folder with what it holds."""
-    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
-
-
-def publish(home: Path, *memory_ids: str) -> Generation:
-    """Generation after generation, as a night that passed would leave them."""
-    store = Store(home)
-    number = store.next_number()
-    files = [home / f"{name}.{number}" for name in ("model", "delta", "adapter")]
-    for file in files:
-        file.write_bytes(file.name.encode())
-    model, delta = (file_digest(file) for file in files[:2])
-    made = Generation(
-        number=number,
-        parent=store.current(),
-        night=number,
-        created="2026-03-02T03:00:00+00:00",
-        base_sha256=store.base().sha256,
-        model_sha256=model,
-        delta_sha256=delta,
-        seed=0,
-        kernel="ref",
-        version=__version__,
-        memory_ids=memory_ids,
-    )
-    store.publish(*files, made, Verdict("passed", model, (), SCORE, SCORE, 0.0, 0.0))
-    return made
-
-
-def remember(home: Path, *memory_ids: str) -> None:
-    with Journal.open(home) as journal:
-        turn = journal.log("user", "My sister is called Ingrid.")
-        said = [Memory(name, "fact", name, name, name, "Ingrid", (), (turn.id,), turn.at) for name in memory_ids]
-        journal.remember(said, turn.id)
-
-
-def night_ends(monkeypatch: pytest.MonkeyPatch, night: Callable[..., NightReport]) -> None:
-    monkeypatch.setattr(cycle, "run_night", night)
 
 
 # -- setting up and the day ----------------------------------------------------------------------------------------
@@ -303,135 +237,6 @@ def test_rollback_to_the_base_forgets_nothing_but_learns_all_anew(ready: Path, t
         journal.mark(["a", "b"], "learned", 2)
     assert "learned anew: 2" in run("rollback", "0").stdout
     assert run("path").stdout == f"{tiny}\n"
-
-
-# -- the night -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [
-        ("promoted", errors.DONE),
-        ("rejected", errors.REFUSED),
-        ("skipped", errors.SKIPPED),
-        ("interrupted", errors.ERROR),
-    ],
-)
-def test_a_night_ends_with_its_exit_code(status: str, code: int, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ended = NightReport(1, status, "So it went.", 1, "model.gguf", 1, 1, 0.0, 0.5, drift_mean=0.01, drift_median=0.0)
-    night_ends(monkeypatch, lambda *args, **extra: ended)
-    result = run("run-night", "--json")
-    assert result.exit_code == code and json.loads(result.stdout)["status"] == status
-    text = run("run-night")
-    assert text.exit_code == code and f"Night 1: {status}. So it went." in text.stdout and "0.00 -> 0.50" in text.stdout
-
-
-def test_a_busy_home_has_its_own_exit_code(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(*args: Any, **extra: Any) -> NightReport:
-        raise BusyError("Another night is under way.", "Wait.")
-
-    night_ends(monkeypatch, busy)
-    assert fails("run-night", code=errors.BUSY) == "Error: Another night is under way.\nTry: Wait.\n"
-
-
-def test_a_night_with_nothing_new_is_skipped(ready: Path) -> None:
-    assert run("run-night").exit_code == errors.SKIPPED
-    assert run("run-night", "--dry-run").exit_code == errors.SKIPPED
-
-
-def told(watch: stages.Watch) -> bool:
-    """Whether a signal arrives; another thread may take it, which is later, and two that wait are one."""
-    until = time.monotonic() + 10
-    while not watch.should_stop() and time.monotonic() < until:
-        time.sleep(0.001)
-    return watch.should_stop()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks_the_night_to_stop(number: int, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = signal.getsignal(number)
-    asked: list[bool] = []
-
-    def night(home: Path, settings: config.Settings, watch: stages.Watch, *, force: bool) -> NightReport:
-        asked.append(watch.should_stop())
-        os.kill(os.getpid(), number)
-        asked.append(told(watch))
-        return NightReport(1, "interrupted", "Asked to.", 0, "base.gguf")
-
-    night_ends(monkeypatch, night)
-    assert run("run-night").exit_code == errors.ERROR
-    assert asked == [False, True]
-    assert signal.getsignal(number) == usual
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's own Ctrl-C, which a process that a shell has put into the background begins without."""
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, usual)
-
-
-@pytest.mark.usefixtures("interruptible")
-def test_the_second_signal_stops_at_once(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not within a moment of the first: that is the same one, which came twice."""
-    monkeypatch.setattr(progress, "MOMENT", 0.2)
-
-    def night(home: Path, settings: config.Settings, watch: stages.Watch, *, force: bool) -> NightReport:
-        os.kill(os.getpid(), signal.SIGINT)
-        told(watch)
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.3)
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(10)
-        raise AssertionError("it went on")
-
-    night_ends(monkeypatch, night)
-    assert fails("run-night") == "Error: Stopped.\n"
-
-
-def step(number: int) -> StepReport:
-    return StepReport(number, 40, 1.5, 0.0123, 0.001, 1000 * number, 2.0 * number, limit=66.0)
-
-
-def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress() as shown:
-        shown.stage("train")
-        for number in range(1, 22):
-            shown.step(step(number))
-        shown.step(step(40))
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.splitlines() == [
-        "Training ...",
-        "  10/40 steps  0:46 left  500 tokens/s  loss 1.500  drift 0.0123",
-        "  20/40 steps  0:26 left  500 tokens/s  loss 1.500  drift 0.0123",
-        "  40/40 steps  0:00 left  500 tokens/s  loss 1.500  drift 0.0123",
-    ]
-
-
-def test_progress_says_what_was_found_between_two_passes(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress() as shown:
-        shown.passed(PassScore(2, 0.614, 0.5, 0.8, 0.0123))
-        shown.passed(PassScore(3, 0.75, None, None, -0.001))
-    assert capsys.readouterr().err.splitlines() == [
-        "  After pass 2: recall 0.61, over two memories 0.50, owned up 0.80, loss on plain text +0.012",
-        "  After pass 3: recall 0.75, loss on plain text -0.001",
-    ]
-
-
-def test_progress_on_a_terminal_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "150")
-    monkeypatch.setenv("TERM", "xterm")
-    with progress.progress() as shown:
-        for stage in progress.STAGES:
-            shown.stage(stage)
-            if stage == "train":
-                shown.step(step(10))
-    out, err = capsys.readouterr()
-    assert out == "" and all(text in err for text in progress.STAGES.values())
-    assert "10/40 steps  0:46 left" in err
 
 
 # -- what leaves no trace, and what is said when it cannot be done ----------------------------------------------------

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import grown
 import pytest
-from forgetting import MEMORIES, begun, complete, forgets, learn, left, live, planted, sleep_once, told
+from forgetting import MEMORIES, begun, complete, forgets, learn, left, live, planted, sleep_once, told, write_settings
 from grown import CAT, DOG, HORSE, Bases, failed, fails, run, standing, tree
-from nights import SETTINGS, TEXT, make_home, sleep, tell
+from nights import TEXT, make_home, sleep, tell
 from test_store import Cut, cut_at
 
-from edgesleep import config, errors, records
+from edgesleep import config, errors
 from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
@@ -320,61 +320,6 @@ def test_one_that_was_cut_after_its_proof_is_proven_once_more(store: Store, home
     assert [*(home / "forgotten").iterdir()] == [home / "forgotten" / f"{first.number:04d}.json"]
 
 
-# -- a night that was under way ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def published(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A night that was cut off after it had published, before it was noted as ended."""
-    monkeypatch.setattr(gate, "plain_text", lambda: TEXT)
-    monkeypatch.setattr(gate, "right", lambda text, gold: True)
-    monkeypatch.setattr(agenda, "curate", hear)
-    make_home(home, bases.first, ("I live in Skelwick.",))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
-
-        def cut(*_: object) -> None:
-            raise Cut
-
-        patch.setattr(Journal, "end_night", cut)
-        sleep(home)
-    write_settings(home)
-    return Store(home)
-
-
-def test_a_night_that_had_published_is_ended_before_anything_goes(published: Store, home: Path) -> None:
-    tell(home, "My heron is called Archibald.")
-    assert "Nights whose records go: none" in forgets("--query", "heron", "--dry-run").stdout
-    forgets("--query", "heron", "--yes")
-    with Journal.open(home) as journal:
-        assert [(night.night, night.status) for night in journal.nights()] == [(1, "promoted")]
-        assert journal.open_night() is None
-    assert (home / "nights" / "0001" / "report.txt").exists() and published.current() == 1
-    assert run("run-night").exit_code == errors.SKIPPED
-
-
-def test_a_night_that_had_published_it_goes_with_its_records(published: Store, home: Path) -> None:
-    tell(home, "I play the zither.")
-    assert forgets("--query", "Skelwick", "--yes").exit_code == errors.DONE
-    assert not (home / "nights" / "0001").exists() and left(home, "Skelwick") == ()
-    assert run("run-night").exit_code == errors.DONE
-
-
-def test_without_its_records_a_published_night_is_run_anew(published: Store, home: Path) -> None:
-    """No traceback: there is no verdict to end it with."""
-    shutil.rmtree(home / "nights" / "0001")
-    result, _ = sleep(home, force=True)
-    assert (result.status, result.night, result.generation) == ("promoted", 1, 2)
-    assert failed(home) == []
-
-
-def test_records_that_cannot_be_read_hold_nothing_up(published: Store, home: Path) -> None:
-    (home / "nights" / "0001" / "verdict.json").write_text("{}")
-    tell(home, "My heron is called Archibald.")
-    assert "Nights whose records go: 1" in forgets("--query", "heron", "--dry-run").stdout
-    forgets("--query", "heron", "--yes")
-    assert run("run-night", "--force").exit_code == errors.DONE and published.current() == 2
-
-
 def test_what_a_night_was_doing_when_it_began_goes_and_is_named(store: Store, home: Path) -> None:
     with Journal.open(home) as journal:
         night = journal.begin_night()
@@ -386,14 +331,6 @@ def test_what_a_night_was_doing_when_it_began_goes_and_is_named(store: Store, ho
 
 
 # -- with nights -----------------------------------------------------------------------------------------------------
-
-
-def write_settings(home: Path) -> None:
-    plain = records.plain(replace(SETTINGS, night=replace(SETTINGS.night, nice=0)))
-    lines = [f"model = {json.dumps(plain.pop('model'))}"]
-    for section, values in plain.items():
-        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
-    (home / "config.toml").write_text("\n".join(lines))
 
 
 def test_three_nights_forget_one_of_their_memories(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import resource
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,11 +80,59 @@ def test_the_command_line_takes_all_rights_from_others(home: Path, tmp_path: Pat
     assert open_to_others(home) == []
 
 
-def test_a_crash_leaves_no_image_of_what_was_told(home: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
-    run("status")
-    assert resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+CRASHING = """
+import os, resource
+{first}
+if os.fork() == 0:
+    os.abort()
+_, status = os.wait()
+print((os.WTERMSIG(status), os.WCOREDUMP(status), resource.getrlimit(resource.RLIMIT_CORE)))
+"""
+
+
+def crashed(folder: Path, first: str) -> tuple[int, bool, tuple[int, int]]:
+    """How a process ends that crashes in this folder, whether it left an image, and how large that may be at most.
+
+    Its owner wants such images of whatever crashes here.
+    """
+
+    def wanted() -> None:
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+
+    words = [sys.executable, "-c", CRASHING.format(first=first)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder, preexec_fn=wanted)
+    ended: tuple[int, bool, tuple[int, int]] = ast.literal_eval(done.stdout)
+    return ended
+
+
+def test_a_crash_leaves_no_image_of_what_was_told(tmp_path: Path) -> None:
+    """Whatever becomes of such images on this machine, and also where a debugger lifts the limit as far as it may."""
+    private = "from edgesleep import machine; machine.keep_private()"
+    number, dumped, (least, most) = crashed(tmp_path, private)
+    assert (number, dumped) == (signal.SIGABRT, False) and least == most and 0 <= most <= 1
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_every_command_sees_to_that(home: Path, tmp_path: Path) -> None:
+    command = "from grown import run; run('status')"
+    assert not crashed(tmp_path, f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); {command}")[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ggml starts no debugger of this name")
+def test_where_llama_cpp_gives_up_no_debugger_looks_into_what_was_told(tmp_path: Path) -> None:
+    """Neither in words on the terminal, nor in an image of the debugger's own where it fails in its turn."""
+    for name in ("gdb", "lldb"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/looked\n")
+        (tmp_path / name).chmod(0o755)
+    code = "{}from llama_cpp._ggml import libggml; libggml.ggml_abort(b'here', 1, b'No memory.')"
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("GGML_NO_BACKTRACE", None)
+    for ours, looked in (("", True), ("import edgesleep.engine; ", False)):
+        (tmp_path / "looked").unlink(missing_ok=True)
+        words = [sys.executable, "-c", code.format(ours)]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == -signal.SIGABRT and "No memory." in done.stderr, done.stderr
+        assert (tmp_path / "looked").exists() == looked
 
 
 def test_a_home_that_others_could_look_into_is_closed(home: Path, bases: Bases) -> None:

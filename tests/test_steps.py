@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from curated import memories
 from nights import SETTINGS, TEXT, check_current, killed, make_home, needs_fork, sentences, sleep, tell
-from test_cycle import STAGES, copy, dying_night, spy, turns
-from tiny import make_tiny
+from whole import STAGES, copy, dying_night, spy, turns
 
 from edgesleep.adapter import Adapter
 from edgesleep.errors import EdgesleepError
@@ -21,11 +20,6 @@ from edgesleep.night.stages import Night
 from edgesleep.night.steps import Step
 from edgesleep.records import Baseline, Memory, Merge, Score, Verdict, dump, file_digest, load
 from edgesleep.store import Store
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny(tmp_path_factory.mktemp("model") / "tiny.gguf", "llama")
 
 
 @pytest.fixture
