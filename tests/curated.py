@@ -1,4 +1,7 @@
-"""What the tests of reading share: the parser, and the facts and memories that plain messages give."""
+"""What the tests of reading share: the facts and memories that plain messages give.
+
+The parser is loaded when it is first used: the nights that are killed in children of their own need none.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,10 @@ from edgesleep.night.questions import Fact
 from edgesleep.night.reading import load
 from edgesleep.records import Memory, Turn
 
-NLP = load()
-
 
 def found(text: str) -> tuple[Fact, ...]:
     """The facts of one message by itself."""
-    return facts(text, NLP)
+    return facts(text, load())
 
 
 def memories(turns: Sequence[Turn], held: Sequence[Memory] = ()) -> tuple[Memory, ...]:

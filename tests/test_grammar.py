@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 import pytest
-from curated import NLP, found
+from curated import found
 from told import TOLD
 from untold import UNTOLD
 
 from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import HELD, right
+from edgesleep.night.reading import load
+
+NLP = load()
 
 NOT_TOLD = [
     "Please remember that.",

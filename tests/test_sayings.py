@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from curated import NLP
 from test_grammar import wrong_with
 
 from edgesleep.night.grammar import Fact, facts
 from edgesleep.night.parties import Cast
 from edgesleep.night.phrases import right
-from edgesleep.night.reading import read
+from edgesleep.night.reading import load, read
 from edgesleep.night.sayings import LONGEST, sayings
+
+NLP = load()
 
 
 def said(*messages: str) -> tuple[Fact, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from curated import NLP, found
+from curated import found
 
 from edgesleep.night.grammar import Fact
 from edgesleep.night.phrases import HELD, right
+from edgesleep.night.reading import load
 from edgesleep.night.synonyms import FIRST, MORE, widened
 from edgesleep.night.thesaurus import KIN_SAME, KINDS, THINGS_SAME, TURNS
+
+NLP = load()
 
 
 def asked(text: str) -> set[str]:
