@@ -31,6 +31,7 @@ from edgesleep.night import agenda, gate
 from edgesleep.night.artefacts import tidy_ended
 from edgesleep.night.cycle import run_night
 from edgesleep.night.succession import Day
+from edgesleep.night.underway import forgive
 from edgesleep.records import Memory, file_digest
 from edgesleep.store import Store
 
@@ -107,8 +108,9 @@ class Nights:
     def finish(self, home: Path) -> int:
         """Let the night through, unless it was killed after its end; its exit code."""
         if ended(home):
-            with Store(home).lock():
-                tidy_ended(home, None)  # as the next night does
+            with Store(home).lock():  # as the next night does
+                tidy_ended(home, None)
+                forgive(home)
             code: int | None = ENDED
         else:
             child, _ = self.begin(home)
