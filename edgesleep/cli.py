@@ -22,13 +22,13 @@ from edgesleep import __version__, config, machine, records
 from edgesleep.cli_encrypt import encrypt
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
+from edgesleep.cli_import import import_
 from edgesleep.cli_memories import memories
 from edgesleep.cli_shared import (
     EXIT_CODES,
     PRIVATE,
     SPEC,
     Main,
-    demand_nothing_to_forget,
     dry_run_flag,
     json_flag,
     learnable,
@@ -66,7 +66,7 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (memories, encrypt, forget, *COMMANDS):
+for command in (import_, memories, encrypt, forget, *COMMANDS):
     main.add_command(command)
 
 
@@ -102,30 +102,6 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
     click.echo(f"Model: {base.path} ({model.architecture}, {base.bytes / 1e6:,.1f} MB); it will only be read.")
     click.echo(f"Home:  {home}")
     click.echo("Next:  `edgesleep import FILE` or `edgesleep ask TEXT` by day, `edgesleep run-night` by night.")
-
-
-@main.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@dry_run_flag
-@click.pass_obj
-def import_(home: Path, file: Path, dry_run: bool) -> None:
-    """Write a file's messages into the journal.
-
-    FILE is JSON Lines: role and content, and session, at and source where they are known. It goes in whole or not at
-    all; of a file that was imported before only what is new is added.
-
-    Example: edgesleep import day.jsonl
-    """
-    from edgesleep.day.importers import import_file, read_jsonl
-    from edgesleep.journal import Journal
-
-    if dry_run:
-        click.echo(f"{len(read_jsonl(file))} messages of {file} can be imported.")
-        return
-    demand_nothing_to_forget(home)
-    with Journal.open(home) as journal:
-        done = import_file(journal, file)
-    click.echo(f"{done.added} new messages, of {done.read} in {file}, are in the journal.")
 
 
 @main.command()

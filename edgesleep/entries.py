@@ -45,6 +45,19 @@ def checked(entry: Entry) -> Turn:
     return Turn(0, session, role, source, content, at, digest([role, source, content]))
 
 
+@dataclass(frozen=True)
+class Ready:
+    """An entry that was checked: the turn that it becomes, and whether the time of that is its own."""
+
+    turn: Turn
+    timed: bool
+
+
+def ready(entry: Entry) -> Ready:
+    """The same for later. Raises as `checked` does."""
+    return Ready(checked(entry), bool(entry.at))
+
+
 def _sized(content: str) -> str:
     if (size := len(content.encode())) > MAX_TURN_BYTES:
         said = f"The content has {size:,} bytes; a message may have {MAX_TURN_BYTES:,}."

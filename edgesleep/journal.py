@@ -10,7 +10,6 @@ of processes may write at once.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +21,7 @@ import msgspec
 from sqlite_utils import Database
 
 from edgesleep.database import again_where_replaced, explained, open_journal, use_wal
-from edgesleep.entries import Entry, checked, one_of
+from edgesleep.entries import Entry, Ready, checked, one_of, ready
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, now, plain
 from edgesleep.tables import APPLICATION_ID, MIGRATIONS
@@ -89,27 +88,35 @@ class Journal:
     def log_many(self, entries: Iterable[Entry], *, once: bool = False) -> int:
         """Write all entries or none; returns how many were new.
 
-        With `once`, an entry that the journal already holds (same session, role,
-        source and content, and same time where the entry has one) is left out, so
-        that a file can be imported again; equal entries are matched one to one.
+        With `once`, as `log_new` does for one conversation.
+        """
+        turns = [ready(entry) for entry in entries]
+        if once:
+            return self.log_new([turns])
+        with self._writing():
+            for one in turns:
+                self._insert(one.turn)
+        return len(turns)
+
+    def log_new(self, conversations: Iterable[Sequence[Ready]]) -> int:
+        """Write what the journal does not hold yet, all or none; returns how many were new.
+
+        An entry that it holds already (same session, role, source and content, and same time where the entry has one)
+        is left out, so that a file can be imported again; equal entries of one conversation are matched one to one.
         What was forgotten is left out as well.
         """
-        turns = [(checked(entry), bool(entry.at)) for entry in entries]
-        if once:
-            stones = self.tombstones()
-            turns = [(turn, timed) for turn, timed in turns if not stones.hold_text(turn.content)]
+        stones = self.tombstones()
+        kept = [[one for one in said if not stones.hold_text(one.turn.content)] for said in conversations]
         with self._writing():
-            known = Counter[tuple[str, ...]]()
-            if once:
-                for turn, timed in {_key(turn, timed): (turn, timed) for turn, timed in turns}.values():
-                    known[_key(turn, timed)] = self._count_equal(turn, timed)
-            new = 0
-            for turn, timed in turns:
-                key = _key(turn, timed)
-                if known[key] > 0:
-                    known[key] -= 1
-                    continue
-                self._insert(turn)
+            return sum(self._insert_new(said) for said in kept)
+
+    def _insert_new(self, said: Sequence[Ready]) -> int:
+        known = {_key(one): self._count_equal(one) for one in {_key(one): one for one in said}.values()}
+        new = 0
+        for one in said:
+            known[_key(one)] -= 1
+            if known[_key(one)] < 0:
+                self._insert(one.turn)
                 new += 1
         return new
 
@@ -131,9 +138,9 @@ class Journal:
         )
         return replace(turn, id=cursor.lastrowid or 0)
 
-    def _count_equal(self, turn: Turn, timed: bool) -> int:
-        sql = "SELECT count(*) AS n FROM turns WHERE sha256 = ? AND session = ?" + (" AND at = ?" if timed else "")
-        return int(self._rows(sql, *_key(turn, timed))[0]["n"])
+    def _count_equal(self, one: Ready) -> int:
+        sql = "SELECT count(*) AS n FROM turns WHERE sha256 = ? AND session = ?" + (" AND at = ?" if one.timed else "")
+        return int(self._rows(sql, *_key(one))[0]["n"])
 
     # -- memories ------------------------------------------------------------------------------------------------
 
@@ -404,8 +411,9 @@ class Journal:
             yield
 
 
-def _key(turn: Turn, timed: bool) -> tuple[str, ...]:
-    return (turn.sha256, turn.session, turn.at) if timed else (turn.sha256, turn.session)
+def _key(one: Ready) -> tuple[str, ...]:
+    turn = one.turn
+    return (turn.sha256, turn.session, turn.at) if one.timed else (turn.sha256, turn.session)
 
 
 def _check_owner(db: Database, path: Path) -> None:

@@ -1,0 +1,178 @@
+"""Pieces: the records of a large JSON text, one after the other, without holding the text.
+
+Owns finding where a record begins and ends, in lines and in one document. Leaves what a record means to `exports` and
+its neighbours. Must stay true: memory is bounded by the longest record, and that by MAX_PIECE_BYTES; a record that is
+malformed spoils no other as long as its brackets match; every byte between two records is accounted for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import msgspec
+
+from edgesleep.entries import MAX_TURN_BYTES
+from edgesleep.errors import EdgesleepError
+
+BOM = b"\xef\xbb\xbf"
+MAX_LINE_BYTES = 8 * MAX_TURN_BYTES  # JSON spends up to six bytes on one, and a line has more than its content
+MAX_PIECE_BYTES = 128 << 20  # of one conversation, which may hold pictures
+_CHUNK, _LARGE = 1 << 20, 16 << 20  # read at a time
+_NEAR = 1 << 10  # within which what follows a key is seen
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One record: where it stands, and its bytes; where there are more than `limit`, only that is known."""
+
+    place: str
+    data: bytes
+    limit: int = 0
+
+    def decoded(self) -> dict[str, Any]:
+        """The object that it is. Raises EdgesleepError saying what else it is."""
+        if self.limit:
+            raise EdgesleepError(f"longer than {self.limit:,} bytes")
+        try:
+            value = _decoded(self.data)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise EdgesleepError(str(error)) from error
+        except RecursionError as error:
+            raise EdgesleepError("nested too deeply") from error
+        if not isinstance(value, dict):
+            raise EdgesleepError("no object")
+        return value
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError):
+        # Halves of surrogate pairs, NaN and Infinity: no JSON, but Python and JavaScript write them.
+        try:
+            return json.loads(data)
+        except ValueError:
+            pass
+        raise
+
+
+def lines(file: BinaryIO) -> Iterator[Piece]:
+    """The lines of a text that are not blank; of one that is too long only so much that this can be seen."""
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if number == 1:
+            line = line.removeprefix(BOM)
+        if line.strip():
+            yield Piece(f"line {number}", line, MAX_LINE_BYTES if len(line) > MAX_LINE_BYTES else 0)
+        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE_BYTES + 1)
+
+
+# -- one document ------------------------------------------------------------------------------------------------------
+
+# A string that the end of the text cuts is matched as well, without its last quote.
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+# Where an app that writes one object keeps its conversations: Grok, and Chatbot UI. ShareGPT has messages there.
+_HOLDS = re.compile(rb'"(?:conversations"\s*:\s*\[(?=\s*\{\s*"(?:conversation|responses)")|history"\s*:\s*\[)')
+_QUOTE, _OPEN = ord('"'), b"[{"
+
+
+def records(file: BinaryIO) -> Iterator[Piece]:
+    """The records of a document: the elements of its array, or of the one in which its object keeps conversations.
+
+    Another object is a record itself. What stands between records and is none comes as one, and so does what the end of
+    the file cuts off.
+    """
+    return _Cutter(file).pieces()
+
+
+class _Cutter:
+    """Where in a document it stands: `data[start:]` is not given out yet, and `data[seen:]` not looked at."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.data = b""
+        self.start = self.seen = 0
+        self.depth = 0
+        self.level = -1  # depth of the array of records; 0: the document is one itself
+        self.number = 1
+        self.short = False  # of what began at `start`, the beginning is dropped
+
+    def pieces(self) -> Iterator[Piece]:
+        more = b" "
+        while more:
+            # As much again as is held, so that a long record is not copied time after time.
+            more = self.file.read(min(max(_CHUNK, len(self.data) - self.start), _LARGE))
+            self.data, self.seen, self.start = self.data[self.start :] + more, self.seen - self.start, 0
+            if (yield from self._look(ended=not more)):
+                if self.level < 2 and (self.data[self.start :] + self.file.read(_CHUNK)).strip():
+                    yield Piece(f"record {self.number}", b"]")  # something after the end
+                return
+            self._drop()
+            if len(self.data) - self.seen > MAX_PIECE_BYTES:  # one string: where it ends is not worth knowing
+                self.short, more = True, b""
+        if self.level >= 0:
+            yield self._piece(len(self.data))
+
+    def _look(self, ended: bool) -> Generator[Piece, None, bool]:
+        """Go on to the end of what is held; returns whether that of the records was come to."""
+        data = self.data
+        for token in _TOKEN.finditer(data, self.seen):
+            at, end = token.span()
+            char = data[at]
+            if char == _QUOTE:
+                inside = not self.level and self.depth == 1
+                if not ended and (end == len(data) or (inside and len(data) - at < _NEAR)):
+                    self.seen = at
+                    return False
+                if inside and _HOLDS.match(data, at):
+                    self.level, self.short = 2, False
+            elif char in _OPEN:
+                if self.depth == self.level > 0:
+                    yield from self._between(at)
+                self.depth += 1
+                if self.level < 0:
+                    self.level = 1 if char == _OPEN[0] else 0
+                    self.start = end if self.level else at
+                elif self.depth == self.level == 2:
+                    self.start = end
+            else:
+                self.depth -= 1
+                if self.depth < self.level:
+                    yield from self._between(at)
+                    self.start = end
+                    return True
+                if self.depth == self.level:
+                    yield self._piece(end)
+                    if not self.level:
+                        return True
+        self.seen = len(data)
+        return False
+
+    def _between(self, end: int) -> Iterator[Piece]:
+        """What stands before a record, but for commas; the record begins at `end`."""
+        if self.short or self.data[self.start : end].strip(b" \t\r\n,"):
+            yield self._piece(end)
+        self.start = end
+
+    def _piece(self, end: int) -> Piece:
+        short = self.short or end - self.start > MAX_PIECE_BYTES
+        piece = Piece(
+            f"record {self.number}", b"" if short else self.data[self.start : end], MAX_PIECE_BYTES if short else 0
+        )
+        self.number += 1
+        self.start, self.short = end, False
+        return piece
+
+    def _drop(self) -> None:
+        """Let go of what is too long, and of blanks between records."""
+        if self.seen - self.start > MAX_PIECE_BYTES:
+            self.short, self.start = True, self.seen
+        elif self.level and self.depth <= max(self.level, 0):
+            held = self.data[self.start : self.seen]
+            self.start += len(held) - len(held.lstrip(b" \t\r\n"))
