@@ -414,7 +414,7 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused(tmp_path: Path, sample
             key = data.draw(st.sampled_from([*here] if isinstance(here, dict) else [*range(len(here))]))
             inner = here[key]
             if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
-                here[key] = data.draw(ODD)
+                here[key] = copy.deepcopy(data.draw(ODD))
                 break
             here = inner
     path = tmp_path / "odd.json"

@@ -344,4 +344,4 @@ def test_how_far_it_is_is_told(journal: Journal, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(importers, "_BATCH", 2)
     heard: list[str] = []
     import_file(journal, export(tmp_path, *(chat(f"c{n}", "One.", "Two.") for n in range(3))), tell=heard.append)
-    assert heard[0] == "2 messages read, 2 of them new" and len(heard) == 4
+    assert heard[0] == "2 messages read, 2 of them new" and len(heard) == 3

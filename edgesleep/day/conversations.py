@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -78,16 +78,10 @@ class Format:
 
 @dataclass
 class Conversation:
-    """What goes into the journal, with the place of each entry in its file; what does not; and what is broken."""
+    """Places in a file with what stands there, or why it cannot be read; and what is left out."""
 
-    entries: list[Entry] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
+    rows: list[tuple[str, Entry | EdgesleepError]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    def add(self, entry: Entry, place: str) -> None:
-        self.entries.append(entry)
-        self.places.append(place)
 
 
 def read(form: Format, record: dict[str, Any], place: str) -> Conversation:
@@ -100,40 +94,42 @@ def read(form: Format, record: dict[str, Any], place: str) -> Conversation:
 def told(name: str, outline: Outline, read: Callable[[Any], Said], place: str) -> Conversation:
     """The conversation that an outline is of, each message read by `read`; `name` is that of the format."""
     found = Conversation()
-    said = _said(outline, read, place, found)
-    session = _session(name, outline, [message for _, message in said])
+    said = [*_said(outline, read, place, found.left_out)]
+    session = _session(name, outline, [message for _, message in said if isinstance(message, Said)])
     try:
         at = moment(outline.started)
     except EdgesleepError:
         at = None  # only for messages that have none themselves
     for where, message in said:
-        at = message.at or at
-        source = message.source or SOURCE_OF[message.role]
-        found.add(Entry(message.role, message.text, source, session, at), where)
+        if isinstance(message, Said):
+            at = message.at or at
+            source = message.source or SOURCE_OF[message.role]
+            found.rows.append((where, Entry(message.role, message.text, source, session, at)))
+        else:
+            found.rows.append((where, message))
     return found
 
 
-def _said(outline: Outline, read: Callable[[Any], Said], place: str, found: Conversation) -> list[tuple[str, Said]]:
-    """The messages that have a text, with their places; all else is noted."""
-    said = []
+def _said(
+    outline: Outline, read: Callable[[Any], Said], place: str, left_out: Counter[str]
+) -> Iterator[tuple[str, Said | EdgesleepError]]:
+    """The messages that have a text, and those that are broken, with their places; the others are counted."""
     for number, message in enumerate(outline.shown, 1):
         where = f"{place}, message {number}"
         try:
             one = read(message)
-            one = Said(role(one.role), one.text, moment(one.at), one.left_out, one.source)
+            one = replace(one, role=role(one.role), at=moment(one.at))
         except EdgesleepError as error:
-            found.wrong.append(f"{where}: {error}")
+            yield where, error
             continue
-        found.left_out.update(one.left_out)
+        left_out.update(one.left_out)
         if one.text.strip():
-            said.append((where, one))
+            yield where, one
         elif not one.left_out:
-            found.left_out[EMPTY] += 1
+            left_out[EMPTY] += 1
     for message in outline.others:
         with suppress(EdgesleepError):  # it would not be imported anyway
-            found.left_out[BRANCH] += bool(read(message).text.strip())
-    found.left_out += Counter()  # drops what there is none of
-    return said
+            left_out.update([BRANCH] * bool(read(message).text.strip()))
 
 
 def _session(name: str, outline: Outline, said: Sequence[Said]) -> str:
@@ -189,7 +185,8 @@ def identity(value: Any) -> str:
 
 # -- times -----------------------------------------------------------------------------------------------------------
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# What is said far in the future would be the newest for good.
+_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1970, 2100))
 _NUMBER = re.compile(r"\d{9,17}(?:\.\d+)?")
 _FRACTION = re.compile(r"(?<=:\d\d)\.(\d+)")
 # SillyTavern has two of its own.
@@ -214,7 +211,7 @@ def moment(value: Any) -> str | None:
         if isinstance(value, int | float) and not isinstance(value, bool):
             unit = next(unit for unit, least in ((1e6, 1e14), (1e3, 1e11), (1, 0)) if value >= least)
             value = datetime.fromtimestamp(value / unit, timezone.utc)
-        if isinstance(value, datetime) and value >= _EPOCH:
+        if isinstance(value, datetime) and _FIRST <= value < _LAST:
             return value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError, StopIteration):
         pass

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -173,13 +173,11 @@ def _is_in_lines(file: BinaryIO) -> bool | None:
     if not (begin := first.data.lstrip()).startswith(b"{"):  # the next line may be far away
         return False if begin.startswith(b"[") else None
     second = next(lines, None)
-    for line in (first, second):
-        try:
-            record = line.decoded() if line else {}
-        except EdgesleepError:
-            continue
-        if record and (second or json_lines.is_line(record) or transcripts.is_line(record)):
-            return True
+    for line in (first, second) if second else (first,):
+        with suppress(EdgesleepError):
+            record = line.decoded()
+            if second or json_lines.is_line(record) or transcripts.is_line(record):
+                return True
     return False
 
 
@@ -195,7 +193,7 @@ def _records(
             try:
                 yield read(form, piece.decoded(), piece.place)
             except EdgesleepError as error:
-                yield Conversation(wrong=[f"{piece.place}: {error}"])
+                yield Conversation([(piece.place, error)])
 
 
 def _chat(source: _Source) -> Iterator[Conversation]:
@@ -206,7 +204,7 @@ def _chat(source: _Source) -> Iterator[Conversation]:
             held.append(line)
             size += len(line.data)
             if size > pieces.MAX_PIECE_BYTES:
-                yield Conversation(wrong=[f"{line.place}: from here on the chat is too long to be read"])
+                yield Conversation([(line.place, EdgesleepError("from here on the chat is too long to be read"))])
                 break
     yield read(transcripts.SILLYTAVERN, {transcripts.LINES: held}, "chat")
 
@@ -221,14 +219,15 @@ def _ready(parts: Sequence[_Part], tally: _Tally) -> Iterator[list[Ready]]:
     """The messages of every conversation as they would be stored."""
     for part in parts:
         for conversation in _to_its_end(part):
-            tally.note(conversation)
             said = []
-            for entry, place in zip(conversation.entries, conversation.places, strict=True):
+            for place, row in conversation.rows:
                 try:
-                    said.append(ready(entry))
+                    if isinstance(row, EdgesleepError):
+                        raise row
+                    said.append(ready(row))
                 except EdgesleepError as error:
-                    tally.note(Conversation(wrong=[f"{place}: {error}"]))
-            tally.read += len(said)
+                    tally.refuse(place, error)
+            tally.note(said, conversation.left_out)
             yield said
 
 
@@ -237,7 +236,7 @@ def _to_its_end(part: _Part) -> Iterator[Conversation]:
     try:
         yield from part.conversations()
     except _UNREADABLE as error:
-        yield Conversation(wrong=[f"what follows cannot be read: {shown(str(error))}"])
+        yield Conversation([("what follows", EdgesleepError(f"cannot be read ({shown(str(error))})"))])
 
 
 def _batches(conversations: Iterator[list[Ready]]) -> Iterator[list[list[Ready]]]:
@@ -274,11 +273,15 @@ class _Tally:
         self.named: list[str] = []
         self.sessions: set[int] = set()  # hashes, of which there may be many
 
-    def note(self, conversation: Conversation) -> None:
-        self.left_out.update(conversation.left_out)
-        self.broken += len(conversation.wrong)
-        self.named += conversation.wrong[: LISTED - len(self.named)]
-        self.sessions |= {hash(entry.session) for entry in conversation.entries}
+    def note(self, said: Sequence[Ready], left_out: Mapping[str, int]) -> None:
+        self.read += len(said)
+        self.left_out.update(left_out)
+        self.sessions |= {hash(one.turn.session) for one in said}
+
+    def refuse(self, place: str, error: EdgesleepError) -> None:
+        self.broken += 1
+        if len(self.named) < LISTED:
+            self.named.append(f"{place}: {error}")
 
     def listed(self) -> str:
         more = f"\n  and {self.broken - _SHOWN:,} more" if self.broken > _SHOWN else ""

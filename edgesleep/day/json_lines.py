@@ -46,9 +46,12 @@ def conversations(lines: Iterable[Piece], session: str) -> Iterator[Conversation
             if line.limit:
                 line.decoded()  # says so
             read = msgspec.json.decode(line.data, type=_Line)
-            block.add(Entry(read.role, read.content, read.source, read.session or session, read.at), line.place)
-        except (EdgesleepError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            block.wrong.append(f"{line.place}: {error}")
+            entry = Entry(read.role, read.content, read.source, read.session or session, read.at)
+            block.rows.append((line.place, entry))
+        except EdgesleepError as error:
+            block.rows.append((line.place, error))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            block.rows.append((line.place, EdgesleepError(str(error))))
         size += len(line.data)
         if size > BLOCK_BYTES:
             yield block

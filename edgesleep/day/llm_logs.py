@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,7 +36,9 @@ def conversations(path: Path) -> Iterator[Conversation]:
             if names >= _NEW:
                 yield from _threads(db)
         except sqlite3.DatabaseError as error:
-            yield Conversation(wrong=[f"the database is damaged, and what follows cannot be read: {error}"])
+            yield Conversation(
+                [("the database", EdgesleepError(f"damaged, and what follows cannot be read ({error})"))]
+            )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -81,25 +84,25 @@ def _responses(db: sqlite3.Connection, names: set[str]) -> Iterator[Conversation
             name, prompt = text(row, "conversation_id") or text(row, "id"), text(row, "system")
             said = list(_of_response(db, names, row))
         except EdgesleepError as error:
-            yield Conversation(wrong=[f"{place}: {error}"])
+            yield Conversation([(place, error)])
             continue
         if prompt.strip() and prompts.get(name) != hash(prompt):
             prompts[name] = hash(prompt)
-            said.insert(0, Said("system", prompt, row["datetime_utc"]))
+            said.insert(0, Said("system", prompt, row.get("datetime_utc")))
         yield told(NAME, Outline(name, said), _as_is, place)
 
 
 def _of_response(db: sqlite3.Connection, names: set[str], row: Row) -> Iterator[Said]:
-    at, left = row["datetime_utc"], []
+    at, name, left = row.get("datetime_utc"), row.get("id"), []
     for table in ("prompt_fragments", "prompt_attachments"):
-        left += [FILES] * _count(db, names, table, row["id"])
+        left += [FILES] * _count(db, names, table, name)
     if (prompt := text(row, "prompt")).strip() or left:
         yield Said("user", prompt, at, left)
     if "tool_results" in names:
-        for result in _rows(db, "SELECT output FROM tool_results WHERE response_id = ? ORDER BY id", row["id"]):
+        for result in _rows(db, "SELECT output FROM tool_results WHERE response_id = ? ORDER BY id", name):
             yield Said("tool", text(result, "output"), at)
     left = [REASONING] if text(row, "reasoning") else []
-    left += [TOOLS] * _count(db, names, "tool_calls", row["id"])
+    left += [TOOLS] * _count(db, names, "tool_calls", name)
     yield Said("assistant", text(row, "response"), at, left)
 
 
@@ -114,21 +117,17 @@ def _count(db: sqlite3.Connection, names: set[str], table: str, response: Any) -
 
 
 def _threads(db: sqlite3.Connection) -> Iterator[Conversation]:
-    for thread in _rows(db, "SELECT * FROM threads ORDER BY rowid"):
+    for thread in _rows(db, "SELECT id, tip_message_hash, forked_from, datetime_utc FROM threads ORDER BY rowid"):
         place = f"thread {thread['id']}"
         try:
             chain = _chain(db, thread["tip_message_hash"])
             tips = _rows(db, "SELECT tip_message_hash FROM threads WHERE id = ?", thread["forked_from"])
             shared = {message["hash"] for tip in tips for message in _chain(db, tip["tip_message_hash"])}
-            times = {}
-            for turn in _rows(db, "SELECT * FROM turns WHERE thread_id = ? ORDER BY rowid", thread["id"]):
-                for end in ("parent_message_hash", "tip_message_hash"):  # what was asked, and what was answered
-                    times.setdefault(turn[end], turn["datetime_utc"])
-            said = [_of_message(db, one, times.get(one["hash"])) for one in chain if one["hash"] not in shared]
-            outline = Outline(text(thread, "id"), said, started=thread["datetime_utc"])
-            yield told(NAME, outline, _as_is, place)
+            own = [message for message in chain if message["hash"] not in shared]
+            outline = Outline(text(thread, "id"), own, started=thread["datetime_utc"])
+            yield told(NAME, outline, partial(_of_message, db, _times(db, thread["id"])), place)
         except EdgesleepError as error:
-            yield Conversation(wrong=[f"{place}: {error}"])
+            yield Conversation([(place, error)])
 
 
 def _chain(db: sqlite3.Connection, tip: Any) -> list[Row]:
@@ -143,7 +142,17 @@ def _chain(db: sqlite3.Connection, tip: Any) -> list[Row]:
     return [*reversed(found.values())]
 
 
-def _of_message(db: sqlite3.Connection, message: Row, at: Any) -> Said:
+def _times(db: sqlite3.Connection, thread: Any) -> dict[Any, Any]:
+    """When the ends of a thread's turns were said, what was asked and what was answered, by hash."""
+    times: dict[Any, Any] = {}
+    sql = "SELECT parent_message_hash, tip_message_hash, datetime_utc FROM turns WHERE thread_id = ? ORDER BY rowid"
+    for turn in _rows(db, sql, thread):
+        for end in ("parent_message_hash", "tip_message_hash"):
+            times.setdefault(turn[end], turn["datetime_utc"])
+    return times
+
+
+def _of_message(db: sqlite3.Connection, times: dict[Any, Any], message: Row) -> Said:
     parts, left = [], []
     sql = "SELECT type, text, payload FROM parts WHERE message_hash = ? ORDER BY position"
     for part in _rows(db, sql, message["hash"]):
@@ -157,7 +166,7 @@ def _of_message(db: sqlite3.Connection, message: Row, at: Any) -> Said:
             parts.append(text(rest, "output"))
         else:
             left.append({"reasoning": REASONING, "tool_call": TOOLS}.get(kind, FILES))
-    return Said(text(message, "role"), "".join(parts), at, left)
+    return Said(text(message, "role"), "".join(parts), times.get(message["hash"]), left)
 
 
 def _payload(written: str) -> Any:

@@ -110,14 +110,20 @@ class _Cutter:
             more = self.file.read(min(max(_CHUNK, len(self.data) - self.start), _LARGE))
             self.data, self.seen, self.start = self.data[self.start :] + more, self.seen - self.start, 0
             if (yield from self._look(ended=not more)):
-                if self.level < 2 and (self.data[self.start :] + self.file.read(_CHUNK)).strip():
-                    yield Piece(f"record {self.number}", b"]")  # something after the end
+                if self.level < 2 and self._goes_on():
+                    yield Piece(f"record {self.number}", b"]")  # what stands after the end
                 return
             self._drop()
             if len(self.data) - self.seen > MAX_PIECE_BYTES:  # one string: where it ends is not worth knowing
                 self.short, more = True, b""
         if self.level >= 0:
             yield self._piece(len(self.data))
+
+    def _goes_on(self) -> bool:
+        rest = self.data[self.start :] or self.file.read(_CHUNK)
+        while rest and not rest.strip():
+            rest = self.file.read(_CHUNK)
+        return bool(rest)
 
     def _look(self, ended: bool) -> Generator[Piece, None, bool]:
         """Go on to the end of what is held; returns whether that of the records was come to."""
