@@ -198,7 +198,8 @@ def _is_librechat(record: Record) -> bool:
 
 
 def _librechat(record: Record) -> Outline:
-    nodes, waiting = [], [(message, "") for message in reversed(_librechat_messages(record))]
+    nodes: list[Node] = []
+    waiting = [(message, "") for message in reversed(_librechat_messages(record))]
     while waiting:  # a tree, or its messages in a row that name their parents
         message, above = waiting.pop()
         known = message if isinstance(message, dict) else {}
