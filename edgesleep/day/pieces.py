@@ -77,8 +77,10 @@ def lines(file: BinaryIO) -> Iterator[Piece]:
 
 # A string that the end of the text cuts is matched as well, without its last quote.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-# Where an app that writes one object keeps its conversations: Grok, and Chatbot UI. ShareGPT has messages there.
-_HOLDS = re.compile(rb'"(?:conversations"\s*:\s*\[(?=\s*\{\s*"(?:conversation|responses)")|history"\s*:\s*\[)')
+# Where one object keeps conversations, as Grok and Chatbot UI write it. In one of ShareGPT there are messages.
+_HOLDS = re.compile(
+    rb'"(?:conversations"\s*:\s*\[(?=\s*\{)(?!\s*\{\s*"(?:from|value|role|content|text)")|history"\s*:\s*\[)'
+)
 _QUOTE, _OPEN = ord('"'), b"[{"
 
 
