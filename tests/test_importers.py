@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgesleep import cli_import
+from edgesleep.cli import main
 from edgesleep.day import importers, pieces
 from edgesleep.day.importers import import_file, look
 from edgesleep.errors import EdgesleepError
@@ -345,3 +347,32 @@ def test_how_far_it_is_is_told(journal: Journal, tmp_path: Path, monkeypatch: py
     heard: list[str] = []
     import_file(journal, export(tmp_path, *(chat(f"c{n}", "One.", "Two.") for n in range(3))), tell=heard.append)
     assert heard[0] == "2 messages read, 2 of them new" and len(heard) == 3
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def run(*words: object) -> str:
+    done = CliRunner().invoke(main, ["import", *map(str, words)])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_command_tells_what_became_of_a_file(tmp_path: Path) -> None:
+    path = export(tmp_path, chat("a", "I live in Bergen.", "", "I have a dog."), *[{}] * 25)
+    lines = run(path).splitlines()
+    assert lines[0] == f"2 new messages, of 2 in {path} (Claude; conversations: 1), are in the journal."
+    assert lines[1:4] == [
+        "Left out: 1 without text.",
+        "25 records or messages could not be read:",
+        "  record 2: no conversation of Claude",
+    ]
+    assert lines[-1] == "  and 5 more" and len(lines) == 24
+    told = json.loads(run(path, "--json"))
+    assert (told["read"], told["added"], told["broken"], len(told["named"])) == (2, 0, 25, 25)
+
+
+def test_a_dry_run_makes_no_home(home: Path, tmp_path: Path) -> None:
+    path = export(tmp_path, chat("a", "I live in Bergen."))
+    assert run(path, "--dry-run", "--from", "claude").startswith(f"1 messages of {path} (Claude; conversations: 1) can")
+    assert json.loads(run(path, "--dry-run", "--json"))["dry_run"] and not home.exists()
