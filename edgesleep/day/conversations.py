@@ -178,6 +178,11 @@ def _value(record: Any, path: Sequence[str], kind: type, name: str) -> Any:
     return value
 
 
+def files(record: dict[str, Any], *keys: str) -> list[str]:
+    """FILES for every one that some lists name; what is no list names none."""
+    return [FILES for key in keys if isinstance(held := record.get(key), list) for _ in held]
+
+
 def identity(value: Any) -> str:
     """An id, which some applications count and others draw."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""

@@ -20,6 +20,7 @@ from edgesleep.day.conversations import (
     Outline,
     Said,
     branch,
+    files,
     identity,
     items,
     table,
@@ -70,16 +71,16 @@ def _chatgpt_said(node: Any) -> Said:
         return Said("assistant", "", left_out=(REASONING,))
     if role == "assistant" and text(message, "recipient") not in ("", "all"):
         return Said("assistant", "", left_out=(TOOLS,))
-    parts, files = [], 0
+    parts, pictures = [], 0
     for part in items(content, "parts"):
         if isinstance(part, dict) and not isinstance(part.get("text"), str):
-            files += 1  # a picture, or sound
+            pictures += 1  # or sounds
         else:
             parts.append(text(part, "text") if isinstance(part, dict) else text(part))
     said = "\n".join(parts) if parts else text(content, "text") or text(content, "result")
     name = text(message, "author", "name")
     source = "web" if role == "tool" and name.startswith(("browser", "web", "bing", "search")) else ""
-    return Said(role, said, at, (FILES,) * files, source)
+    return Said(role, said, at, (FILES,) * pictures, source)
 
 
 # -- Claude ----------------------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def _claude_said(message: Any) -> Said:
             left.append(TOOLS)
         elif kind != "token_budget":
             left.append(FILES)
-    left += [FILES] * (len(items(message, "attachments")) + len(items(message, "files")))
+    left += files(message, "attachments", "files")
     said = joined(parts)
     if not said and TOOLS not in left:  # there it only says that a block cannot be shown
         said = text(message, "text")
@@ -143,9 +144,8 @@ def _grok_said(response: Any) -> Said:
     role, at = text(response, "sender"), response.get("create_time")
     if response.get("is_control"):
         return Said(role, "", at, (HIDDEN,))
-    left = [REASONING] if text(response, "thinking_trace") else []
-    left += [FILES] * (len(items(response, "file_attachments")) + len(items(response, "image_attachments")))
-    return Said(role, text(response, "message"), at, left)
+    left = [REASONING] if response.get("thinking_trace") else []
+    return Said(role, text(response, "message"), at, left + files(response, "file_attachments", "image_attachments"))
 
 
 # -- Open WebUI ------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _openwebui_said(message: Any) -> Said:
     content = message.get("content") if isinstance(message, dict) else message
     blocks = content if isinstance(content, list) else []
     said = joined([text(block, "text") for block in blocks]) if blocks else text(message, "content")
-    left = [FILES] * len(items(message, "files"))
+    left = files(message, "files")
     if message.get("error") and not said:
         left.append(FAILED)
     return Said(text(message, "role"), said, message.get("timestamp"), left)
@@ -223,8 +223,7 @@ def _librechat_said(message: Any) -> Said:
             parts.append(text(block, "text", "value") if isinstance(block.get("text"), dict) else text(block, "text"))
         elif kind != "error":
             left.append(REASONING if kind == "think" else TOOLS if kind == "tool_call" else FILES)
-    left += [FILES] * len(items(message, "files"))
-    return Said(role, joined(parts), at, left)
+    return Said(role, joined(parts), at, left + files(message, "files"))
 
 
 FORMATS = (

@@ -190,7 +190,8 @@ def _sillytavern_said(line: Piece) -> Said:
     role, at = "user" if message.get("is_user") else "assistant", message.get("send_date")
     if message.get("is_system"):
         return Said(role, "", at, (HIDDEN,))
-    return Said(role, text(message, "mes"), at, [BRANCH] * (len(items(message, "swipes")) - 1))
+    swipes = message.get("swipes")
+    return Said(role, text(message, "mes"), at, [BRANCH] * (len(swipes) - 1) if isinstance(swipes, list) else ())
 
 
 SILLYTAVERN = Format("sillytavern", "SillyTavern", lambda record: LINES in record, _sillytavern, _sillytavern_said)
