@@ -34,6 +34,8 @@ from edgesleep.cli_shared import (
     learnable,
     planned,
     print_json,
+    recall_option,
+    recalled,
     say,
 )
 from edgesleep.config import NightSettings, Settings
@@ -106,16 +108,19 @@ def init(home: Path, spec: str | None, dry_run: bool) -> None:
 
 @main.command()
 @click.argument("text")
+@recall_option
 @click.option("--no-log", is_flag=True, help="Keep neither the question nor the answer.")
 @json_flag
 @click.pass_obj
-def ask(home: Path, text: str, no_log: bool, as_json: bool) -> None:
+def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None:
     """Ask or tell the current generation something.
 
-    It answers from its weights alone. Question and answer are kept in the journal; what you told is learned at night.
+    What you said that bears on it stands before your question until the weights know it; with --recall off they answer
+    alone. Question and answer are kept in the journal; what you told is learned at night.
 
     Example: edgesleep ask "What is my sister called?"
     """
+    from edgesleep.day.recall import prefaced
     from edgesleep.entries import Entry, checked
     from edgesleep.journal import Journal
     from edgesleep.store import Store
@@ -126,13 +131,15 @@ def ask(home: Path, text: str, no_log: bool, as_json: bool) -> None:
     store = Store(home)
     generation = store.current()
     model = store.model_path(generation)
-    if answer := _answer(model, text):
+    found = recalled(home, text) if recall == "auto" else []
+    if answer := _answer(model, prefaced(text, found)):
         said.append(Entry("assistant", answer, session=SESSION))
     if not no_log:
         with Journal.open(home) as journal:
             journal.log_many(said)
     if as_json:
-        print_json({"question": text, "answer": answer, "generation": generation, "model": str(model)})
+        said_of = {"recalled": found, "generation": generation, "model": str(model)}
+        print_json({"question": text, "answer": answer, **said_of})
     else:
         click.echo(answer)
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgesleep import errors, records
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.pending import unfinished
+
+if TYPE_CHECKING:
+    from edgesleep.day.recall import Recalled
 
 EXIT_CODES = {
     "promoted": errors.DONE,
@@ -62,6 +65,14 @@ def _explain(message: str, hint: str, code: int) -> int:
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 dry_run_flag = click.option("--dry-run", is_flag=True, help="Only say what would be done; write nothing.")
 
+recall_option = click.option(
+    "--recall",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether what you said before may stand before a question.",
+)
+
 
 def print_json(record: Any) -> None:
     """Print a record, or plain values, as the command's result."""
@@ -80,6 +91,18 @@ def demand_nothing_to_forget(home: Path) -> None:
             "A forgetting is unfinished, and what is served and held waits for it.",
             "`edgesleep forget --resume` ends it.",
         )
+
+
+def recalled(home: Path, question: str) -> list[Recalled]:
+    """What the user said that bears on a question; nothing while a forgetting is unfinished, since it might go."""
+    from edgesleep import config
+    from edgesleep.day.recall import Recall
+    from edgesleep.journal import Journal
+
+    if unfinished(home):
+        return []
+    with Journal.open(home) as journal:
+        return Recall(config.load(home).recall).find(journal, question)
 
 
 @dataclass(frozen=True)

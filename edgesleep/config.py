@@ -157,6 +157,12 @@ class StoreSettings:
 
 
 @dataclass(frozen=True)
+class RecallSettings:
+    items: int = setting(4, "things the user said that are put before a question at most", least=1)
+    length: int = setting(600, "how long they may be together", "characters", least=40)
+
+
+@dataclass(frozen=True)
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
@@ -165,6 +171,7 @@ class Settings:
     train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()
     store: StoreSettings = StoreSettings()
+    recall: RecallSettings = RecallSettings()
 
 
 FILE = "config.toml"

@@ -29,6 +29,7 @@ from edgesleep.tombstones import Tombstones
 
 FILE = "journal.db"
 EDITS = "memories edit"  # the session of the sentences of edited memories
+GRADUATES = 2  # nights on which a memory was answered from the weights alone, until it needs no recalling
 
 _PLAIN_COLUMNS = ("id", "kind", "relation", "statement", "told", "value", "instead_of", "held_out", "at")  # of a memory
 
@@ -130,6 +131,20 @@ class Journal:
         (row,) = self._rows("SELECT count(*) AS turns, coalesce(max(id), 0) AS last FROM turns")
         return int(row["turns"]), int(row["last"])
 
+    def quotable(self, turns: Collection[int]) -> list[Turn]:
+        """Those of the turns that say what no memory says: the user's own, and none of which anything was forgotten."""
+        rows = self._rows(
+            "SELECT * FROM turns WHERE id IN (SELECT value FROM json_each(?)) AND role = 'user' AND source = 'user' "
+            "AND id NOT IN (SELECT turn FROM memory_turns) AND id NOT IN (SELECT turn FROM silenced) ORDER BY id",
+            json.dumps([*turns]),
+        )
+        return [Turn(**row) for row in rows]
+
+    def silence(self, turns: Iterable[int]) -> None:
+        """Have turns quoted no more: what they tell was forgotten."""
+        with self._writing():
+            self._each("INSERT OR IGNORE INTO silenced SELECT id FROM turns WHERE id = ?", turns)
+
     def _insert(self, turn: Turn) -> Turn:
         self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", [turn.session, turn.at])
         values = [turn.session, turn.role, turn.source, turn.content, turn.at, turn.sha256]
@@ -177,11 +192,18 @@ class Journal:
 
     def memories(self, state: str | None = None) -> list[Memory]:
         """Memories in the order they were stored; `state` (one of STATES) narrows them."""
+        return self._memories("?1 IS NULL OR state = ?1", state if state is None else one_of("state", state, STATES))
+
+    def ungraduated(self) -> list[Memory]:
+        """Memories that hold and that the weights do not surely know yet: answered on fewer than GRADUATES nights."""
+        return self._memories("state IN ('new', 'weak') OR (state = 'learned' AND streak < ?1)", GRADUATES)
+
+    def _memories(self, where: str, value: str | int | None) -> list[Memory]:
         rows = self._rows(
             f"SELECT {', '.join(_PLAIN_COLUMNS)}, pinned, questions, (SELECT json_group_array(turn) FROM "
             "(SELECT turn FROM memory_turns WHERE memory = memories.id ORDER BY turn)) AS turn_ids "
-            "FROM memories WHERE ?1 IS NULL OR state = ?1 ORDER BY memories.rowid",
-            state if state is None else one_of("state", state, STATES),
+            f"FROM memories WHERE {where} ORDER BY memories.rowid",
+            value,
         )
         return [
             msgspec.convert(
@@ -288,10 +310,12 @@ class Journal:
     def forget(self, memory_ids: Sequence[str]) -> None:
         """Take memories out for good; their ids stay, so that no night finds the same value on the same topic again.
 
-        Turns are as they were.
+        Turns are as they were, but are quoted no more.
         """
         with self._writing():
             for gone in memory_ids:
+                told = "SELECT turn FROM memory_turns WHERE memory = ?"
+                self._db.execute(f"INSERT OR IGNORE INTO silenced {told}", [gone])
                 self._db.execute(
                     "UPDATE memories SET instead_of = '' "
                     "WHERE lower(instead_of) = (SELECT lower(value) FROM memories WHERE id = ?)",
@@ -322,7 +346,7 @@ class Journal:
         with self._writing():
             for place in ("memory_turns WHERE memory", "approved WHERE memory", "forgotten WHERE memory"):
                 self._each(f"DELETE FROM {place} = ?", memory_ids)
-            for place in ("memory_turns WHERE turn", "approved WHERE turn", "turns WHERE id"):
+            for place in ("memory_turns WHERE turn", "approved WHERE turn", "silenced WHERE turn", "turns WHERE id"):
                 self._each(f"DELETE FROM {place} = ?", turns)
             self._each("DELETE FROM memories WHERE id = ?", memory_ids)
             self._each("UPDATE memories SET instead_of = '' WHERE id = ?", loose)

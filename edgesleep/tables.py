@@ -97,6 +97,18 @@ def m006_keep_tombstones(db: Database) -> None:
     db.execute("CREATE TABLE tombstones (hash TEXT PRIMARY KEY) WITHOUT ROWID")
 
 
+@MIGRATIONS()
+def m007_quote_nothing_that_was_forgotten(db: Database) -> None:
+    # Which turns told what was forgotten before is not known: where anything was, none that was read and tells nothing
+    # is quoted.
+    db.executescript("""
+        CREATE TABLE silenced (turn INTEGER PRIMARY KEY REFERENCES turns(id));
+        INSERT INTO silenced SELECT id FROM turns
+            WHERE EXISTS (SELECT 1 FROM forgotten) AND id <= (SELECT max(turn) FROM watermarks WHERE name = 'curated')
+            AND id NOT IN (SELECT turn FROM memory_turns);
+    """)
+
+
 def texts(path: Path) -> Iterator[tuple[str, str]]:
     """Every text of every row with the name of its table, whole: in the file, a long one lies in several places.
 

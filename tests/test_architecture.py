@@ -67,7 +67,7 @@ LAYERS = (
     ("night.hearing",),
     ("night.proposals",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
-    ("night.agenda", "night.owner", "day.pieces"),
+    ("night.agenda", "night.owner", "day.pieces", "day.recall"),
     ("night.generations", "night.pending", "night.scope", "day.conversations"),
     ("night.compare", "night.remains", "night.stages", "night.verify", "day.exports", "day.json_lines", "day.llm_logs"),
     ("night.cycle", "night.proofs", "day.transcripts"),

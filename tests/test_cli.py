@@ -118,7 +118,7 @@ def test_ask_answers_and_logs_both_sides(ready: Path, monkeypatch: pytest.Monkey
 def test_ask_without_log_leaves_no_trace(ready: Path) -> None:
     before = tree(ready)
     reply = json.loads(run("ask", "Who?", "--json", "--no-log").stdout)
-    assert reply.keys() == {"question", "answer", "generation", "model"}
+    assert reply.keys() == {"question", "answer", "recalled", "generation", "model"}
     assert tree(ready) == before
 
 
