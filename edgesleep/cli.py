@@ -24,6 +24,7 @@ from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_import import import_
 from edgesleep.cli_memories import memories
+from edgesleep.cli_serve import log, serve
 from edgesleep.cli_shared import (
     EXIT_CODES,
     PRIVATE,
@@ -68,7 +69,7 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (import_, memories, encrypt, forget, *COMMANDS):
+for command in (import_, memories, encrypt, forget, serve, log, *COMMANDS):
     main.add_command(command)
 
 
@@ -120,6 +121,7 @@ def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None
 
     Example: edgesleep ask "What is my sister called?"
     """
+    from edgesleep.day import logbook
     from edgesleep.day.recall import prefaced
     from edgesleep.entries import Entry, checked
     from edgesleep.journal import Journal
@@ -134,7 +136,7 @@ def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None
     found = recalled(home, text) if recall == "auto" else []
     if answer := _answer(model, prefaced(text, found)):
         said.append(Entry("assistant", answer, session=SESSION))
-    if not no_log:
+    if not no_log and logbook.is_on(home):
         with Journal.open(home) as journal:
             journal.log_many(said)
     if as_json:

@@ -163,6 +163,17 @@ class RecallSettings:
 
 
 @dataclass(frozen=True)
+class ServeSettings:
+    context: int = setting(2048, "of one conversation with its answer, at most", "tokens", least=64)
+    answers: int = setting(4, "that are written side by side, a token each in turn; further ones wait", least=1)
+    request: float = setting(4.0, "largest request that is read", "MB", least=0.001)
+
+    @property
+    def bytes(self) -> int:
+        return round(self.request * 1e6)
+
+
+@dataclass(frozen=True)
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
@@ -172,6 +183,7 @@ class Settings:
     gate: GateSettings = GateSettings()
     store: StoreSettings = StoreSettings()
     recall: RecallSettings = RecallSettings()
+    serve: ServeSettings = ServeSettings()
 
 
 FILE = "config.toml"

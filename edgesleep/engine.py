@@ -355,6 +355,10 @@ class Engine:
         for seq in range(1, sequences):
             llama_cpp.llama_memory_seq_cp(self._memory, 0, seq, -1, -1)
 
+    def cut(self, sequence: int, length: int) -> bool:
+        """Have a text end after `length` tokens; whether the memory of this model can be cut there (at 0 it can)."""
+        return bool(llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
     def decode(self, entries: Sequence[Entry]) -> Floats:
         """Add tokens to their texts; the wanted logits in order, a view that the next call overwrites."""
         batch = llama_cpp.llama_batch_init(len(entries), 0, 1)

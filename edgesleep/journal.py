@@ -131,6 +131,20 @@ class Journal:
         (row,) = self._rows("SELECT count(*) AS turns, coalesce(max(id), 0) AS last FROM turns")
         return int(row["turns"]), int(row["last"])
 
+    def session(self, name: str) -> list[Turn]:
+        """The turns of one session, in the order they were written."""
+        return [Turn(**row) for row in self._rows("SELECT * FROM turns WHERE session = ? ORDER BY id", name)]
+
+    def sessions(self, hashes: Collection[str], most: int = 16) -> list[str]:
+        """Sessions that have a turn with one of these hashes, the latest first."""
+        rows = self._rows(
+            "SELECT session FROM turns WHERE sha256 IN (SELECT value FROM json_each(?)) "
+            "GROUP BY session ORDER BY max(id) DESC LIMIT ?",
+            json.dumps([*hashes]),
+            most,
+        )
+        return [row["session"] for row in rows]
+
     def quotable(self, turns: Collection[int]) -> list[Turn]:
         """Those of the turns that say what no memory says: the user's own, and none of which anything was forgotten."""
         rows = self._rows(

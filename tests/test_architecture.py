@@ -67,14 +67,22 @@ LAYERS = (
     ("night.hearing",),
     ("night.proposals",),
     ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
-    ("night.agenda", "night.owner", "day.pieces", "day.recall"),
-    ("night.generations", "night.pending", "night.scope", "day.conversations"),
+    ("night.agenda", "night.owner", "day.pieces", "day.recall", "day.wire"),
+    (
+        "night.generations",
+        "night.pending",
+        "night.scope",
+        "day.answers",
+        "day.conversations",
+        "day.guard",
+        "day.logbook",
+    ),
     ("night.compare", "night.remains", "night.stages", "night.verify", "day.exports", "day.json_lines", "day.llm_logs"),
-    ("night.cycle", "night.proofs", "day.transcripts"),
-    ("night.forget", "day.importers"),
+    ("night.cycle", "night.proofs", "day.transcripts", "day.upstream"),
+    ("night.forget", "day.importers", "day.serve"),
     ("apart", "progress", "cli_shared"),
     ("cli_memories",),
-    ("cli_encrypt", "cli_forget", "cli_generations", "cli_import"),
+    ("cli_encrypt", "cli_forget", "cli_generations", "cli_import", "cli_serve"),
     ("cli",),
     ("__main__",),
 )
@@ -83,10 +91,11 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {"cli", "cli_encrypt", "cli_forget", "cli_generations", "cli_import", "cli_memories", "cli_shared"},
+    "click": {module for module in LEVEL if module.startswith("cli")},
     "detect_secrets": {"secrets"},
     "filelock": {"lock"},
     "gguf": {"gguf"},
+    "httpx": {"day.upstream"},
     "huggingface_hub": {"catalog"},
     "keyring": {"database"},
     "llama_cpp": {"engine"},
@@ -96,9 +105,11 @@ HOMES = {
     "safetensors": {"adapter"},
     "sqlcipher3": {"database"},
     "sqlite_utils": {"journal", "tables"},
+    "starlette": {"day.serve"},
     "stdnum": {"secrets"},
     "tokenizers": {"embed"},
     "torch": {"reference"},
+    "uvicorn": {"day.serve"},
 }
 MAX_LINES = 600
 

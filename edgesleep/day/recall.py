@@ -23,6 +23,7 @@ from edgesleep.journal import Journal
 from edgesleep.records import Memory, Turn
 from edgesleep.tombstones import Tombstones
 
+HOLD = ("new", "weak", "learned")  # states of memories
 PIECE = 240  # characters of a quote
 READ = 8000  # characters of a message that are looked through; what is longer was pasted
 HITS = 32  # by words, of which the nearest are taken
@@ -55,9 +56,12 @@ class Recalled:
 class Recall:
     """What can be found of one journal; used by one thread. The journal is given each time, and may be opened anew."""
 
-    def __init__(self, settings: RecallSettings, embedder: Embedder | None = None) -> None:
-        """`embedder` is the sentence model where it is in the cache, or else `embed.Pieces`."""
-        self.settings = settings
+    def __init__(self, settings: RecallSettings, embedder: Embedder | None = None, *, weights: bool = True) -> None:
+        """`embedder` is the sentence model where it is in the cache, or else `embed.Pieces`.
+
+        Without `weights`, whoever is asked has none that learned here, and what they know is quoted as well.
+        """
+        self.settings, self.weights = settings, weights
         self._embedder = embedder
         self._through = 0
         self._memories: dict[str, Memory] = {}
@@ -102,7 +106,8 @@ class Recall:
                     "INSERT INTO said VALUES (?, ?, ?, ?, '')",
                     [(text, turn.id, turn.sha256, start) for start, text in _pieces(turn.content)],
                 )
-        memories = {memory.id: memory for memory in journal.ungraduated()}
+        held = journal.ungraduated() if self.weights else [m for state in HOLD for m in journal.memories(state)]
+        memories = {memory.id: memory for memory in held}
         if memories != self._memories:
             self._memories = memories
             self._db.execute("DELETE FROM said WHERE memory != ''")

@@ -1,0 +1,218 @@
+"""Logbook: what of a request is new, kept before its answer begins, and the answer before it ends.
+
+Owns one thread with the journal and what is recalled from it, telling what was kept before from what is new, and
+whether anything is kept at all. Leaves cleaning and redaction to `entries`, storing to `journal`. Must stay true: a
+client sends the whole conversation each time, and none of it is kept twice; what was said before we heard it teaches
+nothing, as the examples of a program look the same; that nothing could be kept is told once, and breaks no reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeVar
+
+from edgesleep.config import RecallSettings
+from edgesleep.day.recall import Recall, Recalled
+from edgesleep.day.wire import Said
+from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
+from edgesleep.errors import EdgesleepError
+from edgesleep.files import remove, write_atomically
+from edgesleep.journal import Journal
+from edgesleep.records import ROLES, Turn, digest
+
+T = TypeVar("T")
+
+OFF = "log.off"  # lies in the home while nothing is kept
+SCAFFOLDS = ("### Task:",)  # how Open WebUI begins what it asks itself, as the title of a chat
+
+
+def is_on(home: Path) -> bool:
+    """Whether what is said is kept."""
+    return not (home / OFF).exists()
+
+
+def turn(home: Path, *, on: bool) -> None:
+    """Keep what is said from now on, or no more."""
+    if on:
+        remove(home / OFF)
+    else:
+        write_atomically(home / OFF, b"")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a request wants of us beside its answer.
+
+    `session` is the client's own name for the conversation; `again`: the client says that it sends it once more.
+    `live`: the last words are the user's own, not a text to be gone on with.
+    """
+
+    log: bool = True
+    recall: bool = True
+    session: str = ""
+    again: bool = False
+    live: bool = True
+
+
+class Logbook:
+    """Used from an event loop; its journal lives in a thread of its own."""
+
+    def __init__(
+        self,
+        home: Path,
+        settings: RecallSettings,
+        warn: Callable[[str], None],
+        paused: Callable[[], bool] = lambda: False,
+        *,
+        weights: bool = True,
+    ) -> None:
+        """`paused`: nothing is to be recalled now. `weights` as of `Recall`."""
+        self._home, self._warn, self._paused = home, warn, paused
+        self._new_recall = partial(Recall, settings, weights=weights)
+        self._recall: Recall | None = None
+        self._journal: Journal | None = None
+        self._warned = False
+        self._thread = ThreadPoolExecutor(1, "journal")
+
+    async def recalled(self, messages: Sequence[Said]) -> list[Recalled]:
+        """What the user said before that bears on their last message."""
+        return await self._done(self._find, messages) or []
+
+    async def opened(self, messages: Sequence[Said], wish: Wish) -> str:
+        """Keep what is new of a request; its session, or "" where nothing is kept."""
+        return await self._done(self._open, messages, wish) or ""
+
+    async def closed(self, session: str, answer: str) -> None:
+        """Keep the answer."""
+        if session and answer.strip():
+            await self._done(self._log, [Entry("assistant", answer, session=session)])
+
+    def close_later(self, session: str, answer: str) -> None:
+        """Keep as much of an answer as there was when its reader left."""
+        if session and answer.strip():
+            self._thread.submit(self._safely, self._log, [Entry("assistant", answer, session=session)])
+
+    def renew(self) -> None:
+        """Drop what was read of the journal: with another generation, something may have been forgotten."""
+        self._recall = None
+
+    def close(self) -> None:
+        """Wait for what is to be kept yet."""
+        self._thread.submit(self._safely, self._shut)
+        self._thread.shutdown()
+
+    # -- in the thread -------------------------------------------------------------------------------------------
+
+    async def _done(self, work: Callable[..., T], *values: object) -> T | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._safely, work, *values)
+
+    def _safely(self, work: Callable[..., T], *values: object) -> T | None:
+        """What the work gives; None where it fails, which is told when it begins to."""
+        try:
+            result = work(*values)
+            self._warned = False
+            return result
+        except Exception as error:
+            self._shut()
+            if not self._warned:
+                self._warned = True
+                hint = error.hint if isinstance(error, EdgesleepError) else ""
+                self._warn(f"What is said is not kept, or what was said not recalled: {error} {hint}".strip())
+            return None
+
+    def _open_journal(self) -> Journal:
+        self._journal = self._journal or Journal.open(self._home)
+        return self._journal
+
+    def _shut(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal:
+            journal.close()
+
+    def _find(self, messages: Sequence[Said]) -> list[Recalled]:
+        asked = [message.content for message in messages if message.role == "user"]
+        if not asked or self._paused():
+            return []
+        self._recall = self._recall or self._new_recall()
+        others = [message.content for message in messages if message.role != "system"]
+        return self._recall.find(self._open_journal(), asked[-1], others)
+
+    def _open(self, messages: Sequence[Said], wish: Wish) -> str:
+        session, entries = new(self._open_journal(), messages, wish)
+        if entries:
+            self._log(entries)
+        return session
+
+    def _log(self, entries: Sequence[Entry]) -> None:
+        self._open_journal().log_many(entries)
+
+
+# -- what is new -------------------------------------------------------------------------------------------------------
+
+
+def new(journal: Journal, messages: Sequence[Said], wish: Wish) -> tuple[str, list[Entry]]:
+    """The session that a conversation is kept in, and which of its messages are not in it yet.
+
+    A conversation is known again by what the user said before the assistant's last words. One without any such words is
+    a new one, unless it is sent again: the same thing may be told on two days, and it counts when.
+    """
+    kept = [clean for message in messages if (clean := _clean(message.role, message.content))]
+    start = max((place + 1 for place, (role, _) in enumerate(kept) if role == "assistant"), default=0)
+    before = [content for role, content in kept[: len(kept) if wish.again else start] if role == "user"]
+    names = [wish.session] if wish.session else journal.sessions(_hashes(before[-1])) if before else []
+    for name in names:
+        turns = journal.session(name)
+        place = _after(turns, before)
+        if place is not None:
+            there = [(turn.role, turn.content) for turn in turns[place:]]
+            return name, [_entry(name, *one, wish) for one in _missing(kept[start:], there)] if not wish.again else []
+    name = wish.session or f"serve-{secrets.token_hex(6)}"
+    # Seen for the first time, the words before are anyone's.
+    told = [Entry(role, content, "import" if role == "user" else None, name) for role, content in kept[:start]]
+    return name, [*told, *(_entry(name, role, content, wish) for role, content in kept[start:])]
+
+
+def _entry(session: str, role: str, content: str, wish: Wish) -> Entry:
+    own = wish.live and not content.startswith(SCAFFOLDS)
+    return Entry(role, content, None if role != "user" or own else "import", session)
+
+
+def _after(turns: Sequence[Turn], said: Sequence[str]) -> int | None:
+    """The place in a session after all that a user said, in this order; None where it is another conversation."""
+    place = 0
+    for content in said:
+        while place < len(turns) and (turns[place].role, turns[place].content) != ("user", content):
+            place += 1
+        if place == len(turns):
+            return None
+        place += 1
+    return place
+
+
+def _missing(said: Sequence[tuple[str, str]], there: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of what was said, all from the first on that is not there."""
+    left = iter(there)
+    for place, one in enumerate(said):
+        if one not in left:
+            return [*said[place:]]
+    return []
+
+
+@lru_cache(maxsize=1024)
+def _clean(role: str, content: str) -> tuple[str, str] | None:
+    """A message as it is stored, which a conversation sends again and again; None where it cannot be."""
+    if role not in ROLES or not content.strip():
+        return None
+    if len(content.encode(errors="replace")) > MAX_TURN_BYTES:
+        content = f"[{len(content):,} characters, too long to be kept]"
+    return role, checked(Entry(role, content)).content
+
+
+def _hashes(content: str) -> list[str]:
+    return [digest(["user", source, content]) for source in ("user", "import")]

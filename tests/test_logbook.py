@@ -1,0 +1,235 @@
+"""What the server keeps: each thing that was said once, before its answer begins; and what it recalls of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from grown import MEMORIES
+from serving import Running, said, serving, turns, wait
+
+from edgesleep import cli
+from edgesleep.day.logbook import Wish, new
+from edgesleep.day.wire import Said
+from edgesleep.journal import Journal
+from edgesleep.store import Store
+
+USER, ASSISTANT = ("user", "user"), ("assistant", "assistant")
+OFF = {"X-Edgesleep-Log": "off"}
+
+
+@pytest.fixture
+def empty(store: Store) -> Path:
+    """A home in whose journal nothing was said yet."""
+    (store.home / "journal.db").unlink()
+    return store.home
+
+
+@pytest.fixture
+def running(empty: Path) -> Iterator[Running]:
+    with serving(empty) as running:
+        yield running
+
+
+def conversation(*texts: str, system: str = "") -> list[Said]:
+    """The user's words and the assistant's in turn."""
+    first = [Said("system", system)] if system else []
+    return [*first, *(Said(("user", "assistant")[place % 2], text) for place, text in enumerate(texts))]
+
+
+class Keeper:
+    """A journal that keeps what requests bring."""
+
+    def __init__(self, home: Path) -> None:
+        self.journal = Journal.open(home)
+
+    def keep(self, messages: list[Said], answer: str = "", **wish: Any) -> tuple[str, int]:
+        """The session, and how many of the messages were new."""
+        session, entries = new(self.journal, messages, Wish(**wish))
+        self.journal.log_many(entries)
+        if answer:
+            self.journal.log("assistant", answer, session=session)
+        return session, len(entries)
+
+
+@pytest.fixture
+def keeper(home: Path) -> Keeper:
+    return Keeper(home)
+
+
+# -- what is new -------------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_that_is_sent_again_and_again_is_kept_once(keeper: Keeper) -> None:
+    first, count = keeper.keep(conversation("I live in Porto.", system="Be brief."), "Nice.")
+    assert count == 2
+    assert keeper.keep(conversation("I live in Porto.", "Nice.", "yes", system="Be brief."), "Yes?") == (first, 1)
+    longer = conversation("I live in Porto.", "Nice.", "yes", "Yes?", "yes", system="Be brief.")
+    assert keeper.keep(longer, "Well.") == (first, 1)
+    assert keeper.keep(longer) == (first, 0)  # another answer is wanted
+    said = [turn.content for turn in keeper.journal.session(first)]
+    assert said == ["Be brief.", "I live in Porto.", "Nice.", "yes", "Yes?", "yes", "Well."]
+
+
+def test_it_is_known_again_whatever_the_client_did_to_the_answers(keeper: Keeper) -> None:
+    """Or where it has let its beginning go, or the server was started anew: the journal alone says what was kept."""
+    session, _ = keeper.keep(conversation("one two", "a", "three four"), "b \n")
+    assert keeper.keep(conversation("one two", "A, in short", "three four", "b", "five six")) == (session, 1)
+    assert keeper.keep(conversation("three four", "b", "five six", "c", "seven eight")) == (session, 1)
+
+
+def test_what_was_edited_goes_on_in_the_same_session(keeper: Keeper) -> None:
+    session, _ = keeper.keep(conversation("one two"), "a")
+    keeper.keep(conversation("one two", "a", "three four"), "b")
+    assert keeper.keep(conversation("one two", "a", "three five"), "c") == (session, 1)
+    assert keeper.keep(conversation("one two", "a", "three four", "b", "six seven"), "d") == (session, 1)
+
+
+def test_the_same_thing_said_on_another_day_counts_again(keeper: Keeper) -> None:
+    """What was said last holds; but not where the client says that it only asks once more."""
+    first, _ = keeper.keep(conversation("I live in Porto."), "Nice.")
+    second, count = keeper.keep(conversation("I live in Porto."), "Nice.")
+    assert second != first and count == 1
+    assert keeper.keep(conversation("I live in Porto."), again=True) == (second, 0)
+    assert keeper.keep(conversation("I live in Porto.", "Nice.", "I live in Bergen."))[0] == second
+
+
+def test_what_was_said_before_the_server_heard_it_teaches_nothing(keeper: Keeper) -> None:
+    session, count = keeper.keep(conversation("My cat is Pim.", "Nice.", "My dog is Miso."))
+    assert count == 3
+    teaches = [(turn.content, turn.teaches) for turn in keeper.journal.session(session)]
+    assert teaches == [("My cat is Pim.", False), ("Nice.", False), ("My dog is Miso.", True)]
+    assert keeper.keep(conversation("My cat is Pim.", "Nice.", "My dog is Miso.", "So?", "yes"))[0] == session
+
+
+def test_only_the_users_own_words_teach(keeper: Keeper) -> None:
+    messages = [Said("system", "Your name is Rex."), Said("user", "one"), Said("tool", "found"), Said("alien", "x")]
+    keeper.keep(messages)
+    keeper.keep([Said("user", "### Task:\nWrite a title for: I live in Porto.")])
+    keeper.keep([Said("user", "def f(x):")], live=False)
+    assert [turn.content for turn in keeper.journal.turns() if turn.teaches] == ["one"]
+    assert len(keeper.journal.turns()) == 5
+
+
+def test_a_client_may_name_the_conversation(keeper: Keeper) -> None:
+    assert keeper.keep(conversation("one"), "a", session="mine") == ("mine", 1)
+    assert keeper.keep(conversation("one", "a", "two"), session="mine") == ("mine", 1)
+
+
+def test_what_is_too_long_or_no_text_breaks_nothing(keeper: Keeper) -> None:
+    keeper.keep([Said("user", "x" * (1 << 21)), Said("user", " "), Said("user", "a\udcff\0b")])
+    kept = [turn.content for turn in keeper.journal.turns()]
+    assert kept[0] == "[2,097,152 characters, too long to be kept]" and len(kept) == 2
+
+
+# -- through the server ------------------------------------------------------------------------------------------------
+
+
+def test_both_sides_are_kept_before_the_reply_ends(running: Running, empty: Path) -> None:
+    first = running.answer("I live in Porto.")
+    assert said(empty) == [(*USER, "I live in Porto."), (*ASSISTANT, first)]
+    second = running.answer("I live in Porto.", first, "the hat", tokens=6)
+    assert said(empty)[2:] == [(*USER, "the hat"), (*ASSISTANT, second)]
+    assert len({turn.session for turn in turns(empty)}) == 1
+
+
+def test_what_the_user_said_is_kept_before_the_first_byte_and_what_was_read_after_the_last(
+    running: Running, empty: Path
+) -> None:
+    """A reader that leaves has what it was sent kept."""
+    body = {"messages": [{"role": "user", "content": "the hat"}], "stream": True, "max_tokens": 200}
+    with httpx.stream("POST", f"{running.url}/v1/chat/completions", json=body, trust_env=False) as reply:
+        pieces = reply.iter_text()
+        next(pieces)
+        assert said(empty)[0] == (*USER, "the hat")
+    wait(lambda: len(said(empty)) == 2)
+    role, _, text = said(empty)[1]
+    whole = running.answer("the hat", tokens=200, heads=OFF)
+    assert role == "assistant" and whole.startswith(text)
+
+
+def test_a_stream_is_kept_as_it_was_sent(running: Running, empty: Path) -> None:
+    reply = running.chat("the hat", tokens=8, stream=True)
+    events = [json.loads(event[6:]) for event in reply.text.split("\n\n")[:-2]]
+    sent = "".join(event["choices"][0]["delta"].get("content") or "" for event in events)
+    assert said(empty) == [(*USER, "the hat"), (*ASSISTANT, sent)]
+
+
+def test_a_raw_prompt_is_kept_but_teaches_nothing(running: Running, empty: Path) -> None:
+    reply = running.post("/v1/completions", {"prompt": "I live in Porto.", "max_tokens": 4}).json()
+    assert said(empty) == [("user", "import", "I live in Porto."), (*ASSISTANT, reply["choices"][0]["text"])]
+    running.post("/v1/embeddings", {"input": "nothing of this"})
+    assert len(turns(empty)) == 2
+
+
+def test_secrets_do_not_reach_the_disk(running: Running, empty: Path) -> None:
+    running.answer("My card is 4111 1111 1111 1111.")
+    assert b"4111" not in b"".join(path.read_bytes() for path in empty.glob("journal.db*"))
+    assert "[redacted" in said(empty)[0][2]
+
+
+def test_nothing_is_kept_where_that_was_asked(running: Running, empty: Path) -> None:
+    def log(*words: str) -> Any:
+        return json.loads(CliRunner().invoke(cli.main, ["log", *words, "--json"]).stdout)
+
+    running.answer("one", heads=OFF)
+    assert log("off", "--dry-run") == {"kept": False, "changed": True, "dry_run": True} and log()["kept"]
+    assert log("off")["changed"] and not log()["kept"] and not log("off")["changed"]
+    running.answer("two")
+    CliRunner().invoke(cli.main, ["ask", "three"])
+    assert said(empty) == []
+    assert log("on") == {"kept": True, "changed": True, "dry_run": False}
+    running.answer("four")
+    assert said(empty)[0][2] == "four"
+
+
+def test_that_nothing_can_be_kept_is_told_once_and_breaks_no_reply(running: Running, empty: Path) -> None:
+    running.answer("one")
+    with sqlite3.connect(empty / "journal.db") as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON turns BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    for text in ("two", "three"):
+        assert running.chat(text, stream=True).text.endswith("data: [DONE]\n\n")
+    assert len(running.said) == 1 and "not kept" in running.said[0] and "disk full" in running.said[0]
+    with sqlite3.connect(empty / "journal.db") as db:
+        db.execute("DROP TRIGGER full")
+    running.answer("four")
+    assert [content for role, _, content in said(empty) if role == "user"] == ["one", "four"]
+
+
+# -- recalled ----------------------------------------------------------------------------------------------------------
+
+
+def prompts(running: Running, *messages: str, **more: Any) -> tuple[int, str]:
+    """Tokens of the prompt, and how many things were recalled for it."""
+    reply = running.chat(*messages, tokens=1, **more)
+    assert reply.status_code == 200, reply.text
+    return reply.json()["usage"]["prompt_tokens"], reply.headers["x-edgesleep-recalled"]
+
+
+def test_what_was_told_is_before_the_question_in_another_conversation(running: Running, empty: Path) -> None:
+    running.answer("I live in Skelwick.", tokens=1)
+    alone, none = prompts(running, "Where do I live?", recall="off")
+    assert none == "0" and prompts(running, "Where do I live?", heads={"X-Edgesleep-Recall": "off"}) == (alone, "0")
+    with_it, one = prompts(running, "Where do I live?")
+    assert one == "1" and with_it - alone > len("I live in Skelwick.") // 2
+    assert prompts(running, "I live in Skelwick.", "Ah.", "Where do I live?")[1] == "0"  # it is there already
+    assert prompts(running, "the hat")[1] == "0"
+    assert running.chat("Where do I live?", recall="perhaps").status_code == 400
+    assert not any("I said:" in content for _, _, content in said(empty))  # what was recalled is not kept again
+
+
+def test_a_server_may_recall_nothing_and_waits_for_a_forgetting(store: Store) -> None:
+    question = "What is my dog called?"
+    assert MEMORIES[0].value == "Miso"
+    with serving(store.home) as running:
+        assert prompts(running, question)[1] != "0"
+    with serving(store.home, recall=False) as running:
+        assert prompts(running, question)[1] == "0"
+    with serving(store.home, paused=lambda: True) as running:
+        assert prompts(running, question)[1] == "0"
