@@ -336,9 +336,10 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
     broken()(tables.m004_note_what_the_owner_decided)
     broken()(tables.m005_space_what_is_known)
     broken()(tables.m006_keep_tombstones)
+    broken()(tables.m007_quote_nothing_that_was_forgotten)
 
     @broken()
-    def m007_half_done(db: Database) -> None:
+    def m008_half_done(db: Database) -> None:
         db.execute("CREATE TABLE half (id INTEGER)")
         db.execute("DELETE FROM turns")
         db.execute("INSERT INTO no_such_table VALUES (1)")

@@ -41,7 +41,7 @@ def served(bases: Bases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     """One for all tests that do not look at what is kept."""
     home = tmp_path_factory.mktemp("served") / "home"
     make_store(home, bases)
-    with serving(home) as running:
+    with serving(home, recall=False) as running:
         yield running
 
 

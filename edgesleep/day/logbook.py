@@ -77,7 +77,7 @@ class Logbook:
         self._new_recall = partial(Recall, settings, weights=weights)
         self._recall: Recall | None = None
         self._journal: Journal | None = None
-        self._warned = False
+        self._warned: set[str] = set()
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def recalled(self, messages: Sequence[Said]) -> list[Recalled]:
@@ -90,12 +90,12 @@ class Logbook:
 
     async def closed(self, session: str, answer: str) -> None:
         """Keep the answer."""
-        if session and answer.strip():
+        if session and _says(answer):
             await self._done(self._log, [Entry("assistant", answer, session=session)])
 
     def close_later(self, session: str, answer: str) -> None:
         """Keep as much of an answer as there was when its reader left."""
-        if session and answer.strip():
+        if session and _says(answer):
             self._thread.submit(self._safely, self._log, [Entry("assistant", answer, session=session)])
 
     def renew(self) -> None:
@@ -114,16 +114,16 @@ class Logbook:
 
     def _safely(self, work: Callable[..., T], *values: object) -> T | None:
         """What the work gives; None where it fails, which is told when it begins to."""
+        what = "What was said is not recalled" if work == self._find else "What is said is not kept"
         try:
             result = work(*values)
-            self._warned = False
+            self._warned.discard(what)
             return result
         except Exception as error:
             self._shut()
-            if not self._warned:
-                self._warned = True
-                hint = error.hint if isinstance(error, EdgesleepError) else ""
-                self._warn(f"What is said is not kept, or what was said not recalled: {error} {hint}".strip())
+            if what not in self._warned:
+                self._warned.add(what)
+                self._warn(f"{what}: {error} {error.hint if isinstance(error, EdgesleepError) else ''}".strip())
             return None
 
     def _open_journal(self) -> Journal:
@@ -204,10 +204,15 @@ def _missing(said: Sequence[tuple[str, str]], there: Sequence[tuple[str, str]]) 
     return []
 
 
+def _says(content: str) -> bool:
+    """Whether anything is left of a text without what cannot be stored."""
+    return any(char.isprintable() and not char.isspace() for char in content)
+
+
 @lru_cache(maxsize=1024)
 def _clean(role: str, content: str) -> tuple[str, str] | None:
     """A message as it is stored, which a conversation sends again and again; None where it cannot be."""
-    if role not in ROLES or not content.strip():
+    if role not in ROLES or not _says(content):
         return None
     if len(content.encode(errors="replace")) > MAX_TURN_BYTES:
         content = f"[{len(content):,} characters, too long to be kept]"
