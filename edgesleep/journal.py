@@ -146,7 +146,7 @@ class Journal:
         return [row["session"] for row in rows]
 
     def quotable(self, turns: Collection[int]) -> list[Turn]:
-        """Those of the turns that say what no memory says: the user's own, and none of which anything was forgotten."""
+        """Those of the turns that say what no memory says: the user's own, and none that was silenced."""
         rows = self._rows(
             "SELECT * FROM turns WHERE id IN (SELECT value FROM json_each(?)) AND role = 'user' AND source = 'user' "
             "AND id NOT IN (SELECT turn FROM memory_turns) AND id NOT IN (SELECT turn FROM silenced) ORDER BY id",
@@ -155,7 +155,7 @@ class Journal:
         return [Turn(**row) for row in rows]
 
     def silence(self, turns: Iterable[int]) -> None:
-        """Have turns quoted no more: what they tell was forgotten."""
+        """Have turns quoted no more: what they tell was forgotten, or holds no more."""
         with self._writing():
             self._each("INSERT OR IGNORE INTO silenced SELECT id FROM turns WHERE id = ?", turns)
 

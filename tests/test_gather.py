@@ -137,3 +137,15 @@ def test_what_makes_every_night_worse_spoils_few_of_them(home: Path) -> None:
 
 def memory(name: str) -> Memory:
     return Memory(name, "fact", name, "", "", "", (), (), "")
+
+
+def test_what_is_not_learned_since_it_was_forgotten_or_is_outdated_is_not_quoted(home: Path) -> None:
+    tell(home, "I live in Skelwick.", "I play the zither.")
+    with Journal.open(home) as journal:
+        zither = next(memory for memory in agenda.gather(journal, force=False).memories if memory.value == "zither")
+        journal.forget([zither.id])
+        journal.log("user", "I play the zither.")
+        journal.log("user", "I live in Oxmoor.", at="2019-01-01T10:00:00Z")
+        journal.log("user", "It rains.")
+        agenda.gather(journal, force=False)
+        assert [turn.content for turn in journal.quotable(range(9))] == ["It rains."]

@@ -233,3 +233,14 @@ def test_a_server_may_recall_nothing_and_waits_for_a_forgetting(store: Store) ->
         assert prompts(running, question)[1] == "0"
     with serving(store.home, paused=lambda: True) as running:
         assert prompts(running, question)[1] == "0"
+
+
+def test_a_journal_that_is_served_can_be_cleaned(running: Running, empty: Path) -> None:
+    """What another process erases is not quoted by this one, and its bytes go while the server has the file open."""
+    running.answer("I live in Skelwick.", tokens=1)
+    assert prompts(running, "Where do I live?")[1] == "1"
+    with Journal.open(empty) as journal:
+        journal.erase((), [turn.id for turn in journal.turns()], (), ())
+        journal.vacuum()
+    assert b"Skelwick" not in b"".join(path.read_bytes() for path in empty.glob("journal.db*"))
+    assert prompts(running, "Where do I live?")[1] == "0"

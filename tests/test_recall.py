@@ -16,6 +16,7 @@ from tiny import SPECIALS, make_tiny
 
 from edgesleep import cli, embed
 from edgesleep.config import RecallSettings
+from edgesleep.day import recall as module
 from edgesleep.day.recall import PIECE, Recall, Recalled, preface, prefaced, quoted
 from edgesleep.engine import Engine
 from edgesleep.journal import Journal
@@ -166,6 +167,23 @@ def test_what_was_said_cannot_become_a_control_token_or_end_its_quote(tmp_path: 
         tokens = engine.tokenize(text, control=True)  # as a server behind the proxy may read it
         assert not any(engine.controls(token) for token in tokens)
     assert not any(special in text for special in SPECIALS)
+
+
+def test_of_a_long_journal_the_latest_is_looked_through(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_BACK", 3)
+    for number in range(5):
+        journal.log("user", f"My dog ate {number} bones.")
+    assert len(found(journal, "What did my dog eat?", by=recall(items=9))) == 3
+
+
+def test_one_whose_weights_did_not_learn_is_told_what_ours_know(journal: Journal) -> None:
+    curated(journal)
+    for night in (1, 2):
+        journal.mark([DOG, CAT], "learned", night, night)
+    journal.mark([CAT], "replaced")
+    other = Recall(RecallSettings(), embed.Pieces(), weights=False)
+    told = found(journal, "What are my dog and my cat called?", by=other)
+    assert MEMORIES[0].told in told and MEMORIES[1].told not in told
 
 
 def test_recall_leaves_no_table_in_the_journal(journal: Journal, home: Path) -> None:

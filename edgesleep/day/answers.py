@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgesleep.config import ServeSettings
 from edgesleep.day.wire import Ask, Choice, Usage
@@ -27,6 +28,8 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.model import common
 from edgesleep.records import now
 from edgesleep.store import Store
+
+FEW = 256  # tokens that are sorted first, where the likeliest are wanted
 
 
 @dataclass(frozen=True)
@@ -238,12 +241,27 @@ def pick(row: Floats, choice: Choice, chances: np.random.Generator) -> int:
     """The next token from its logits, [vocabulary]."""
     if choice.temperature <= 0:
         return int(row.argmax())
-    order = np.argsort(-row, kind="stable")[: choice.top_k or None]
-    weights = np.exp((row[order] - row[order[0]]).astype(np.float64) / choice.temperature)
-    sums = weights.cumsum()
-    kept = int(sums.searchsorted(choice.top_p * sums[-1])) + 1  # the fewest that are as likely together
-    drawn = sums[:kept].searchsorted(chances.random() * sums[min(kept, len(sums)) - 1], side="right")
-    return int(order[min(int(drawn), kept - 1, len(order) - 1)])
+    weights = np.exp((row - row.max()).astype(np.float64) / choice.temperature)
+    kept = _likeliest(weights, choice)
+    sums = weights[kept].cumsum()
+    drawn = int(sums.searchsorted(chances.random() * sums[-1], side="right"))
+    return int(kept[min(drawn, len(kept) - 1)])
+
+
+def _likeliest(weights: NDArray[np.float64], choice: Choice) -> NDArray[np.intp]:
+    """The `top_k` likeliest tokens, and of them the fewest that are as likely together as `top_p`, best first."""
+    size = len(weights)
+    if not choice.top_k and choice.top_p >= 1:
+        return np.arange(size)
+    few, total = min(choice.top_k or FEW, size), float(weights.sum())
+    while True:
+        best = np.argpartition(-weights, few - 1)[:few]
+        best = best[np.argsort(-weights[best], kind="stable")]
+        sums = weights[best].cumsum()
+        wanted = choice.top_p * (sums[-1] if choice.top_k else total)
+        if choice.top_k or few == size or sums[-1] >= wanted:
+            return best[: int(sums.searchsorted(wanted)) + 1]
+        few = min(8 * few, size)  # to sort the whole vocabulary takes longer than a token of a small model
 
 
 # -- which generation --------------------------------------------------------------------------------------------------

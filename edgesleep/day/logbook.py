@@ -12,6 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -96,11 +97,12 @@ class Logbook:
     def close_later(self, session: str, answer: str) -> None:
         """Keep as much of an answer as there was when its reader left."""
         if session and _says(answer):
-            self._thread.submit(self._safely, self._log, [Entry("assistant", answer, session=session)])
+            with suppress(RuntimeError):  # the server is at its end
+                self._thread.submit(self._safely, self._log, [Entry("assistant", answer, session=session)])
 
     def renew(self) -> None:
         """Drop what was read of the journal: with another generation, something may have been forgotten."""
-        self._recall = None
+        self._thread.submit(setattr, self, "_recall", None)
 
     def close(self) -> None:
         """Wait for what is to be kept yet."""
@@ -165,7 +167,9 @@ def new(journal: Journal, messages: Sequence[Said], wish: Wish) -> tuple[str, li
     kept = [clean for message in messages if (clean := _clean(message.role, message.content))]
     start = max((place + 1 for place, (role, _) in enumerate(kept) if role == "assistant"), default=0)
     before = [content for role, content in kept[: len(kept) if wish.again else start] if role == "user"]
-    names = [wish.session] if wish.session else journal.sessions(_hashes(before[-1])) if before else []
+    names = (
+        [wish.session] if wish.session else journal.sessions(_hashes(max(before, key=len))) if before else []
+    )  # the rarest
     for name in names:
         turns = journal.session(name)
         place = _after(turns, before)

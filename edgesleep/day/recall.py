@@ -26,8 +26,9 @@ from edgesleep.tombstones import Tombstones
 HOLD = ("new", "weak", "learned")  # states of memories
 PIECE = 240  # characters of a quote
 READ = 8000  # characters of a message that are looked through; what is longer was pasted
-HITS = 32  # by words, of which the nearest are taken
-LATEST = 32  # statements, and as many memories, that are looked at whatever words they have
+LOOK_BACK = 10_000  # messages, of all roles, before the latest: what is older is found as memories alone
+HITS = 24  # by words, of which the nearest are taken
+LATEST = 16  # statements, and as many memories, that are looked at whatever words they have
 NEAR = {embed.MiniLM.name: 0.45, embed.Pieces.name: 0.3}  # cosine from which on a text without a word in common counts
 SHARE = 0.6  # of the best one's score that others need
 
@@ -99,6 +100,7 @@ class Recall:
 
     def _keep_up(self, journal: Journal) -> None:
         """Take in what was said since, and which memories there are now."""
+        self._through = self._through or max(0, journal.extent()[1] - LOOK_BACK)
         for turn in journal.turns(after=self._through):
             self._through = turn.id
             if turn.teaches:

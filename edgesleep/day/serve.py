@@ -182,7 +182,7 @@ class Server:
         return await self._written(ask, _Kept(self.book, said, wish), heads)
 
     def _wish(self, heads: Mapping[str, str], body: dict[str, Any], chat: bool) -> Wish:
-        recall = heads.get("x-edgesleep-recall", body.get("recall", "auto"))
+        recall = heads.get("x-edgesleep-recall") or body.get("recall") or "auto"
         if recall not in ("auto", "off"):
             raise EdgesleepError("recall is auto or off.", "Correct the request.")
         return Wish(

@@ -65,8 +65,9 @@ def gather(
         for state, changed in ((REPLACED, [m for s in still for m in held[s] if m not in still[s]]), (NEW, again)):
             if changed:
                 journal.mark([m.id for m in changed], state)
-        # Told once more, what was forgotten is learned no more than before, and quoted no more either.
-        journal.silence(turn for m in day.memories if m.id in forgotten for turn in m.turn_ids)
+        # What is not to be learned, as it was forgotten or no longer holds, is not to be quoted either.
+        kept = {m.id for m in fresh}
+        journal.silence(turn for m in day.memories if m.id not in kept for turn in m.turn_ids)
         journal.remember(fresh, through)
     there = {m.id for memories in held.values() for m in memories}
     new = [*still[NEW], *again, *(m for m in fresh if m.id not in there)]
