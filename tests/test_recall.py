@@ -134,6 +134,14 @@ def test_what_is_in_the_conversation_already_is_not_said_again(journal: Journal)
     assert len(found(journal, "Where do I live?")) == 1
 
 
+def test_what_may_not_be_quoted_takes_no_place_from_what_may(journal: Journal) -> None:
+    for _ in range(40):
+        journal.silence([journal.log("user", "My dog, my dog, my dog!").id])
+    journal.log("user", 'My "dog" is called Miso.')
+    assert found(journal, "My dog, my dog?") == ["My 'dog' is called Miso."]
+    assert found(journal, "My dog, my dog?", 'You said: My "dog" is called Miso.') == []
+
+
 def test_the_preface_keeps_to_its_budget_and_the_order_of_time(journal: Journal) -> None:
     for number in range(20, 0, -1):
         journal.log("user", f"My dog ate {number} bones.", at=f"2026-03-{number:02d}T10:00:00Z")

@@ -56,6 +56,12 @@ def asked(text: str, *stops: str, limit: int | None = 24, choice: Choice = Choic
     return Ask((Message("user", text),), "", choice, limit, stops, False, False, "")
 
 
+def streamed(events: str) -> str:
+    """The text of a stream."""
+    chunks = [json.loads(event[6:]) for event in events.split("\n\n")[:-2]]
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk["choices"]).strip()
+
+
 # -- clients ---------------------------------------------------------------------------------------------------------
 
 
@@ -360,7 +366,9 @@ def test_fifty_streams_at_once_all_end_and_all_are_kept(store: Store) -> None:
     questions = {turn.session: turn.content for turn in kept if turn.role == "user"}
     answers = {turn.session for turn in kept if turn.role == "assistant"}
     assert sorted(questions.values()) == sorted(f"stream {n} the hat" for n in range(50))
-    assert len(questions) == 50 and answers == {*questions} and not running.said
+    # Of random weights some answers are control characters alone, which are no text.
+    speaking = sum(any(map(str.isprintable, streamed(reply.text))) for reply in replies)
+    assert len(questions) == 50 and answers <= {*questions} and len(answers) == speaking > 9 and not running.said
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ PIECE = 240  # characters of a quote
 READ = 8000  # characters of a message that are looked through; what is longer was pasted
 LOOK_BACK = 10_000  # messages, of all roles, before the latest: what is older is found as memories alone
 HITS = 24  # by words, of which the nearest are taken
+SPARE = 4  # times as many are looked up, as some may not be quoted
 LATEST = 16  # statements, and as many memories, that are looked at whatever words they have
 NEAR = {embed.MiniLM.name: 0.45, embed.Pieces.name: 0.3}  # cosine from which on a text without a word in common counts
 SHARE = 0.6  # of the best one's score that others need
@@ -81,9 +82,10 @@ class Recall:
         """
         self._keep_up(journal)
         stones = journal.tombstones()
-        scored = self._scored(question)
-        held = [" ".join(text.split()) for text in (question, *beside)]
-        turns = {turn.id: turn for turn in journal.quotable({hit.turn for _, hit in scored if hit.turn})}
+        hits = self._hits(question)
+        turns = {turn.id: turn for turn in journal.quotable({hit.turn for hit in hits if hit.turn})}
+        scored = self._scored(question, {hit: hits[hit] for hit in hits if not hit.turn or hit.turn in turns})
+        held = [_plain(text) for text in (question, *beside)]
         found: list[Recalled] = []
         room = self.settings.length
         for score, hit in scored:
@@ -116,30 +118,32 @@ class Recall:
             rows = [(_asked_by(memory), memory.id) for memory in memories.values()]
             self._db.executemany("INSERT INTO said VALUES (?, 0, '', 0, ?)", rows)
 
-    def _scored(self, question: str) -> list[tuple[float, _Hit]]:
-        """What has words in common with a question, or is near it, the best first."""
+    def _hits(self, question: str) -> dict[_Hit, float]:
+        """What has words in common with a question, by how much beside the best, and what is the latest."""
         common = {*_COMMON.split()}
         words = [word for word in re.findall(r"\w+", question.casefold()) if word not in common]
         asked = " OR ".join(f'"{word}"' for word in dict.fromkeys(words[:64]))
         columns = "text, turn, sha256, start, memory"
         hits: dict[_Hit, float] = {}
         if asked:
-            sql = f"SELECT {columns}, bm25(said) FROM said WHERE said MATCH ? ORDER BY rank LIMIT {HITS}"
+            sql = f"SELECT {columns}, bm25(said) FROM said WHERE said MATCH ? ORDER BY rank LIMIT {SPARE * HITS}"
             rows = self._db.execute(sql, [asked]).fetchall()
             best = min((rank for *_, rank in rows), default=0.0)
             hits = {_Hit(*row): rank / best if best else 1.0 for *row, rank in rows}
         for kind in ("memory = ''", "memory != ''"):
             sql = f"SELECT {columns} FROM said WHERE {kind} ORDER BY rowid DESC LIMIT {LATEST}"
             hits |= {hit: 0.0 for row in self._db.execute(sql) if (hit := _Hit(*row)) not in hits}
-        if not hits:
+        return hits
+
+    def _scored(self, question: str, hits: dict[_Hit, float]) -> list[tuple[float, _Hit]]:
+        """Of hits the best first, by words and nearness; without those that have neither."""
+        by_words = [hit for hit, score in hits.items() if score][:HITS]
+        chosen = [*by_words, *(hit for hit, score in hits.items() if not score)]
+        if not chosen:
             return []
-        cosines = self._cosines(question, [self._text(hit) for hit in hits])
-        near = NEAR[self._kind.name]
-        scored = [
-            (score + float(cosine), hit)
-            for (hit, score), cosine in zip(hits.items(), cosines, strict=True)
-            if score or cosine >= near
-        ]
+        cosines, near = self._cosines(question, [self._text(hit) for hit in chosen]), NEAR[self._kind.name]
+        pairs = zip(chosen, map(float, cosines), strict=True)
+        scored = [(hits[hit] + cosine, hit) for hit, cosine in pairs if hits[hit] or cosine >= near]
         return sorted(scored, key=lambda pair: -pair[0])
 
     @property
@@ -219,8 +223,12 @@ def _open(content: str, start: int, end: int) -> Iterator[str]:
 
 def quoted(text: str) -> str:
     """A text as it may stand between quotation marks: one line, not too long, and nothing that a template writes."""
-    line = " ".join(text.split()).translate(_PLAIN)
+    line = _plain(text)
     return line if len(line) <= PIECE else f"{line[: PIECE - 3]}..."
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).translate(_PLAIN)
 
 
 def preface(found: Sequence[Recalled]) -> str:
