@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from edgesleep import __version__, config, machine, records
+from edgesleep.cli_chat import chat
 from edgesleep.cli_encrypt import encrypt
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
@@ -69,7 +70,7 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (import_, memories, encrypt, forget, serve, log, *COMMANDS):
+for command in (chat, import_, memories, encrypt, forget, serve, log, *COMMANDS):
     main.add_command(command)
 
 

@@ -39,23 +39,24 @@ class Main(click.Group):
         try:
             code = super().main(*args, **{**extra, "standalone_mode": False})
         except EdgesleepError as error:
-            code = _explain(error.message, error.hint, error.exit_code)
+            code = explain(error.message, error.hint, error.exit_code)
         except click.ClickException as error:
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "edgesleep"
-            code = _explain(error.format_message(), f"`{command} --help` shows what can be given.", error.exit_code)
+            code = explain(error.format_message(), f"`{command} --help` shows what can be given.", error.exit_code)
         except click.Abort:
-            code = _explain("Stopped.", "", errors.ERROR)
+            code = explain("Stopped.", "", errors.ERROR)
         except MemoryError:
             hint = "End other programs, or lower train.memory in config.toml; nothing that was there is changed."
-            code = _explain("There is not enough memory.", hint, errors.ERROR)
+            code = explain("There is not enough memory.", hint, errors.ERROR)
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            code = _explain(f"{place}{error.strerror or error}.", "Check the disk and the permissions.", errors.ERROR)
+            code = explain(f"{place}{error.strerror or error}.", "Check the disk and the permissions.", errors.ERROR)
         sys.exit(code)
 
 
-def _explain(message: str, hint: str, code: int) -> int:
+def explain(message: str, hint: str, code: int) -> int:
+    """Tell an error as every command does; returns its exit code."""
     click.echo(f"Error: {message}", err=True)
     if hint:
         click.echo(f"Try: {hint}", err=True)

@@ -174,6 +174,16 @@ class ServeSettings:
 
 
 @dataclass(frozen=True)
+class ChatSettings:
+    context: int = setting(
+        2048, "what the model is shown of a conversation, with its answer; older turns drop out", "tokens", least=64
+    )
+    answer_tokens: int = setting(512, "length of an answer, at most half of chat.context", "tokens", least=1)
+    temperature: float = setting(0.0, "how freely words are chosen; 0: always the likeliest", least=0)
+    seed: int = setting(0, "seed of what is chosen freely", least=0)
+
+
+@dataclass(frozen=True)
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
@@ -184,6 +194,7 @@ class Settings:
     store: StoreSettings = StoreSettings()
     recall: RecallSettings = RecallSettings()
     serve: ServeSettings = ServeSettings()
+    chat: ChatSettings = ChatSettings()
 
 
 FILE = "config.toml"

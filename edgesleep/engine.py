@@ -8,10 +8,11 @@ a control token; only the model's own template may write those.
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from edgesleep import machine, sampling
 from edgesleep.errors import EdgesleepError, shown
-from edgesleep.model import Tokens
+from edgesleep.model import Tokens, common
 from edgesleep.records import Message
 from edgesleep.sampling import Entry
 
@@ -81,6 +82,7 @@ class Engine:
         llama_cpp.llama_backend_init()
         self.path, self.context, self.sequences = path, context, sequences
         self._context: Any = None
+        self._held: list[int] = []  # what text 0 is, where `stream` has left it
         self._model = self._load(vocab_only)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(self._vocab)
@@ -210,13 +212,16 @@ class Engine:
 
     def text(self, tokens: Sequence[int]) -> str:
         """The tokens as text, control tokens left out."""
+        return self._bytes(tokens).decode(errors="replace")
+
+    def _bytes(self, tokens: Sequence[int]) -> bytes:
         ids = (llama_cpp.llama_token * len(tokens))(*tokens)
         room = 16 * len(tokens) + 64
         while True:
             buffer = ctypes.create_string_buffer(room)
             size = llama_cpp.llama_detokenize(self._vocab, ids, len(tokens), buffer, room, True, False)
             if size >= 0:
-                return buffer.raw[:size].decode(errors="replace")
+                return buffer.raw[:size]
             room = -size
 
     def ends(self, token: int) -> bool:
@@ -346,8 +351,60 @@ class Engine:
         guides = [_Grammar(self._vocab, grammar) for grammar in grammars]
         return sampling.complete(self, prompts, limit, temperature, seed, guides)
 
+    def stream(
+        self, prompt: Tokens, limit: int, *, temperature: float = 0.0, seed: int = 0
+    ) -> Generator[str, None, bool]:
+        """The answer to a prompt in pieces of whole characters, as it is written; returns whether it ended its turn.
+
+        At most `limit` tokens, and what the context has room for. What the prompt has in common with the text before
+        it is not read again. While it is read, empty pieces come, so that it can be left at any time. Raises
+        EdgesleepError where the prompt alone fills the context.
+        """
+        room = min(limit, self.context - len(prompt))
+        if room < 1:
+            raise EdgesleepError(
+                f"The prompt has {len(prompt):,} tokens, and the context is {self.context:,}.", "Ask about less."
+            )
+        rows = yield from self._read(prompt)
+        chances = np.random.default_rng(seed).random((room, 1))
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        answer: list[int] = []
+        said, ended = b"", False
+        while not ended and len(answer) < room:
+            (token,) = sampling.draw(rows, temperature, chances[len(answer)])
+            ended = self.ends(token)
+            if not ended:
+                answer.append(token)
+                before, said = len(said), self._bytes(answer)
+                yield decoder.decode(said[before:])
+                if len(answer) < room:
+                    rows = self._extend([token])
+        yield decoder.decode(b"", True)
+        return ended
+
+    def _read(self, prompt: Tokens) -> Generator[str, None, Floats]:
+        """Have text 0 be the prompt; the logits after it."""
+        shared = common([list(prompt), self._held])
+        if not shared or not self.cut(0, shared):
+            self.clear()  # also where a model's memory cannot be cut
+            shared = 0
+        del self._held[shared:]
+        for start in range(shared, len(prompt), self.batch):
+            yield ""
+            rows = self._extend(prompt[start : start + self.batch])
+        return rows
+
+    def _extend(self, tokens: Tokens) -> Floats:
+        """Add to text 0; the logits after its last token."""
+        first, last = len(self._held), len(tokens) - 1
+        entries = [(token, first + i, 0, i == last) for i, token in enumerate(tokens)]
+        rows = self.decode(entries)
+        self._held += tokens
+        return rows
+
     def clear(self) -> None:
         """Forget all texts."""
+        self._held = []
         llama_cpp.llama_memory_clear(self._memory, True)
 
     def share(self, sequences: int) -> None:

@@ -35,10 +35,10 @@ def checked(entry: Entry) -> Turn:
     """The entry as it would be stored (with id 0), cleaned and redacted. Raises EdgesleepError saying what is wrong."""
     role = one_of("role", entry.role, ROLES)
     source = one_of("source", entry.source or SOURCE_OF_ROLE[role], SOURCES)
-    content = _sized(redact(_sized(_clean(entry.content))))  # before, for its patterns take a second for a megabyte
+    content = _sized(redact(_sized(clean(entry.content))))  # before, for its patterns take a second for a megabyte
     if not content.strip():
         raise EdgesleepError("The content is empty.", "Leave the message out.")
-    session = _clean(entry.session).strip()
+    session = clean(entry.session).strip()
     if not 0 < len(session) <= 200:
         raise EdgesleepError("A session name has 1 to 200 characters.", "Give a shorter one, or none.")
     at = _utc(entry.at) if entry.at else now("milliseconds")
@@ -68,7 +68,7 @@ def _sized(content: str) -> str:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Valid Unicode with "\\n" line ends and no control characters but tab and newline."""
     # The trip through UTF-16 joins surrogate pairs and replaces lone surrogates, which no UTF-8 file can hold.
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -159,6 +159,29 @@ class Journal:
         with self._writing():
             self._each("INSERT OR IGNORE INTO silenced SELECT id FROM turns WHERE id = ?", turns)
 
+    def said(self, sessions: str, session: str, limit: int) -> list[str]:
+        """The user's last messages in `sessions` (a pattern as GLOB has it) and in one more, the latest first."""
+        rows = self._rows(
+            "SELECT content FROM turns WHERE role = 'user' AND source = 'user' AND (session GLOB ? OR session = ?) "
+            "ORDER BY id DESC LIMIT ?",
+            *(sessions, session, limit),
+        )
+        return [row["content"] for row in rows]
+
+    def judge(self, turn: int, good: bool) -> None:
+        """Keep what the user thinks of an answer; the last word counts. Raises EdgesleepError where it is gone."""
+        with self._writing():
+            if not self._db.execute(
+                "INSERT INTO judgements SELECT id, ?, ? FROM turns WHERE id = ? "
+                "ON CONFLICT (turn) DO UPDATE SET good = excluded.good, at = excluded.at",
+                [good, now("milliseconds"), turn],
+            ).rowcount:
+                raise EdgesleepError(f"The journal holds no message m{turn}.", "Was it forgotten meanwhile?")
+
+    def judgements(self) -> dict[int, bool]:
+        """Whether the user called an answer good, by the id of its turn."""
+        return {row["turn"]: bool(row["good"]) for row in self._rows("SELECT turn, good FROM judgements")}
+
     def _insert(self, turn: Turn) -> Turn:
         self._db.execute("INSERT OR IGNORE INTO sessions VALUES (?, ?)", [turn.session, turn.at])
         values = [turn.session, turn.role, turn.source, turn.content, turn.at, turn.sha256]
@@ -360,7 +383,8 @@ class Journal:
         with self._writing():
             for place in ("memory_turns WHERE memory", "approved WHERE memory", "forgotten WHERE memory"):
                 self._each(f"DELETE FROM {place} = ?", memory_ids)
-            for place in ("memory_turns WHERE turn", "approved WHERE turn", "silenced WHERE turn", "turns WHERE id"):
+            rows = ("memory_turns", "approved", "silenced", "judgements")
+            for place in (*(f"{table} WHERE turn" for table in rows), "turns WHERE id"):
                 self._each(f"DELETE FROM {place} = ?", turns)
             self._each("DELETE FROM memories WHERE id = ?", memory_ids)
             self._each("UPDATE memories SET instead_of = '' WHERE id = ?", loose)

@@ -86,7 +86,7 @@ def _together(
         if guides:
             chosen = np.array([guides[seq].choose(row) for seq, row in zip(active, rows, strict=True)])
         else:
-            chosen = _draw(rows, temperature, chances[active, step]) if temperature > 0 else rows.argmax(axis=1)
+            chosen = np.array(draw(rows, temperature, chances[active, step]))
         going = [(seq, int(token)) for seq, token in zip(active, chosen, strict=True) if not decoder.ends(int(token))]
         for seq, token in going:
             answers[seq].append(token)
@@ -118,10 +118,14 @@ def _prefill(decoder: Decoder, prompts: Sequence[Tokens]) -> Floats:
     return np.concatenate(parts)
 
 
-def _draw(logits: Floats, temperature: float, chances: NDArray[np.float64]) -> NDArray[np.intp]:
-    """One token a row from the softmax of logits / temperature, where its cumulated sum reaches the row's chance."""
+def draw(logits: Floats, temperature: float, chances: NDArray[np.float64]) -> list[int]:
+    """One token a row: the likeliest at temperature 0, else from the softmax of logits / temperature, where its
+    cumulated sum reaches the row's chance.
+    """
+    if temperature <= 0:
+        return [int(token) for token in logits.argmax(axis=1)]
     found = []
     for row, chance in zip(logits, chances, strict=True):  # of a vocabulary, two rows of doubles are much
         sums = np.exp((row - row.max()) / temperature).cumsum(dtype=np.float64)
-        found.append(sums.searchsorted(chance * sums[-1], side="right"))
-    return np.array(found)
+        found.append(int(sums.searchsorted(chance * sums[-1], side="right")))
+    return found

@@ -109,6 +109,13 @@ def m007_quote_nothing_that_was_forgotten(db: Database) -> None:
     """)
 
 
+@MIGRATIONS()
+def m008_keep_judgements(db: Database) -> None:
+    # What the user thinks of an answer.
+    columns = "turn INTEGER PRIMARY KEY REFERENCES turns(id), good INTEGER NOT NULL, at TEXT NOT NULL"
+    db.execute(f"CREATE TABLE judgements ({columns})")
+
+
 def texts(path: Path) -> Iterator[tuple[str, str]]:
     """Every text of every row with the name of its table, whole: in the file, a long one lies in several places.
 

@@ -15,10 +15,11 @@ from reference import f32_attention, largest, llama_logits
 from tiny import SPECIALS, make_tiny
 
 from edgesleep.adapter import Adapter
-from edgesleep.engine import Engine
+from edgesleep.engine import Engine, Floats
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf, write_adapter
 from edgesleep.records import Message
+from edgesleep.sampling import Entry
 
 CONTEXT = 96
 MARKERS = (*SPECIALS, "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>")
@@ -302,6 +303,67 @@ def test_the_longest_answer_fits_its_context(path: Path) -> None:
 
 
 # --- sampling
+
+
+def streamed(engine: Engine, prompt: list[int], limit: int, **how: float) -> tuple[list[str], bool]:
+    pieces, stream = [], engine.stream(prompt, limit, **how)  # type: ignore[arg-type]
+    while True:
+        try:
+            pieces.append(next(stream))
+        except StopIteration as end:
+            return pieces, end.value
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_stream_is_the_answer_in_pieces(engine: Engine, temperature: float) -> None:
+    """Of whole characters, also after another chat that begins alike; and it says whether the turn was ended."""
+    ends = set()
+    for text in ("the hat", "the hat and the cat", "a stone", "the hat and the stone"):
+        prompt = engine.chat(user(text))
+        (answer,) = engine.complete([prompt], 24, temperature=temperature, seed=3)
+        pieces, ended = streamed(engine, prompt, 24, temperature=temperature, seed=3)
+        assert "".join(pieces) == engine.text(answer)
+        assert ended == (len(answer) < 24)
+        ends.add(ended)
+    assert len(pieces) > 3 and ends
+
+
+def test_what_two_prompts_have_in_common_is_read_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = user("the hat and the cat and the stone")
+    pieces, _ = streamed(engine, engine.chat(chat), 8)
+    read: list[int] = []
+    decode = Engine.decode
+
+    def counted(engine: Engine, entries: list[Entry]) -> Floats:
+        read.append(len(entries))
+        return decode(engine, entries)
+
+    monkeypatch.setattr(Engine, "decode", counted)
+    longer = [*chat, Message("assistant", "".join(pieces)), *user("and?")]
+    prompt = engine.chat(longer)
+    again, _ = streamed(engine, prompt, 8)
+    assert read[0] < len(prompt) - len(engine.chat(chat)) + 4
+    engine.clear()
+    assert streamed(engine, prompt, 8)[0][-len(again) + 1 :] == again[1:]
+
+
+def test_a_stream_can_be_left_at_any_piece(engine: Engine) -> None:
+    """While the prompt is read as well; what is asked next is answered as if nothing had been."""
+    prompt = engine.chat(user("the hat and " * 12))
+    expected = streamed(engine, prompt, 12)
+    for pieces in range(1, 5):
+        engine.clear()
+        stream = engine.stream(engine.chat(user("the stone and " * 12)), 12)
+        for _ in range(pieces):
+            next(stream)
+        stream.close()
+        text = "".join(streamed(engine, prompt, 12)[0])
+        assert text == "".join(expected[0])
+
+
+def test_a_prompt_that_fills_the_context_is_refused(engine: Engine) -> None:
+    with pytest.raises(EdgesleepError, match="the context is 96"):
+        next(engine.stream([1] * CONTEXT, 8))
 
 
 def test_a_seed_draws_the_same_answers(path: Path) -> None:

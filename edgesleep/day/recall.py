@@ -47,12 +47,16 @@ _PLAIN = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}
 
 @dataclass(frozen=True)
 class Recalled:
-    """Something that the user said, `at` a time (ISO 8601); a memory by its id, or the number of a message."""
+    """Something that the user said, `at` a time (ISO 8601); a memory by its id, or the number of a message.
+
+    `score` is the sum of a share of the best rank by words, and the cosine with the question.
+    """
 
     text: str
     at: str
     memory: str = ""
     turn: int = 0
+    score: float = 0.0
 
 
 class Recall:
@@ -91,7 +95,7 @@ class Recall:
         for score, hit in scored:
             if score < SHARE * scored[0][0] or len(found) == self.settings.items:
                 break
-            one = self._recalled(hit, turns, stones)
+            one = self._recalled(hit, score, turns, stones)
             if one and len(one.text) <= room and not any(one.text in text for text in held):
                 found.append(one)
                 held.append(one.text)
@@ -163,16 +167,17 @@ class Recall:
     def _text(self, hit: _Hit) -> str:
         return self._memories[hit.memory].told if hit.memory else hit.text
 
-    def _recalled(self, hit: _Hit, turns: dict[int, Turn], stones: Tombstones) -> Recalled | None:
+    def _recalled(self, hit: _Hit, score: float, turns: dict[int, Turn], stones: Tombstones) -> Recalled | None:
         """A hit as it may be quoted; None where it may not, or is no longer what the journal has."""
         if hit.memory:
             memory = self._memories[hit.memory]
-            return None if stones.hold(memory) else Recalled(quoted(memory.told), memory.at, memory=memory.id)
+            told = Recalled(quoted(memory.told), memory.at, memory=memory.id, score=score)
+            return None if stones.hold(memory) else told
         turn = turns.get(hit.turn)
         if turn is None or turn.sha256 != hit.sha256 or stones.hold_text(turn.content):
             return None
         kept = " ".join(_open(turn.content, hit.start, hit.start + len(hit.text)))
-        return Recalled(quoted(kept), turn.at, turn=turn.id) if kept else None
+        return Recalled(quoted(kept), turn.at, turn=turn.id, score=score) if kept else None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ _NAME = re.compile(
 _QUESTION = re.compile(r"([^.?!\n]{8,300}\?)\s+(\S.*)", re.DOTALL)
 
 
+def asking(text: str) -> str:
+    """The message by which a user asks to have a text remembered; what is of their own life is told as it stands."""
+    return text if _OWN.search(text) else f"Remember this: {text}"
+
+
 def notes(text: str) -> tuple[Fact, ...]:
     """What a message wants remembered, as one fact: with its question, where the note has one. Never raises on text."""
     plain = printable(text).strip()
