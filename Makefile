@@ -9,7 +9,7 @@ READY := .venv/ready
 DEVELOP := .venv/develop
 NATIVE := $(wildcard $(foreach folder,native native/cpu native/imitated,$(folder)/*.h $(folder)/*.cpp))
 
-.PHONY: help setup demo test lint bench docs emulators clean
+.PHONY: help setup demo test lint bench docs emulators browser clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,11 +42,15 @@ lint: $(DEVELOP) ## style, types and the lay-out of the native code
 bench: $(DEVELOP) ## measure, and print the machine with the numbers
 	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(READY) ## write docs/cli.md from the command line itself
+docs: $(READY) ## write docs/cli.md from the command line itself, and the example of docs/how-it-works.md
 	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_example.py
 
 emulators: ## optional, on Debian and Ubuntu: what the tests need to run the kernels of other processors
 	apt-get install -y g++-aarch64-linux-gnu qemu-user
+
+browser: ## optional, on Debian and Ubuntu: what the tests need to look at the pages of reports
+	apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
 clean: ## remove what can be made again (not the models in the user's cache)
 	rm -rf .venv build dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,11 +20,13 @@ import msgspec
 
 from edgesleep import __version__, config, machine, records
 from edgesleep.cli_chat import chat
+from edgesleep.cli_doctor import doctor
 from edgesleep.cli_encrypt import encrypt
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_import import import_
 from edgesleep.cli_memories import memories
+from edgesleep.cli_morning import COMMANDS as MORNING
 from edgesleep.cli_serve import log, serve
 from edgesleep.cli_shared import (
     EXIT_CODES,
@@ -70,7 +72,7 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (chat, import_, memories, encrypt, forget, serve, log, *COMMANDS):
+for command in (chat, import_, memories, encrypt, forget, serve, log, doctor, *MORNING, *COMMANDS):
     main.add_command(command)
 
 
@@ -285,50 +287,6 @@ def _more(result: NightReport) -> Iterator[tuple[str, float]]:
 
 @main.command()
 @json_flag
-@click.pass_obj
-def status(home: Path, as_json: bool) -> None:
-    """Say what is served and what waits to be learned.
-
-    Example: edgesleep status --json
-    """
-    from edgesleep.journal import Journal
-    from edgesleep.store import Store
-
-    store = Store(home)
-    base, generation = store.base(), store.current()
-    model = store.model_path(generation)
-    with Journal.open(home) as journal:
-        turns, read = journal.turns(), journal.curated_through()
-        memories = {state: len(journal.memories(state)) for state in records.STATES}
-        nights, under_way = journal.nights(), journal.open_night()
-    waiting = sum(turn.id > read for turn in turns)
-    last = nights[-1] if nights else None
-    if as_json:
-        print_json(
-            {
-                "home": str(home),
-                "base": base.spec,
-                "generation": generation,
-                "model": str(model),
-                "messages": len(turns),
-                "messages_waiting": waiting,
-                "memories": memories,
-                "unfinished_night": under_way,
-                "last_night": last,
-            }
-        )
-        return
-    click.echo(f"Serving generation {generation} of {base.spec}: {model}")
-    click.echo(f"Messages: {len(turns)}, of which {waiting} wait for the next night")
-    click.echo("Memories: " + ", ".join(f"{count} {state}" for state, count in memories.items()))
-    if last:
-        click.echo(f"Last night: {last.night}, {last.status}. {last.reason}")
-    if under_way:
-        click.echo(f"Night {under_way} is unfinished; `edgesleep run-night` goes on with it.")
-
-
-@main.command()
-@json_flag
 def models(as_json: bool) -> None:
     """List the models that are known by name.
 
@@ -346,23 +304,3 @@ def models(as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']:14}  {row['file']}  ({row['license']})  {row['path'] or 'not here yet'}")
-
-
-@main.command()
-@click.argument("night", type=click.IntRange(min=1), required=False)
-@json_flag
-@click.pass_obj
-def report(home: Path, night: int | None, as_json: bool) -> None:
-    """Show what a night learned, memory by memory.
-
-    Without NIGHT the last one that came to its end.
-
-    Example: edgesleep report 3
-    """
-    folders = sorted(page.parent for page in home.glob("nights/*/report.txt"))
-    chosen = [folder for folder in folders if night is None or folder.name == f"{night:04d}"]
-    if not chosen:
-        which = f"Night {night} has" if night else "No night has"
-        raise EdgesleepError(f"{which} a report.", "`edgesleep status` says how far the nights are.")
-    page = chosen[-1] / ("night.json" if as_json else "report.txt")
-    click.echo(page.read_text("utf-8"), nl=False)

@@ -184,6 +184,16 @@ class ChatSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    watts: float = setting(
+        25.0,
+        "what the machine draws more while a night computes: only assumed, for the estimate of its energy",
+        "watts",
+        least=0,
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     model: str = setting("smollm2-135m", "catalogue name, path of a .gguf, or hf:REPO/FILE")
     night: NightSettings = NightSettings()
@@ -195,6 +205,7 @@ class Settings:
     recall: RecallSettings = RecallSettings()
     serve: ServeSettings = ServeSettings()
     chat: ChatSettings = ChatSettings()
+    report: ReportSettings = ReportSettings()
 
 
 FILE = "config.toml"

@@ -284,6 +284,12 @@ class Journal:
         """Ids of the learned memories that are due only after `night`."""
         return frozenset(row["id"] for row in self._rows("SELECT id FROM memories WHERE due > ?", night))
 
+    def graduated(self) -> frozenset[str]:
+        """Ids of the learned memories that were answered after two nights or more."""
+        return frozenset(
+            row["id"] for row in self._rows("SELECT id FROM memories WHERE state = 'learned' AND streak > 1")
+        )
+
     # -- what the owner decided --------------------------------------------------------------------------------------
 
     def adopt(

@@ -374,7 +374,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class NightReport:
-    """night.json: what `run-night --json` prints.
+    """The figures of a night: what `run-night --json` prints and the journal keeps. It quotes nothing that was told.
 
     `status` is promoted, rejected, skipped, interrupted or planned (dry run).
     Recalls are shares of held-out wordings; drifts are nats per token;

@@ -135,7 +135,7 @@ def test_status_counts_messages_and_memories(ready: Path, day: Path) -> None:
     remember(ready, "a", "b")
     found = json.loads(run("status", "--json").stdout)
     assert (found["messages"], found["messages_waiting"], found["generation"]) == (3, 0, 0)
-    assert found["memories"] == {"new": 2, "learned": 0, "weak": 0, "replaced": 0}
+    assert found["memories"] == {"new": 2, "learning": 0, "graduated": 0, "weak": 0, "superseded": 0}
     text = run("status").stdout
     assert "3, of which 0 wait" in text and "2 new" in text
 
@@ -175,17 +175,6 @@ def test_models_says_what_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [row["name"] for row in rows] == catalog.names()
     assert [row["path"] for row in rows if row["path"]] == [str(here)]
     assert "not here yet" in run("models").stdout
-
-
-def test_report_shows_the_last_night_or_the_one_asked_for(ready: Path) -> None:
-    for night in ("0001", "0002", "0010"):
-        folder = ready / "nights" / night
-        folder.mkdir(parents=True)
-        (folder / "report.txt").write_text(f"night {night}\n")
-        (folder / "night.json").write_text(f'{{"night": {int(night)}}}\n')
-    assert run("report").stdout == "night 0010\n"
-    assert run("report", "2").stdout == "night 0002\n"
-    assert json.loads(run("report", "1", "--json").stdout) == {"night": 1}
 
 
 def test_the_version_and_the_module(home: Path) -> None:

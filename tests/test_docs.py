@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 CLI = (ROOT / "docs" / "cli.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
-PROSE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/README.md", "docs/cli.md")]
+PROSE = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/README.md")]
+PROSE += [ROOT / "docs" / name for name in ("cli.md", "how-it-works.md")]
 SOURCES = sorted((ROOT / "edgesleep").rglob("*.py"))
 
 

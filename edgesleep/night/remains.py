@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from edgesleep import traces
+from edgesleep.account import NIGHT
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import leftovers, remove
 from edgesleep.night.artefacts import folder_of
@@ -53,7 +54,7 @@ def nights_of(store: Store, search: Search, touched: Collection[int]) -> set[int
 def _may_have_made(folder: Path, generation: int) -> bool:
     """Not where its own record says otherwise: nights are counted from 1 again when the journal was deleted."""
     try:
-        report = load(NightReport, folder / "night.json")
+        report = load(NightReport, folder / NIGHT)
     except EdgesleepError:
         return folder.is_dir()
     return (report.status, report.generation) == ("promoted", generation)

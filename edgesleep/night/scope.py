@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from edgesleep import embed
+from edgesleep.account import NIGHT, NightRecord
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
@@ -23,7 +24,7 @@ from edgesleep.night import owner, phrases, untold
 from edgesleep.night.agenda import AGENDA, REPLACED
 from edgesleep.night.phrases import fold
 from edgesleep.night.standing import bundled as standing_probes
-from edgesleep.records import Agenda, Memory, Turn, load
+from edgesleep.records import Agenda, Memory, Turn, encode, load
 from edgesleep.store import MANIFEST, Store
 from edgesleep.traces import Search, around, words_of
 
@@ -34,7 +35,7 @@ REPLIES = 4  # messages after one that tells a value that is anyone's, of which 
 TELLS = 3  # words of a sentence that is looked for as a whole
 PIECES = 16  # of one message that are looked for, at most
 CACHE = "cache/*.json"  # what the base wrote and answered
-OURS = ("base.json", f"generations/*/{MANIFEST}", "nights/*/night.json")  # say nothing of what was told
+OURS = ("base.json", f"generations/*/{MANIFEST}")  # say nothing of what was told
 NEAR, NEAREST = 0.5, 3  # cosine from which on a memory is about the same matter, and how many of them are shown
 
 
@@ -155,7 +156,17 @@ def _ours(home: Path) -> frozenset[str]:
     asked = (phrases.QUESTIONS, phrases.SHORT, phrases.OPENERS, phrases.REVERSALS, phrases.CHANGES, phrases.CHANGED)
     texts = [*phrases.HELD, *(text for frames in asked for frame in frames for text in frame), *untold.every_question()]
     texts += [path.read_text("utf-8", "replace") for place in OURS for path in home.glob(place)]
+    texts += map(_unquoted, home.glob(f"nights/*/{NIGHT}"))
     return frozenset(word for text in texts for word in fold(text).split()) | {"edgesleep", "sqlite"}
+
+
+def _unquoted(path: Path) -> str:
+    """What a night's record says whatever was told; nothing of one that cannot be read, which may quote anything."""
+    try:
+        night = load(NightRecord, path)
+    except EdgesleepError:
+        return ""
+    return encode(replace(night, account=night.account and replace(night.account, lessons=()))).decode()
 
 
 def _words(memory: Memory) -> list[str]:

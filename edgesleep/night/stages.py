@@ -9,13 +9,14 @@ stopped; the current model changes in the store's publish step and nowhere else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgesleep import __version__, kernel, machine
+from edgesleep import __version__, kernel, machine, morning
+from edgesleep.account import NIGHT, Account, NightRecord
 from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
 from edgesleep.engine import VERSION, Engine
@@ -102,6 +103,7 @@ class Night:
     settings: Settings
     watch: Watch
     began: float = field(default_factory=time.monotonic)
+    started: str = field(default_factory=now)
 
     @cached_property
     def artefacts(self) -> Artefacts:
@@ -141,11 +143,7 @@ class Night:
         step, verdict = steps.outcome(self.folder)
         if verdict.outcome == "passed":
             self._publish(journal, agenda, step, verdict)
-        result = self._finish(self._outcome(agenda, step, verdict))
-        dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, step.merged)
-        page = report.text(result, agenda.memories, dreams, verdict, moves)
-        write_atomically(self.folder / "report.txt", page.encode())
-        return result
+        return self._finish(self._outcome(agenda, step, verdict), self._account(agenda, step, verdict))
 
     def _stages(self, agenda: Agenda) -> None:
         settings, seed = self.settings, self.settings.night.seed
@@ -372,11 +370,14 @@ class Night:
 
     def _owned(self, number: int) -> float:
         """The best share of what was never told that a generation on the way to this one owned up to."""
-        made, best = {generation.number: generation for generation in self.store.generations()}, 0.0
+        return max(((made.results and made.results.abstained) or 0.0 for made in self._line(number)), default=0.0)
+
+    def _line(self, number: int) -> Iterator[Generation]:
+        """A generation and those that it goes on from, back to the first."""
+        made = {generation.number: generation for generation in self.store.generations()}
         while number in made:
-            results, number = made[number].results, made[number].parent
-            best = max(best, (results and results.abstained) or 0.0)
-        return best
+            yield made[number]
+            number = made[number].parent
 
     def _exam(self, dreams: Path) -> gate.Exam:
         probes, settings = load(Dreams, dreams).probes, self.settings
@@ -439,7 +440,18 @@ class Night:
             regressed=verdict.regressed,
         )
 
-    def _finish(self, result: NightReport) -> NightReport:
+    def _account(self, agenda: Agenda, step: Step, verdict: Verdict) -> Account:
+        dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, step.merged)
+        line = [*self._line(self.store.current())]
+        found = report.Evidence(agenda, dreams, steps.judged(self.folder), verdict, moves, line)
+        told = report.account(self.number, self.started, self.store.base().spec, found)
+        return replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
+
+    def _finish(self, result: NightReport, account: Account | None = None) -> NightReport:
+        """Write down how it ended; the figures alone are what is handed on."""
         result = replace(result, seconds=round(time.monotonic() - self.began, 1), peak_rss=machine.peak_rss())
-        dump(result, self.folder / "night.json")
+        record = NightRecord.of(result, account)
+        dump(record, self.folder / NIGHT)
+        if account:
+            write_atomically(self.folder / "report.txt", morning.text(record).encode())
         return result

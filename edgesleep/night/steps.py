@@ -75,19 +75,19 @@ def attempt(folder: Path, smaller: int, judge: Callable[[Step], Verdict], time_i
 
 def outcome(folder: Path) -> tuple[Step, Verdict]:
     """The step that passed, or else the whole one, and its verdict."""
-    return _counts(_judged(folder))
+    return _counts(judged(folder))
 
 
 def passed(folder: Path, sha256: str) -> bool:
     """Whether one of its steps passed with just these bytes."""
-    return any((verdict.outcome, verdict.sha256) == ("passed", sha256) for _, verdict in _judged(folder))
+    return any((verdict.outcome, verdict.sha256) == ("passed", sha256) for _, verdict in judged(folder))
 
 
 def reason(folder: Path, smaller: int, memories: int) -> str:
     """In words, what became of a night about so many memories, and of which of its steps, at most so many `smaller`."""
-    judged = _judged(folder)
-    (_, whole), *others = judged
-    step, verdict = _counts(judged)
+    tried = judged(folder)
+    (_, whole), *others = tried
+    step, verdict = _counts(tried)
     said = [" ".join(whole.reasons)]
     if verdict.outcome == "passed":
         rehearsed = f"{memories} memories rehearsed."
@@ -96,16 +96,16 @@ def reason(folder: Path, smaller: int, memories: int) -> str:
     if others:
         shares = " and ".join(f"{other.share:.2f}" for other, _ in others)
         said.append(f"{shares} of this step {'was' if len(others) == 1 else 'were'} refused as well.")
-    if len(others) < smaller and judged[-1][1].regressed:
+    if len(others) < smaller and tried[-1][1].regressed:
         said.append("For a smaller step no time was left.")
     return " ".join(said)
 
 
-def _counts(judged: list[tuple[Step, Verdict]]) -> tuple[Step, Verdict]:
-    return next(((step, verdict) for step, verdict in judged if verdict.outcome == "passed"), judged[0])
-
-
-def _judged(folder: Path) -> list[tuple[Step, Verdict]]:
+def judged(folder: Path) -> list[tuple[Step, Verdict]]:
     """The steps that were judged, the whole one first."""
     steps = takewhile(lambda step: step.verdict.exists(), (Step(folder, shortened) for shortened in count()))
     return [(step, load(Verdict, step.verdict)) for step in steps]
+
+
+def _counts(tried: list[tuple[Step, Verdict]]) -> tuple[Step, Verdict]:
+    return next(((step, verdict) for step, verdict in tried if verdict.outcome == "passed"), tried[0])
