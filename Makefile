@@ -9,7 +9,7 @@ READY := .venv/ready
 DEVELOP := .venv/develop
 NATIVE := $(wildcard $(foreach folder,native native/cpu native/imitated,$(folder)/*.h $(folder)/*.cpp))
 
-.PHONY: help setup demo test lint bench docs emulators browser clean
+.PHONY: help setup demo test lint bench docs wheel emulators browser clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ bench: $(DEVELOP) ## measure, and print the machine with the numbers
 docs: $(READY) ## write docs/cli.md from the command line itself, and the example of docs/how-it-works.md
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_example.py
+
+wheel: $(DEVELOP) ## build the wheel, install it with all it needs in a clean environment, and try it there
+	rm -rf build/clean build/wheel
+	$(BIN)/pip wheel --quiet --no-deps -w build/wheel .
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/pip install --quiet -c constraints.txt build/wheel/edgesleep-*.whl
+	cd build/clean && bin/python ../../packaging/try_wheel.py && bin/edgesleep --home home doctor
 
 emulators: ## optional, on Debian and Ubuntu: what the tests need to run the kernels of other processors
 	apt-get install -y g++-aarch64-linux-gnu qemu-user

@@ -12,12 +12,14 @@ import msgspec
 import pytest
 from forgetting import MEMORIES, begun, forgets, learn, left, live, planted
 from grown import CAT, Bases, failed, run
+from nights import SETTINGS, TEXT, make_home, sleep, tell
 
-from edgesleep import account, records
+from edgesleep import account, page, records
 from edgesleep.account import NIGHT, Account, Lesson, NightRecord
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import compare, cycle, remains, scope
+from edgesleep.night import agenda, compare, cycle, gate, remains, scope
+from edgesleep.night.hearing import hear
 from edgesleep.records import Agenda, NightReport, dump, encode, load
 from edgesleep.store import Store
 from edgesleep.traces import Search
@@ -38,6 +40,13 @@ def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
     for night in nights:
         told(home, night, account_of(night.night))
     return store
+
+
+@pytest.fixture
+def short_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little text, and the day is read in this process."""
+    monkeypatch.setattr(gate, "plain_text", lambda: TEXT)
+    monkeypatch.setattr(agenda, "curate", hear)
 
 
 def account_of(night: int) -> Account:
@@ -107,3 +116,26 @@ def test_the_last_night_is_the_last_that_ended(home: Path) -> None:
         dump(NightReport(number, status, "", 1, "m"), home / f"nights/{number:04d}" / NIGHT)
     assert account.night_of(home, None).night == 2
     assert [night.night for night in account.nights(home)] == [2, 1]
+
+
+def test_a_real_night_leaves_one_and_so_does_a_refused_one(home: Path, bases: Bases, short_night: None) -> None:
+    refusing = replace(SETTINGS, gate=replace(SETTINGS.gate, recall_gain=1.5))
+    for settings, status in ((SETTINGS, "promoted"), (refusing, "rejected")):
+        if status == "promoted":
+            make_home(home, bases.first)
+        else:
+            tell(home, "My sister is called Ingrid.")
+        result, _ = sleep(home, settings)
+        night = account.night_of(home, None)
+        assert (night.status, night.night, type(result)) == (status, result.night, NightReport)
+        kept = night.account
+        assert kept is not None and NightRecord.of(result, kept) == night
+        taught = load(Agenda, home / f"nights/{night.night:04d}/memories.json").memories
+        assert [lesson.id for lesson in kept.lessons] == [memory.id for memory in taught]
+        assert all(lesson.question and lesson.asked for lesson in kept.lessons)
+        assert [one.outcome == "passed" for one in kept.attempts][:1] == [status == "promoted"]
+        assert sum(one.moved for one in kept.tensors) == night.codes_moved > 0
+        assert [one.number for one in kept.line] == [1] and kept.findings and kept.machine["threads"]
+        assert kept.began <= kept.ended and {lesson.since for lesson in kept.lessons[:3]} == {1}
+        assert (home / f"nights/{night.night:04d}/report.txt").read_text("utf-8") == run("report").stdout
+        assert page.night(night).startswith("<!DOCTYPE html>")

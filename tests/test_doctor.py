@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,13 @@ def test_memory_is_judged_by_what_the_last_night_took(healthy: Path, monkeypatch
     dump(NightReport(1, "promoted", "", 1, "m", peak_rss=100 << 30), healthy / "nights/0001" / NIGHT)
     check = found(doctor.quick(healthy))["memory"]
     assert check.state == WARN and "107.4" in check.found
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are Unix's")
+def test_a_home_that_others_can_look_into_is_told(healthy: Path) -> None:
+    healthy.chmod(0o755)
+    check = next(doctor.quick(healthy))
+    assert (check.what, check.state, check.fix) == ("permissions", WARN, f"`chmod 700 {healthy}`")
 
 
 def test_an_unfinished_forgetting_and_nights_that_are_refused_are_told(healthy: Path) -> None:
