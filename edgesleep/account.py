@@ -84,11 +84,26 @@ class Ancestor:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """One way to know what was told: how many of the same questions it answered right, and the tokens of a prompt.
+
+    `seconds` are those of an answer, questions side by side; 0 where it was not timed.
+    """
+
+    name: str
+    asked: int
+    right: int
+    tokens: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Account:
     """What a night's report tells beyond its figures. It quotes what was told, so it is in night.json alone.
 
     `waiting` memories were left out as nights with them were refused. `drift_bound` as in `Verdict`; `drift_budget` is
     what was allowed. `watts` is assumed, not measured. The first of `line` is the generation that is served.
+    There are `rivals` where `report.beside` asked for them.
     """
 
     began: str
@@ -104,6 +119,7 @@ class Account:
     tensors: tuple[Moved, ...] = ()
     line: tuple[Ancestor, ...] = ()
     machine: dict[str, str | int] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,9 @@ class ReportSettings:
         "watts",
         least=0,
     )
+    beside: bool = setting(
+        False, "also ask the base with what was told in its prompt, and hold the night against that; takes minutes"
+    )
 
 
 @dataclass(frozen=True)

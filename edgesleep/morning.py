@@ -158,6 +158,8 @@ def _findings(account: Account) -> Iterator[str]:
     for found in account.findings:
         silent = "" if found.tells else ", which tells nothing: too little was right before for a loss to show"
         yield f"{found.name:29} {found.before:.2f} -> {found.after:.2f} of {found.asked}{silent}"
+    for one in account.rivals:
+        yield f"{one.name:29} {one.right} of {one.asked} right, prompts of {one.tokens:.0f} tokens"
     changed, codes = moved(account)
     yield f"codes moved                   {changed:,} of {codes:,} ({changed / max(codes, 1):.1%})"
 

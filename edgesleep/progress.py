@@ -33,6 +33,7 @@ STAGES = {
     "train": "Training",
     "merge": "Merging",
     "gate": "Testing the file",
+    "beside": "Asking with memories in the prompt",
 }
 
 

@@ -19,12 +19,17 @@ from edgesleep.account import NIGHT, Account, Lesson, NightRecord
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night import agenda, compare, cycle, gate, remains, scope
+from edgesleep.night.beside import NIGHT as NIGHT_FILE
+from edgesleep.night.beside import WHOLE
 from edgesleep.night.hearing import hear
 from edgesleep.records import Agenda, NightReport, dump, encode, load
 from edgesleep.store import Store
 from edgesleep.traces import Search
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+MACHINE = {"processor": "Quetzalcoatl 9000", "threads": 2, "system": "Linux"}
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def account_of(night: int) -> Account:
         Lesson(one.id, one.statement, one.told, one.turn_ids, "", night, 2, 0, 2, "Well?", "No.", one.value)
         for one in MEMORIES[:night]
     )
-    return Account("", "", "first", tuple(lessons), 0, (), (), 0.0, machine={"processor": "Quetzalcoatl 9000"})
+    return Account("", "", "first", tuple(lessons), 0, (), (), 0.0, machine=MACHINE)
 
 
 def told(home: Path, night: NightReport, told: Account) -> None:
@@ -120,7 +125,8 @@ def test_the_last_night_is_the_last_that_ended(home: Path) -> None:
 
 def test_a_real_night_leaves_one_and_so_does_a_refused_one(home: Path, bases: Bases, short_night: None) -> None:
     refusing = replace(SETTINGS, gate=replace(SETTINGS.gate, recall_gain=1.5))
-    for settings, status in ((SETTINGS, "promoted"), (refusing, "rejected")):
+    comparing = replace(SETTINGS, report=replace(SETTINGS.report, beside=True))
+    for settings, status in ((comparing, "promoted"), (refusing, "rejected")):
         if status == "promoted":
             make_home(home, bases.first)
         else:
@@ -137,5 +143,6 @@ def test_a_real_night_leaves_one_and_so_does_a_refused_one(home: Path, bases: Ba
         assert sum(one.moved for one in kept.tensors) == night.codes_moved > 0
         assert [one.number for one in kept.line] == [1] and kept.findings and kept.machine["threads"]
         assert kept.began <= kept.ended and {lesson.since for lesson in kept.lessons[:3]} == {1}
+        assert [one.name for one in kept.rivals][:2] == ([NIGHT_FILE, WHOLE] if status == "promoted" else [])
         assert (home / f"nights/{night.night:04d}/report.txt").read_text("utf-8") == run("report").stdout
         assert page.night(night).startswith("<!DOCTYPE html>")

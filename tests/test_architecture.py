@@ -75,7 +75,7 @@ LAYERS = (
     ("night.grammar",),
     ("night.hearing",),
     ("night.proposals",),
-    ("night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
+    ("night.beside", "night.curate", "night.dream", "night.train", "night.merge", "night.gate", "night.report"),
     ("night.agenda", "night.owner", "day.pieces", "day.recall", "day.wire"),
     (
         "night.generations",

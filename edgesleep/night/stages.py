@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edgesleep import __version__, kernel, machine, morning
-from edgesleep.account import NIGHT, Account, NightRecord
+from edgesleep.account import NIGHT, Account, NightRecord, Rival
 from edgesleep.adapter import Adapter
 from edgesleep.config import Settings
 from edgesleep.engine import VERSION, Engine
@@ -26,7 +27,7 @@ from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
-from edgesleep.night import dream, gate, merge, report, standing, steps, train
+from edgesleep.night import beside, dream, gate, merge, report, standing, steps, train
 from edgesleep.night.agenda import LEARNED, WEAK
 from edgesleep.night.artefacts import Artefacts, Interrupted, shared
 from edgesleep.night.steps import Step
@@ -445,7 +446,23 @@ class Night:
         line = [*self._line(self.store.current())]
         found = report.Evidence(agenda, dreams, steps.judged(self.folder), verdict, moves, line)
         told = report.account(self.number, self.started, self.store.base().spec, found)
-        return replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
+        told = replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
+        return replace(told, rivals=self._rivals(found))
+
+    def _rivals(self, found: report.Evidence) -> tuple[Rival, ...]:
+        """What the base makes of the memories in its prompt, where that is asked for and the night has time left."""
+        if not self.settings.report.beside or self._seconds_left() <= 0:
+            return ()
+
+        def work(path: Path) -> None:
+            after = {answer.probe_id: answer.right for answer in found.verdict.after.answers}
+            told, limit = found.agenda.memories, self.settings.gate.answer_tokens
+            dump(beside.beside(self.store.model_path(0), told, found.dreams.probes, after, limit), path)
+
+        with suppress(Interrupted):  # it is published already, or was refused: its owner need not wait for this
+            path = self.artefacts.make("beside.json", [found.verdict.sha256, found.agenda, VERSION, __version__], work)
+            return load(tuple[Rival, ...], path)
+        return ()
 
     def _finish(self, result: NightReport, account: Account | None = None) -> NightReport:
         """Write down how it ended; the figures alone are what is handed on."""
