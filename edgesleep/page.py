@@ -74,8 +74,9 @@ def _passes(passes: tuple[PassScore, ...]) -> Markup:
     if not passes:
         return Markup("")
     series = [Series("recall", tuple((one.passes, one.recall) for one in passes))]
-    for name, get in (("two memories", lambda one: one.two_hops), ("owning up", lambda one: one.abstained)):
-        points = tuple((one.passes, get(one)) for one in passes if get(one) is not None)
+    others = {"two memories": [one.two_hops for one in passes], "owning up": [one.abstained for one in passes]}
+    for name, values in others.items():
+        points = tuple((one.passes, value) for one, value in zip(passes, values, strict=True) if value is not None)
         series += [Series(name, points)] if points else []
     about = f"Line chart: recall by passes, from {passes[0].recall:.2f} to {passes[-1].recall:.2f}."
     return Markup(plots.lines(series, about, "passes", "share"))
