@@ -133,7 +133,7 @@ def test_commands_are_copied_by_keyboard(browser: Browser, tmp_path: Path) -> No
 
 def test_where_a_page_may_not_copy_the_command_is_marked(browser: Browser, tmp_path: Path) -> None:
     shown = opened(browser, tmp_path, NIGHTS["promoted"])
-    shown.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    shown.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); }")
     shown.page.locator("button").first.click()
     shown.page.wait_for_function("getSelection().toString() === 'edgesleep rollback 6'")
     assert shown.page.locator(".said").inner_text().startswith("Marked")
