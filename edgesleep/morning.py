@@ -112,18 +112,14 @@ def headline(record: NightRecord) -> str:
     new = sum(not one.known for one in lessons)
     if record.status != "promoted":
         return f"Nothing was changed: the night was refused, and {served(record)} is served as before."
-    said = f"{_count(len(found.learned), 'new memory', 'new memories')} of {new} learned" if new else "Nothing new"
     kept = sum(one.known for one in lessons)
-    said += f", {len(found.refreshed)} of {kept} older ones kept." if kept else "."
-    return f"{said} Nothing else got worse than is allowed."
+    said = [f"{len(found.learned)} of {new} new memories learned"] if new else []
+    said += [f"{len(found.refreshed)} of {kept} older ones kept"] if kept else []
+    return f"{', '.join(said) or 'Nothing was asked'}. Nothing else got worse than is allowed."
 
 
 def served(record: NightRecord) -> str:
     return f"generation {record.generation}" if record.generation else "the base"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
 
 
 # -- in words --------------------------------------------------------------------------------------------------------
@@ -207,12 +203,12 @@ def source(lesson: Lesson) -> str:
 def titles(record: NightRecord) -> tuple[str, str, str]:
     """Of the three groups, by what they mean in this night."""
     if record.status == "promoted":
-        return "Learned", "Known before, and still", "Not answered yet: tried again in the next night"
+        return "Learned", "Known before, and still", "Not learned yet: tried again in the next night"
     return "The refused file answered", "It still answered what was known before", "It did not answer"
 
 
 def waiting(account: Account) -> str:
-    many = _count(account.waiting, "memory waits", "memories wait")
+    many = "1 memory waits" if account.waiting == 1 else f"{account.waiting} memories wait"
     return f"{many} for a later night: nights with them made something worse, and were refused."
 
 

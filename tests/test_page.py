@@ -63,7 +63,7 @@ def test_it_tells_what_was_learned_from_what_and_how_to_undo_it() -> None:
     said = shown(replace(record(), passes=PASSES))
     for part in (
         "Night 12 promoted",
-        "1 new memory of 2 learned",
+        "1 of 2 new memories learned, 1 of 1 older ones kept.",
         "You live in Skelwick. told I live in Skelwick now. (m3, m9 on 2026-03-11) replaces Porto",
         "asked Any idea where I live?",
         "edgesleep rollback 6",
