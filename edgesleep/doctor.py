@@ -129,7 +129,7 @@ def _processor() -> Iterator[Check]:
             "amx", WARN, found, "Where another program that serves the file crashes, start it with --no-repack."
         )
     else:
-        yield Check("amx", OK, "no AMX, whose llama.cpp buffers crash, is in use")
+        yield Check("amx", OK, "none found; where there is one, its llama.cpp buffers crash and are left out")
 
 
 def _llama(home: Path) -> Iterator[Check]:
