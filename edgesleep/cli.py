@@ -20,6 +20,7 @@ import msgspec
 
 from edgesleep import __version__, config, machine, records
 from edgesleep.cli_chat import chat
+from edgesleep.cli_daemon import daemon, would_run
 from edgesleep.cli_doctor import doctor
 from edgesleep.cli_encrypt import encrypt
 from edgesleep.cli_forget import after_night, before_night, forget
@@ -72,7 +73,7 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (chat, import_, memories, encrypt, forget, serve, log, doctor, *MORNING, *COMMANDS):
+for command in (chat, import_, memories, encrypt, forget, serve, log, daemon, would_run, doctor, *MORNING, *COMMANDS):
     main.add_command(command)
 
 

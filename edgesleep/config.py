@@ -194,6 +194,38 @@ class ReportSettings:
     beside: bool = setting(
         False, "also ask the base with what was told in its prompt, and hold the night against that; takes minutes"
     )
+class DaemonSettings:
+    hours: str = setting("22:00-07:00", "when the daemon may begin a night; 00:00-24:00 is always", "local time")
+    learn_hours: bool = setting(
+        True, "also in hours of the day in which, on each of the last days it was on, nobody used the machine"
+    )
+    idle: float = setting(20.0, "how long nobody has used the machine before a night begins", "minutes", least=0)
+    idle_again: float = setting(
+        2.0, "the same before a night goes on that was held because someone came back", "minutes", least=0
+    )
+    hold: float = setting(
+        5.0,
+        "how long a night is held still in memory; then it ends, and goes on later from its checkpoint",
+        "minutes",
+        least=0,
+    )
+    assume_idle: bool = setting(False, "take the machine for unused where the system does not tell; for servers")
+    battery: float = setting(
+        0.0, "charge from which on a night may run without mains power; 0: never", "percent", least=0
+    )
+    charge: float = setting(20.0, "charge that there has to be also with mains power", "percent", least=0)
+    cool: float = setting(70.0, "a night begins below this temperature of the processor", "degrees Celsius", least=0)
+    hot: float = setting(92.0, "and is held from this one on; training warms it", "degrees Celsius", least=0)
+    memory: float = setting(1.5, "free memory that a night begins with; it ends at a quarter of it", "GB", least=0)
+    disk: float = setting(3.0, "free disk that a night begins with; it is held at a quarter of it", "GB", least=0)
+    busy: float = setting(50.0, "work of other programs above which no night begins", "percent of all processors", 0)
+    gpu_busy: float = setting(20.0, "work of the graphics processor above which no night begins", "percent", least=0)
+    display_off: bool = setting(False, "only while the display is off, where training shares its processor")
+    days: int = setting(
+        7, "on how many days nights may fail with the same messages before the daemon gives up on them", "days", least=1
+    )
+    nice: int = setting(19, "how far other programs go before its nights; see night.nice", least=0)
+    notify: bool = setting(False, "say in the morning, on the desktop, how the night ended; never at night")
 
 
 @dataclass(frozen=True)
@@ -209,6 +241,7 @@ class Settings:
     serve: ServeSettings = ServeSettings()
     chat: ChatSettings = ChatSettings()
     report: ReportSettings = ReportSettings()
+    daemon: DaemonSettings = DaemonSettings()
 
 
 FILE = "config.toml"

@@ -75,6 +75,11 @@ class Lock:
         finally:
             self._file.release()
 
+    def is_taken(self) -> bool:
+        """Whether a process that is seen to live says that it holds it; nothing is tried."""
+        holder = self._holder()
+        return holder is not None and holder.lives()
+
     @contextmanager
     def _noted(self) -> Iterator[None]:
         """Break what a holder left that is gone, and leave word of this one for as long as it holds."""

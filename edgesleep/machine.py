@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 _LOOK = 0.2  # seconds between two looks whether a parent is still there
+_PARENT_DEATH = 1  # of prctl: the signal that the system sends when the parent ends
 _CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -164,13 +165,19 @@ def process_began(pid: int) -> str:
 
 
 def end_with(parent: int) -> None:
-    """From now on this process ends, without a word, when its parent does: whoever ended that one meant both."""
+    """From now on this process ends, without a word, when its parent does: whoever ended that one meant both.
+
+    On Linux also where it stands still, as one that is held does.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_LOOK)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
     if os.name == "posix":
         threading.Thread(target=watch, daemon=True).start()
 

@@ -168,7 +168,7 @@ def test_time_stops_a_run_and_counts_over_resumptions(
     ends, two to write that down and begin another, and a step.
     """
     clock = tick(60.0)
-    monkeypatch.setattr(train.time, "monotonic", clock)
+    monkeypatch.setattr(train, "working", clock)
     done: list[StepReport] = []
     wanted = plan(minutes=7.5)
     first, _ = ran(base, wanted, tmp_path / "c", Watch(done.append, lambda: len(done) >= 2))

@@ -8,7 +8,6 @@ never passed; a verdict names the hash of its file.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgesleep.config import GateSettings
 from edgesleep.engine import Engine
+from edgesleep.held import working
 from edgesleep.night import paired, standing, untold
 from edgesleep.night.phrases import right
 from edgesleep.night.standing import BROKEN, Standing
@@ -112,9 +112,9 @@ def baseline(parent: Path, exam: Exam, base: Score | None = None) -> Baseline:
 
     None: the parent is the base.
     """
-    began = time.monotonic()
+    began = working()
     asked = score(parent, exam)
-    seconds = time.monotonic() - began
+    seconds = working() - began
     drifts = (0.0, 0.0)
     if base and base.tokens == asked.tokens:
         drifts = _centres(np.subtract(asked.losses, base.losses))

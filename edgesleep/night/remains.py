@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgesleep import traces
 from edgesleep.account import NIGHT
+from edgesleep.daemon.log import FOLDER, PRINTED
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import leftovers, remove
 from edgesleep.night.artefacts import folder_of
@@ -21,7 +22,8 @@ from edgesleep.records import NightReport, load
 from edgesleep.store import Store
 from edgesleep.traces import Search
 
-PLACES = ("nights", "nights/*", "cache", REPORTS)
+PLACES = ("nights", "nights/*", "cache", REPORTS, FOLDER)
+MAY_QUOTE = (CACHE, f"{FOLDER}/{PRINTED}")  # the next night makes it again
 
 
 def clear(store: Store, search: Search, touched: Collection[int], open_night: int, *, anew: bool = False) -> None:
@@ -35,8 +37,8 @@ def clear(store: Store, search: Search, touched: Collection[int], open_night: in
     for folder in [home, *(folder for place in PLACES for folder in home.glob(place))]:
         for path in leftovers(folder):
             remove(path)
-    for path in [path for path in home.glob(CACHE) if search.within(path)]:
-        remove(path)  # the next night makes it again
+    for path in [path for pattern in MAY_QUOTE for path in home.glob(pattern) if search.within(path)]:
+        remove(path)
     nights = nights_of(store, search, touched) | ({open_night} if anew else set())
     for folder in [folder for number in nights if (folder := folder_of(home, number)).is_dir()]:
         # Renamed first: what it holds in tokens would not be found again without what it holds in words.

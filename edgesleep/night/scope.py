@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgesleep import embed
 from edgesleep.account import NIGHT, NightRecord
+from edgesleep.daemon.log import SAYS_NOTHING
 from edgesleep.errors import EdgesleepError
 from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
@@ -35,7 +36,7 @@ REPLIES = 4  # messages after one that tells a value that is anyone's, of which 
 TELLS = 3  # words of a sentence that is looked for as a whole
 PIECES = 16  # of one message that are looked for, at most
 CACHE = "cache/*.json"  # what the base wrote and answered
-OURS = ("base.json", f"generations/*/{MANIFEST}")  # say nothing of what was told
+OURS = ("base.json", f"generations/*/{MANIFEST}", *SAYS_NOTHING)  # of what was told
 NEAR, NEAREST = 0.5, 3  # cosine from which on a memory is about the same matter, and how many of them are shown
 
 

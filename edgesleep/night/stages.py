@@ -8,7 +8,6 @@ stopped; the current model changes in the store's publish step and nowhere else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from edgesleep.engine import VERSION, Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove, write_atomically
 from edgesleep.gguf import Gguf
+from edgesleep.held import working
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
@@ -103,7 +103,7 @@ class Night:
     store: Store
     settings: Settings
     watch: Watch
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=working)
     started: str = field(default_factory=now)
 
     @cached_property
@@ -322,7 +322,7 @@ class Night:
         return network, adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, seed, base.sha256)
 
     def _seconds_left(self) -> float:
-        return 60 * self.settings.night.minutes - (time.monotonic() - self.began)
+        return 60 * self.settings.night.minutes - (working() - self.began)
 
     def _exam_takes(self, ready: Ready) -> float:
         """Seconds, for the merge as well."""
@@ -466,7 +466,7 @@ class Night:
 
     def _finish(self, result: NightReport, account: Account | None = None) -> NightReport:
         """Write down how it ended; the figures alone are what is handed on."""
-        result = replace(result, seconds=round(time.monotonic() - self.began, 1), peak_rss=machine.peak_rss())
+        result = replace(result, seconds=round(working() - self.began, 1), peak_rss=machine.peak_rss())
         record = NightRecord.of(result, account)
         dump(record, self.folder / NIGHT)
         if account:

@@ -12,7 +12,6 @@ import json
 import lzma
 import math
 import struct
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from edgesleep.adapter import Adapter
 from edgesleep.config import TrainSettings
 from edgesleep.errors import EdgesleepError, shown
 from edgesleep.files import whole_file
+from edgesleep.held import working
 from edgesleep.model import Target, Tokens, common
 from edgesleep.network import Trainable
 from edgesleep.records import Row, StepReport, Training
@@ -110,13 +110,13 @@ def train(network: Trainable, adapter: Adapter, plan: Plan, checkpoint: Path, wa
     """
     if not plan.lessons(0, {}) or not plan.anchors:
         raise EdgesleepError("There are no lessons or no anchors to train on.", "Log a day first.")
-    began = time.monotonic()
+    began = working()
     anchors = anchor_tasks(network, plan.anchors, plan.settings.top_tokens)
     network.attach(adapter)
     run = Run(network, adapter, plan, anchors)
     if checkpoint.exists():
         run.resume(checkpoint)
-    run.aside = time.monotonic() - began
+    run.aside = working() - began
     return run.go(checkpoint, watch)
 
 
@@ -234,9 +234,9 @@ class Run:
                 stopped = "asked"
                 self.save(checkpoint)
                 break
-            began = time.monotonic()
+            began = working()
             rate = self._advance()
-            self.seconds += time.monotonic() - began
+            self.seconds += working() - began
             last = self.step == self.first + self._steps
             report = StepReport(
                 self.step,
@@ -276,9 +276,9 @@ class Run:
     @contextmanager
     def _setting_aside(self) -> Iterator[None]:
         """Counts the seconds of a block as none in which steps are taken."""
-        began = time.monotonic()
+        began = working()
         yield
-        self.aside += time.monotonic() - began
+        self.aside += working() - began
 
     def _take_lessons(self) -> None:
         """This pass's lessons, and what their teacher says, which is the base without the adapter."""

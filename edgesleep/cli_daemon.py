@@ -1,0 +1,279 @@
+"""The commands of the daemon: what it would do now, having it run, and asking it.
+
+Owns how its state is told in a line and in JSON. Leaves the service's files to `daemon.service`, the daemon to
+`daemon.loop`, and what stands against a night to `daemon.policy`. Must stay true: nothing heavy is loaded, so that the
+daemon stays small; what only reports changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgesleep import config, errors
+from edgesleep.cli_shared import dry_run_flag, json_flag, print_json
+from edgesleep.errors import EdgesleepError
+
+if TYPE_CHECKING:
+    from edgesleep.daemon.service import Service
+
+SAMPLE = 0.5  # seconds over which the work of other programs is measured
+SHOWN = 20  # lines of the log, unless more are asked for
+
+sensors_option = click.option(
+    "--sensors",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read this JSON in place of the machine's sensors; for tests. Keys as `would-run --json` shows them.",
+)
+
+
+@click.command("would-run")
+@sensors_option
+@json_flag
+@click.pass_obj
+def would_run(home: Path, sensors: Path | None, as_json: bool) -> int:
+    """Say whether the daemon would begin a night now, and what stands against it.
+
+    Every reason has a name. What no sensor knows stands against nothing, but for two things: whether someone is here,
+    and whether there is mains power. Exit codes: 0 it would, 5 it would not.
+
+    Example: edgesleep would-run --json
+    """
+    from edgesleep.daemon import loop, policy
+    from edgesleep.daemon import sensors as sensing
+    from edgesleep.daemon.keeper import Keeper
+
+    settings = config.load(home).daemon
+    keeper, machine = Keeper(settings, loop.remembered(home)), sensing.sensors(home, sensors)
+    reading = machine.all()
+    if reading.load is None and sensors is None:  # it is measured between two looks
+        time.sleep(SAMPLE)
+        reading = machine.all()
+    affairs = keeper.affairs(loop.moment(), loop.Affairs(home).facts())
+    keeper.against = tuple(policy.against_beginning(reading, affairs, settings))
+    begins = not keeper.against
+    if as_json:
+        print_json({"would_run": begins, **loop.standing(keeper, reading)})
+    else:
+        click.echo("A night would begin now." if begins else "No night would begin now:")
+        for no in keeper.against:
+            click.echo(f"  {no.name}: {no}")
+    return errors.DONE if begins else errors.SKIPPED
+
+
+@click.group()
+def daemon() -> None:
+    """Have nights come by themselves, while nobody is here.
+
+    Example: edgesleep daemon install
+    """
+
+
+@daemon.command("run")
+@sensors_option
+@click.pass_obj
+def run_(home: Path, sensors: Path | None) -> None:
+    """Be the daemon, until stopped; a service manager calls this.
+
+    Example: edgesleep daemon run
+    """
+    from edgesleep.daemon import loop
+    from edgesleep.daemon import sensors as sensing
+
+    loop.Daemon(home, config.load(home).daemon, sensing.sensors(home, sensors)).run()
+
+
+# -- the service ---------------------------------------------------------------------------------------------------
+
+
+@daemon.command()
+@dry_run_flag
+@click.pass_obj
+def install(home: Path, dry_run: bool) -> None:
+    """Have the system start the daemon whenever you log in, and start it now.
+
+    A user unit of systemd, an agent of launchd or a scheduled task of Windows. Installed again it is the same.
+
+    Example: edgesleep daemon install --dry-run
+    """
+    from edgesleep.daemon.service import run
+
+    config.load(home)
+    service = _service(home)
+    if dry_run:
+        click.echo(f"Would write {service.path}:\n")
+        click.echo(service.text.decode("utf-16" if service.text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"))
+        for command in (*service.install, *service.start):
+            click.echo(f"Would run: {' '.join(command)}")
+        return
+    if not home.is_dir():
+        raise EdgesleepError(f"There is no home at {home}.", "`edgesleep init` makes one.")
+    changed = not service.is_current
+    if changed:
+        run(service.stop, may_fail=True)
+        service.write()
+    run(service.install)
+    run(service.start, may_fail=not changed)  # launchd refuses what it has started already
+    click.echo(f"{'Installed' if changed else 'Already installed'} and started: {service.path}")
+
+
+@daemon.command()
+@dry_run_flag
+@click.pass_obj
+def uninstall(home: Path, dry_run: bool) -> None:
+    """Stop the daemon and have the system no longer start it.
+
+    Example: edgesleep daemon uninstall
+    """
+    from edgesleep.daemon.service import run
+
+    service = _service(home)
+    if not service.is_installed:
+        click.echo(f"Not installed: there is no {service.path}")
+    elif dry_run:
+        click.echo(f"Would remove {service.path}")
+        for command in service.remove:
+            click.echo(f"Would run: {' '.join(command)}")
+    else:
+        run(service.remove[:1], may_fail=True)
+        service.erase()
+        run(service.remove[1:], may_fail=True)
+        click.echo(f"Removed: {service.path}")
+
+
+@daemon.command()
+@click.pass_obj
+def start(home: Path) -> None:
+    """Start the daemon that is installed.
+
+    Example: edgesleep daemon start
+    """
+    _control(home, "start")
+
+
+@daemon.command()
+@click.pass_obj
+def stop(home: Path) -> None:
+    """Stop it, until it is started or you log in again. A night that is under way is gone on with later.
+
+    Example: edgesleep daemon stop
+    """
+    _control(home, "stop")
+
+
+def _control(home: Path, what: str) -> None:
+    from edgesleep.daemon.service import run
+
+    service = _service(home)
+    if not service.is_installed:
+        raise EdgesleepError("The daemon is not installed.", "`edgesleep daemon install` does it.")
+    run(getattr(service, what))
+    click.echo(f"{'Started' if what == 'start' else 'Stopped'}: {service.name}")
+
+
+def _service(home: Path) -> Service:
+    from edgesleep.daemon.service import service
+
+    return service(home)
+
+
+# -- asking it -----------------------------------------------------------------------------------------------------
+
+
+@daemon.command()
+@json_flag
+@click.pass_obj
+def status(home: Path, as_json: bool) -> None:
+    """Say what the daemon is at, how the last night ended, and when the next may begin.
+
+    Example: edgesleep daemon status --json
+    """
+    _show(_asked(home, do="status"), as_json)
+
+
+@daemon.command()
+@click.option("--minutes", type=click.FloatRange(min=0), help="For how long; without it until `resume`.")
+@json_flag
+@click.pass_obj
+def pause(home: Path, minutes: float | None, as_json: bool) -> None:
+    """Have no night begin, and end the one that is under way.
+
+    Example: edgesleep daemon pause --minutes 120
+    """
+    _show(_asked(home, do="pause", minutes=minutes), as_json)
+
+
+@daemon.command()
+@json_flag
+@click.pass_obj
+def resume(home: Path, as_json: bool) -> None:
+    """End a pause, and try again what the daemon had given up on.
+
+    Example: edgesleep daemon resume
+    """
+    _show(_asked(home, do="resume"), as_json)
+
+
+@daemon.command("run-now")
+@json_flag
+@click.pass_obj
+def run_now(home: Path, as_json: bool) -> None:
+    """Have a night begin now, whatever the hour and although you are here.
+
+    Power, heat, memory and disk are still heeded.
+
+    Example: edgesleep daemon run-now
+    """
+    _show(_asked(home, do="run"), as_json)
+
+
+@daemon.command()
+@click.option("--lines", "count", type=click.IntRange(min=1), default=SHOWN, help="How many. [default 20]")
+@json_flag
+@click.pass_obj
+def logs(home: Path, count: int, as_json: bool) -> None:
+    """Show what the daemon did.
+
+    Example: edgesleep daemon logs --lines 100
+    """
+    from edgesleep.daemon import log
+
+    kept = [*log.lines(home)][-count:]
+    if as_json:
+        print_json(kept)
+        return
+    for line in kept:
+        more = {name: value for name, value in line.items() if name not in ("at", "event") and value not in (None, [])}
+        told = "  ".join(f"{n} {', '.join(v) if isinstance(v, list) else v}" for n, v in more.items())
+        click.echo(f"{line.get('at', '')}  {line.get('event', '')}  {told}".rstrip())
+
+
+def _asked(home: Path, **asked: Any) -> dict[str, Any]:
+    from edgesleep.daemon.control import ask
+
+    return ask(home, **asked)
+
+
+def _show(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(" ".join(_line(told)))
+
+
+def _line(told: dict[str, Any]) -> Iterator[str]:
+    """The state in one line."""
+    phases = {"running": "A night is under way.", "held": "A night is held still:", "ending": "A night is ending."}
+    yield phases.get(told["phase"], "No night now:" if told["against"] else "A night begins now.")
+    if told["against"] and told["phase"] in ("none", "held"):
+        yield f"{', '.join(no['why'] for no in told['against'])}."
+    if last := told["last_night"]:
+        yield f"Last night: {last['outcome']}, ended {datetime.fromtimestamp(last['ended']):%Y-%m-%d %H:%M}."
+    if not told["within_hours"] and told["hours_begin"]:
+        yield f"Next hours: from {datetime.fromisoformat(told['hours_begin']):%H:%M}."

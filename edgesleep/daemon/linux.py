@@ -1,0 +1,176 @@
+"""Linux: who is here, the lid, the display and what keeps it on, by D-Bus and the system's files.
+
+Owns asking logind, the desktop's screen saver and the terminals. Leaves what it means to `policy`. With `service` the
+only module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown within moments;
+with a desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals say.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jeepney import DBusAddress, Properties, new_method_call
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.low_level import MessageType
+
+TIMEOUT = 0.2  # seconds for an answer: a whole look has to fit into one
+AGAIN = 60.0  # seconds after which a bus that failed is tried again
+DESKTOPS = ("x11", "wayland", "mir")
+DRM = Path("/sys/class/drm")
+DEVICES = Path("/dev")
+
+LOGIND = DBusAddress("/org/freedesktop/login1", "org.freedesktop.login1", "org.freedesktop.login1.Manager")
+# Desktops that tell how long nobody has touched anything, in milliseconds.
+IDLE = (
+    (
+        DBusAddress(
+            "/org/gnome/Mutter/IdleMonitor/Core", "org.gnome.Mutter.IdleMonitor", "org.gnome.Mutter.IdleMonitor"
+        ),
+        "GetIdletime",
+    ),
+    (
+        DBusAddress("/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver", "org.freedesktop.ScreenSaver"),
+        "GetSessionIdleTime",  # KDE and LXQt; in no standard, and told in milliseconds there
+    ),
+)
+
+
+class Bus:
+    """One of the two buses, or none: what cannot be asked is None."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._connection: DBusConnection | None = None
+        self._failed = -AGAIN
+
+    def call(self, where: DBusAddress, method: str, signature: str = "", *values: Any) -> Any:
+        """The first value that a method gives; None where it, its service or the bus is not there."""
+        return self._ask(new_method_call(where, method, signature or None, values))
+
+    def get(self, where: DBusAddress, name: str) -> Any:
+        """A property."""
+        found = self._ask(Properties(where).get(name))
+        return found[1] if isinstance(found, tuple) else None
+
+    def _ask(self, message: Any) -> Any:
+        connection = self._open()
+        if connection is None:
+            return None
+        try:
+            reply = connection.send_and_get_reply(message, timeout=TIMEOUT)
+        except (OSError, EOFError, ValueError, KeyError):  # TimeoutError is one of the first
+            self._close()
+            return None
+        if reply.header.message_type != MessageType.method_return or not reply.body:
+            return None
+        return reply.body[0]
+
+    def _open(self) -> DBusConnection | None:
+        if self._connection is None and time.monotonic() - self._failed >= AGAIN:
+            try:
+                self._connection = open_dbus_connection(self.name)
+            except Exception:  # whatever an address in the environment makes of it
+                self._failed = time.monotonic()
+        return self._connection
+
+    def _close(self) -> None:
+        self._failed = time.monotonic()
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.close()
+        self._connection = None
+
+
+class Linux:
+    """What Linux knows. Both buses are opened when they are first needed."""
+
+    def __init__(self) -> None:
+        self.system_bus, self.session_bus = Bus("SYSTEM"), Bus("SESSION")
+
+    def idle(self) -> float | None:
+        """Seconds since anyone last used a desktop or a terminal here; where nobody is logged in, since it started."""
+        desktops, known = 0, [*terminals()]
+        sessions = self.system_bus.call(LOGIND, "ListSessions")
+        for session in sessions or ():
+            where = DBusAddress(str(session[4]), LOGIND.bus_name, "org.freedesktop.login1.Session")
+            if self.system_bus.get(where, "Type") in DESKTOPS and self.system_bus.get(where, "Class") == "user":
+                desktops += 1
+        if desktops or (sessions is None and _has_display()):
+            own = self._desktop(sessions or ())
+            if own is None:
+                return None
+            known.append(own)
+        return min(known, default=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+    def _desktop(self, sessions: Any) -> float | None:
+        """How long nobody has touched the desktop: as it tells itself, or by the hint that it gave to logind."""
+        for where, method in IDLE:
+            told = self.session_bus.call(where, method)
+            if isinstance(told, int):
+                return told / 1000
+        hints = [self._hint(str(session[4])) for session in sessions]
+        told_hints = [hint for hint in hints if hint is not None]
+        return min(told_hints, default=None)
+
+    def _hint(self, path: str) -> float | None:
+        where = DBusAddress(path, LOGIND.bus_name, "org.freedesktop.login1.Session")
+        since = self.system_bus.get(where, "IdleSinceHintMonotonic")
+        if not isinstance(since, int) or not since:  # no desktop has ever given one
+            return None
+        return max(0.0, time.monotonic() - since / 1e6) if self.system_bus.get(where, "IdleHint") else 0.0
+
+    def lid_closed(self) -> bool | None:
+        told = self.system_bus.get(LOGIND, "LidClosed")
+        return bool(told) if told is not None else None
+
+    def throttled(self) -> bool | None:
+        return None  # the temperature says it
+
+    def presenting(self) -> bool | None:
+        """Whether a program has asked that the machine is not taken for idle: films, games, talks."""
+        told = self.system_bus.get(LOGIND, "BlockInhibited")
+        desktop = self.session_bus.call(
+            DBusAddress("/org/gnome/SessionManager", "org.gnome.SessionManager", "org.gnome.SessionManager"),
+            "IsInhibited",
+            "u",
+            8,  # its number for: not to be taken for idle
+        )
+        if told is None and desktop is None:
+            return None
+        return "idle" in str(told or "").split(":") or bool(desktop)
+
+    def display_on(self) -> bool | None:
+        told = [_text(path) for path in DRM.glob("card*-*/dpms")]
+        return "On" in told if told else None
+
+    def gpu(self) -> float | None:
+        """How busy the graphics processors are, where the driver says so in a file."""
+        told = [_text(path) for path in DRM.glob("card*/device/gpu_busy_percent")]
+        return max((float(text) for text in told if text.isdigit()), default=None)
+
+
+def terminals() -> Iterator[float]:
+    """For each terminal on which someone is logged in, here or from elsewhere, seconds since the last key."""
+    import psutil
+
+    with suppress(OSError, RuntimeError):
+        for user in psutil.users():
+            if user.terminal:
+                with suppress(OSError):
+                    yield max(0.0, time.time() - (DEVICES / user.terminal).stat().st_atime)
+
+
+def _has_display() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace").strip()
+    except OSError:
+        return ""

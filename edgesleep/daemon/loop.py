@@ -1,0 +1,308 @@
+"""The daemon: looks at the machine, and has nights begin, stand still, go on and end.
+
+Owns the process that stays, its signals, and the one in which a night runs. Leaves every decision to `keeper`, what is
+seen to `sensors`, and the night itself to `run-night`. Must stay true: it holds no model and loads nothing heavy; with
+no night under way it wakes once a minute; a night never outlives it, and what it ends on purpose counts as no crash;
+a fault of a sensor or a full disk ends neither it nor the night.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edgesleep import held
+from edgesleep.config import DaemonSettings
+from edgesleep.daemon import control, hours, log
+from edgesleep.daemon.keeper import Act, Facts, Keeper, Moment, Remembered
+from edgesleep.daemon.policy import Reading
+from edgesleep.daemon.sensors import Sensors
+from edgesleep.errors import EdgesleepError
+from edgesleep.files import make_folder, write_atomically
+from edgesleep.lock import Lock
+from edgesleep.night.pending import unfinished
+from edgesleep.night.underway import forgive
+from edgesleep.records import dump, load, plain
+from edgesleep.waiting import BASE, Waiting, mark, waiting
+
+EVERYTHING = 5.0  # seconds after which all sensors are read again while a night is under way
+CLOCK = 60.0  # seconds by which the wall clock has to move by itself to be worth a line
+EVER = 1e12  # seconds since 1970, of a pause without an end
+HELD = "held"  # in the daemon's folder: seconds that the night has stood still
+STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
+BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+_CHILD = (
+    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with; end_with({parent}); "
+    "from edgesleep.cli import main; main({words!r})"
+)
+
+
+def moment() -> Moment:
+    """Now."""
+    now = time.time()
+    steady = time.clock_gettime(STEADY) if STEADY is not None else time.monotonic()
+    boot = time.clock_gettime(BOOT) if BOOT is not None else steady
+    if STEADY is not None:
+        boot = time.clock_gettime(time.CLOCK_MONOTONIC)
+    return Moment(now, steady, boot, datetime.fromtimestamp(now))
+
+
+def remembered(home: Path) -> Remembered:
+    """What the daemon left of itself; where that cannot be read it begins anew, at the cost of a night too many."""
+    try:
+        return load(Remembered, home / log.FOLDER / log.STATE)
+    except EdgesleepError:
+        return Remembered()
+
+
+class Affairs:
+    """What stands in the home: looked at again only where a file has changed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._mark: Any = None
+        self._waiting = Waiting(False, "")
+
+    def facts(self, ended: int | None = None) -> Facts:
+        now = mark(self.home)
+        if now != self._mark or ended is not None:
+            try:
+                self._waiting, self._mark = waiting(self.home), now
+            except EdgesleepError:  # a locked keychain, a full disk: the night will say so itself
+                self._waiting, self._mark = Waiting(True, self._waiting.said), None
+        there = self._waiting.anything or unfinished(self.home)
+        model = (self.home / BASE).exists()
+        return Facts(model, there, Lock(self.home).is_taken() if model else False, self._waiting.said, ended)
+
+
+class Night:
+    """The process in which a night runs, and all below it. Only one at a time."""
+
+    def __init__(self, home: Path, nice: int) -> None:
+        self.home, self._still, self._since = home, 0.0, 0.0
+        self._note = home / log.FOLDER / HELD
+        write_atomically(self._note, b"0")
+        words = ["--home", str(home), "run-night", "--json", "--nice", str(nice)]
+        code = _CHILD.format(path=sys.path, parent=os.getpid(), words=words)
+        with log.printed(home).open("wb") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=home,
+                env=os.environ | {held.NOTE: str(self._note)},
+                start_new_session=True,  # a signal for the daemon's group is for the daemon to pass on
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> int | None:
+        return self._process.poll()
+
+    def hold(self) -> None:
+        held.freeze(self.pid)
+        self._since = time.monotonic()
+
+    def go_on(self) -> None:
+        if self._since:
+            self._still, self._since = self._still + time.monotonic() - self._since, 0.0
+            with suppress(EdgesleepError):  # then the night only takes its time for shorter than it is
+                write_atomically(self._note, f"{self._still:.3f}".encode())
+            held.thaw(self.pid)
+
+    def ask(self) -> None:
+        """Ask it to stop where it can be gone on with."""
+        self.go_on()
+        forgive(self.home)
+        self._process.terminate()
+
+    def kill(self) -> None:
+        forgive(self.home)
+        held.kill(self.pid)
+
+
+class Daemon:
+    """One home's."""
+
+    def __init__(self, home: Path, settings: DaemonSettings, sensors: Sensors) -> None:
+        self.home, self.settings, self.sensors = home, settings, sensors
+        self.keeper = Keeper(settings, remembered(home))
+        self.affairs, self.reading = Affairs(home), Reading()
+        self.night: Night | None = None
+        self._kept = self.keeper.memory
+        self._all_read = -EVERYTHING
+        self._against: tuple[str, ...] = ()
+        self._last: Moment | None = None
+        self._stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM. Raises BusyError where another one serves the home, EdgesleepError where none can."""
+        make_folder(self.home / log.FOLDER)
+        server = control.Server(self.home)
+        log.note(self.home, "started", pid=os.getpid())
+        try:
+            with _woken() as wake, selectors.DefaultSelector() as selector:
+                selector.register(server.socket, selectors.EVENT_READ)
+                selector.register(wake, selectors.EVENT_READ)
+                while not (self._stopping and self.night is None):
+                    again = self.look()
+                    for key, _ in selector.select(again):
+                        if key.fileobj is server.socket:
+                            server.serve(self.answer)
+                        else:
+                            self._signalled(wake.recv(4096))
+        finally:
+            if self.night is not None:
+                self.night.kill()
+            server.close()
+            log.note(self.home, "stopped")
+
+    def _signalled(self, numbers: bytes) -> None:
+        if not {signal.SIGTERM, signal.SIGINT} & {*numbers} or self._stopping:
+            return
+        self._stopping = True
+        self._do(self.keeper.stop(moment()))
+
+    # -- one look --------------------------------------------------------------------------------------------------
+
+    def look(self) -> float:
+        """See, decide, do; seconds until the next look."""
+        now = moment()
+        self._clocks(now)
+        self._read(now)
+        ended = self.night.ended() if self.night else None
+        if ended is not None:
+            self.night = None
+        facts = Facts() if self.night else self.affairs.facts(ended)
+        act = self.keeper.look(now, self.reading, facts)
+        if ended is not None and (last := self.keeper.memory.last):
+            seconds = round(last.ended - last.began)
+            log.note(self.home, "night ended", outcome=last.outcome, code=ended, seconds=seconds, held=last.held)
+        if self._stopping and act.do == "begin":
+            self.keeper.phase, act = "none", Act("nothing", (), 0.0)
+        self._do(act)
+        names = tuple(no.name for no in act.against)
+        if names != self._against and act.do == "nothing":
+            log.note(self.home, "waiting", against=names)
+        self._against = names
+        self._keep()
+        return act.again
+
+    def _do(self, act: Act) -> None:
+        if act.do == "begin":
+            self.night = Night(self.home, self.settings.nice)
+        elif self.night is not None and act.do != "nothing":
+            {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask, "kill": self.night.kill}[
+                act.do
+            ]()
+        if act.do != "nothing":
+            log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
+
+    def _read(self, now: Moment) -> None:
+        """The sensors; one that fails leaves everything unknown, which holds a night."""
+        try:
+            if self.keeper.phase == "none" or now.steady - self._all_read >= EVERYTHING:
+                self.reading, self._all_read = self.sensors.all(), now.steady
+            else:
+                self.reading = self.sensors.quick(self.reading)
+        except Exception as error:
+            self.reading = Reading()
+            log.note(self.home, "sensors failed", kind=type(error).__name__)
+
+    def _clocks(self, now: Moment) -> None:
+        if last := self._last:
+            moved = (now.epoch - last.epoch) - (now.boot - last.boot)
+            slept = (now.boot - last.boot) - (now.steady - last.steady)
+            if abs(moved) > CLOCK:
+                log.note(self.home, "clock set", seconds=round(moved))
+            if slept > CLOCK:
+                log.note(self.home, "machine slept", seconds=round(slept))
+        self._last = now
+
+    def _keep(self) -> None:
+        if self.keeper.memory != self._kept:
+            with suppress(EdgesleepError):  # a full disk; it is tried again at the next change
+                dump(self.keeper.memory, self.home / log.FOLDER / log.STATE)
+                self._kept = self.keeper.memory
+
+    # -- what it is asked ------------------------------------------------------------------------------------------
+
+    def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Of the control socket: ping, status, pause (with minutes), resume, run."""
+        do = asked.get("do")
+        if do == "ping":
+            return {"pid": os.getpid()}
+        if do == "pause":
+            minutes = asked.get("minutes")
+            until = moment().epoch + 60 * float(minutes) if isinstance(minutes, int | float) else EVER
+            self._change(paused_until=until)
+        elif do == "resume":
+            self._change(paused_until=0.0, tried=())
+        elif do == "run":
+            self.keeper.forced = True
+            self._change(paused_until=0.0)
+        elif do != "status":
+            return {"error": "The daemon cannot do that.", "hint": "Is it of another version? Start it again."}
+        if do != "status":
+            log.note(self.home, f"asked to {do}")
+            self.look()
+        return self.status()
+
+    def _change(self, **changes: Any) -> None:
+        self.keeper.memory = replace(self.keeper.memory, **changes)
+
+    def status(self) -> dict[str, Any]:
+        """What it is at, as plain values."""
+        return {
+            "pid": os.getpid(),
+            "phase": self.keeper.phase,
+            "night": self.night.pid if self.night else None,
+            **standing(self.keeper, self.reading),
+        }
+
+
+def standing(keeper: Keeper, reading: Reading) -> dict[str, Any]:
+    """What stands against a night, what was read, what was last, and when the hours of a night begin next."""
+    now, memory = moment(), keeper.memory
+    begins = hours.next_begin(keeper.hours, memory.days if keeper.settings.learn_hours else {}, now.local)
+    return {
+        "against": [{"name": no.name, "why": str(no)} for no in keeper.against],
+        "reading": plain(reading),
+        "within_hours": keeper.affairs(now, Facts()).within_hours,
+        "hours_begin": begins.isoformat() if begins else None,
+        "paused_until": memory.paused_until if memory.paused_until > now.epoch else None,
+        "last_night": plain(memory.last),
+    }
+
+
+@contextmanager
+def _woken() -> Iterator[socket.socket]:
+    """A socket from which the numbers of signals can be read while it holds; they end nothing themselves."""
+    ours, pythons = socket.socketpair()
+    ours.setblocking(False)
+    pythons.setblocking(False)
+    numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGCHLD] if hasattr(signal, "SIGCHLD") else [])]
+    usual = {number: signal.signal(number, lambda number, frame: None) for number in numbers}
+    before = signal.set_wakeup_fd(pythons.fileno(), warn_on_full_buffer=False)
+    try:
+        yield ours
+    finally:
+        signal.set_wakeup_fd(before)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        ours.close()
+        pythons.close()

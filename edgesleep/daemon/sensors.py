@@ -1,0 +1,165 @@
+"""Sensors: what the machine says of itself, the same on every system.
+
+Owns what psutil and the system's own files can tell anywhere, reading from a file in their place, and the choice of the
+system's module. Leaves what is particular to one to `linux`, `macos` and `windows`, and what follows to `policy`. Must
+stay true: a sensor that is missing, fails or hangs is unknown, never an error, and costs no more than moments; what
+must be noticed within a second is asked by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgesleep import machine
+from edgesleep.daemon.policy import Reading
+from edgesleep.errors import EdgesleepError
+from edgesleep.records import load
+
+# The part of a processor whose temperature counts, by the names that drivers give; the first that is there.
+_PROCESSOR = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "acpitz")
+
+
+class Sensors(Protocol):
+    """What a machine, or a file in its place, can be asked."""
+
+    def quick(self, last: Reading) -> Reading:
+        """The last reading with what changes at once read again: whether someone is here, and the power."""
+
+    def all(self) -> Reading:
+        """Everything."""
+
+
+class System(Protocol):
+    """What only one operating system knows; whatever it cannot tell is None."""
+
+    def idle(self) -> float | None: ...
+    def lid_closed(self) -> bool | None: ...
+    def throttled(self) -> bool | None: ...
+    def presenting(self) -> bool | None: ...
+    def display_on(self) -> bool | None: ...
+    def gpu(self) -> float | None: ...
+
+
+class Unknown:
+    """A system of which nothing more is known."""
+
+    def idle(self) -> float | None:
+        return None
+
+    def lid_closed(self) -> bool | None:
+        return None
+
+    def throttled(self) -> bool | None:
+        return None
+
+    def presenting(self) -> bool | None:
+        return None
+
+    def display_on(self) -> bool | None:
+        return None
+
+    def gpu(self) -> float | None:
+        return None
+
+
+class Machine:
+    """This machine. `load` is the share since the last time everything was asked, so the first time it is unknown."""
+
+    def __init__(self, home: Path, system: System) -> None:
+        self.home, self.system = home, system
+        self._looked = False
+
+    def quick(self, last: Reading) -> Reading:
+        mains, charge = power()
+        return replace(last, idle=self.system.idle(), mains=mains, charge=charge)
+
+    def all(self) -> Reading:
+        import psutil
+
+        load = float(psutil.cpu_percent())
+        load, self._looked = load if self._looked else None, True  # type: ignore[assignment]
+        rest = Reading(
+            lid_closed=self.system.lid_closed(),
+            temperature=temperature(),
+            throttled=self.system.throttled(),
+            memory=_told(machine.free_memory, 1e-9),
+            disk=_told(lambda: machine.free_disk(self.home), 1e-9),
+            load=load,
+            gpu=self.system.gpu(),
+            presenting=self.system.presenting(),
+            display_on=self.system.display_on(),
+        )
+        return self.quick(rest)
+
+
+class FromFile:
+    """A file of readings in place of a machine, as JSON; what it leaves out is unknown. It is read at every look."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def quick(self, last: Reading) -> Reading:
+        return self.all()
+
+    def all(self) -> Reading:
+        """Raises EdgesleepError where the file cannot be read: it was asked for by name."""
+        return load(Reading, self.path)
+
+
+def sensors(home: Path, file: Path | None = None) -> Sensors:
+    """Those of a file where one is given, else this machine's."""
+    return FromFile(file) if file else Machine(home, system())
+
+
+def system() -> System:
+    """What this operating system knows beside the rest."""
+    name: str = sys.platform
+    if name == "linux":
+        from edgesleep.daemon.linux import Linux
+
+        return Linux()
+    if name == "darwin":
+        from edgesleep.daemon.macos import MacOS
+
+        return MacOS()
+    if name == "win32":
+        from edgesleep.daemon.windows import Windows
+
+        return Windows()
+    return Unknown()
+
+
+def power() -> tuple[bool | None, float | None]:
+    """Whether there is mains power, and the charge in percent. A machine without a battery has it while it runs."""
+    import psutil
+
+    with suppress(OSError, RuntimeError, ValueError, AttributeError):
+        battery = psutil.sensors_battery()
+        if battery is None:
+            return True, None
+        return battery.power_plugged, float(battery.percent)
+    return None, None
+
+
+def temperature() -> float | None:
+    """The hottest part of the processor, in degrees Celsius."""
+    import psutil
+
+    with suppress(OSError, RuntimeError, ValueError, AttributeError):  # not asked on every system
+        found: dict[str, Any] = psutil.sensors_temperatures()
+        for name in _PROCESSOR:
+            told = [one.current for one in found.get(name, ()) if 0 < one.current < 150]  # others are no temperatures
+            if told:
+                return float(max(told))
+    return None
+
+
+def _told(ask: Callable[[], int], scale: float) -> float | None:
+    with suppress(OSError, EdgesleepError):
+        return ask() * scale
+    return None

@@ -1,0 +1,255 @@
+"""The service: the files by which systemd, launchd or Windows starts the daemon, and the commands that do so.
+
+Owns what these files say and where they lie. Leaves running anything to `cli_daemon`, and the daemon to `loop`. Must
+stay true: written twice, they are the same bytes; the service may write in the home and in the user's cache, and
+nowhere else that the system can shut; it gives way to everything else in processor and disk, and has a limit of memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import plistlib
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from edgesleep import machine
+from edgesleep.config import default_home
+from edgesleep.errors import EdgesleepError
+from edgesleep.files import remove, write_atomically
+
+MEMORY = 0.75  # of the machine's, that the daemon and its night may have; at the limit the system ends the night
+_SLOWEST = 60.0  # seconds for a command of the service manager
+
+
+@dataclass(frozen=True)
+class Service:
+    """One home's service on one system: its name, its file, and the commands that make something of it.
+
+    Each list of commands is run in order; those of `remove` and `stop` may fail, as where nothing was there.
+    """
+
+    name: str
+    path: Path
+    text: bytes
+    install: tuple[tuple[str, ...], ...]
+    start: tuple[tuple[str, ...], ...]
+    stop: tuple[tuple[str, ...], ...]
+    remove: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_installed(self) -> bool:
+        return self.path.exists()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file that is there says what it would say now."""
+        return self.path.exists() and self.path.read_bytes() == self.text
+
+    def write(self) -> None:
+        write_atomically(self.path, self.text)
+
+    def erase(self) -> None:
+        remove(self.path)
+
+
+def service(home: Path, system: str = sys.platform, user_home: Path | None = None) -> Service:
+    """The service of a home. Raises EdgesleepError on a system that has no known kind."""
+    name = "edgesleep" if home == default_home().expanduser().absolute() else f"edgesleep-{_short(home)}"
+    place = user_home or Path.home()
+    words = [sys.executable, "-m", "edgesleep", "--home", str(home), "daemon", "run"]
+    if system == "linux":
+        return _systemd(name, place, home, words)
+    if system == "darwin":
+        return _launchd(f"local.{name}", place, home, words)
+    if system == "win32":
+        return _scheduled(name, home, words)
+    raise EdgesleepError(f"There is no service for {system}.", "`edgesleep daemon run` runs it as any program.")
+
+
+def _short(home: Path) -> str:
+    return hashlib.sha256(str(home).encode()).hexdigest()[:8]
+
+
+# -- Linux -----------------------------------------------------------------------------------------------------------
+
+_UNIT = """\
+[Unit]
+Description=edgesleep, which learns from the day while nobody is here
+Documentation=man:systemd.service(5)
+ConditionPathIsDirectory={home}
+
+[Service]
+Type=exec
+ExecStart={command}
+Restart=on-failure
+RestartSec=60
+KillMode=mixed
+TimeoutStopSec=30
+UMask=0077
+WorkingDirectory={home}
+
+# Everything else goes first.
+Nice=10
+CPUWeight=idle
+IOWeight=10
+IOSchedulingClass=idle
+MemoryMax={memory}
+MemorySwapMax=0
+OOMScoreAdjust=800
+TasksMax=512
+
+# It needs its home, the user's cache and the buses; no network, no devices that are not its own, no more rights.
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+LimitCORE=0
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def _systemd(name: str, place: Path, home: Path, words: Sequence[str]) -> Service:
+    """A unit of the user's own manager.
+
+    Without a namespace of its own (ProtectSystem and the like): where users may not make one, the unit would not start.
+    """
+    unit = f"{name}.service"
+    text = _UNIT.format(
+        home=_escaped(str(home)),
+        command=" ".join(_quoted(word) for word in words),
+        memory=int(MEMORY * _memory()),
+    )
+    ctl = ("systemctl", "--user")
+    return Service(
+        unit,
+        place / ".config" / "systemd" / "user" / unit,
+        text.encode(),
+        install=((*ctl, "daemon-reload"), (*ctl, "enable", unit)),
+        start=((*ctl, "start", unit),),
+        stop=((*ctl, "stop", unit),),
+        remove=((*ctl, "disable", "--now", unit), (*ctl, "daemon-reload")),
+    )
+
+
+def _escaped(text: str) -> str:
+    """As systemd reads it: a percent sign begins a specifier."""
+    return text.replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    """A word of a command line of systemd."""
+    word = _escaped(word).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{word}"' if not word or set(word) & set(" \t'\\\"") else word
+
+
+def _memory() -> int:
+    """Bytes of the machine; the file stays the same while it does."""
+    return int(machine.describe()["memory"])
+
+
+# -- macOS -----------------------------------------------------------------------------------------------------------
+
+
+def _launchd(label: str, place: Path, home: Path, words: Sequence[str]) -> Service:
+    """An agent of the user's session, which is where it can see whether someone is here."""
+    path = place / "Library" / "LaunchAgents" / f"{label}.plist"
+    keys = {
+        "Label": label,
+        "ProgramArguments": [*words],
+        "WorkingDirectory": str(home),
+        "RunAtLoad": True,
+        "KeepAlive": {"SuccessfulExit": False},
+        "ThrottleInterval": 60,
+        "ExitTimeOut": 30,
+        "ProcessType": "Background",
+        "LowPriorityIO": True,
+        "LowPriorityBackgroundIO": True,
+        "Nice": 10,
+        "Umask": 0o077,
+        "HardResourceLimits": {"Core": 0},
+        "SoftResourceLimits": {"Core": 0},
+    }
+    ctl, domain = "/bin/launchctl", f"gui/{_uid()}"
+    return Service(
+        label,
+        path,
+        plistlib.dumps(keys),
+        install=((ctl, "enable", f"{domain}/{label}"),),
+        start=((ctl, "bootstrap", domain, str(path)),),
+        stop=((ctl, "bootout", f"{domain}/{label}"),),
+        remove=((ctl, "bootout", f"{domain}/{label}"),),
+    )
+
+
+def _uid() -> int:
+    import os
+
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+# -- Windows ---------------------------------------------------------------------------------------------------------
+
+_TASK = """\
+<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo><Description>edgesleep learns from the day while nobody is here</Description></RegistrationInfo>
+  <Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Principals><Principal id="Author"><LogonType>InteractiveToken</LogonType><RunLevel>LeastPrivilege</RunLevel>\
+</Principal></Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <AllowHardTerminate>true</AllowHardTerminate>
+    <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
+    <Priority>9</Priority>
+    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>
+  </Settings>
+  <Actions Context="Author">
+    <Exec><Command>{command}</Command><Arguments>{arguments}</Arguments><WorkingDirectory>{home}</WorkingDirectory></Exec>
+  </Actions>
+</Task>
+"""
+
+
+def _scheduled(name: str, home: Path, words: Sequence[str]) -> Service:
+    """A task that begins when the user logs in; the battery is the daemon's own matter."""
+    path = home / "daemon" / "task.xml"
+    text = _TASK.format(
+        command=escape(words[0]), arguments=escape(subprocess.list2cmdline(words[1:])), home=escape(str(home))
+    )
+    return Service(
+        name,
+        path,
+        text.encode("utf-16"),
+        install=(("schtasks", "/Create", "/TN", name, "/XML", str(path), "/F"),),
+        start=(("schtasks", "/Run", "/TN", name),),
+        stop=(("schtasks", "/End", "/TN", name),),
+        remove=(("schtasks", "/Delete", "/TN", name, "/F"),),
+    )
+
+
+def run(commands: Sequence[Sequence[str]], *, may_fail: bool = False) -> None:
+    """Run commands of the service manager in order. Raises EdgesleepError for the first that fails."""
+    for command in commands:
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_SLOWEST, check=False)
+            said, code = (done.stderr or done.stdout).strip().rpartition("\n")[2], done.returncode
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said, code = str(error), 1
+        if code and not may_fail:
+            raise EdgesleepError(
+                f"`{shlex.join(command)}` failed: {said.rstrip('.') or f'exit code {code}'}.",
+                "Is there a session with a service manager? `edgesleep daemon run` needs none.",
+            )

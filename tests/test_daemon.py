@@ -1,0 +1,342 @@
+"""The daemon with a night that only counts: it begins, stands still, goes on, ends as it should, and outlives nobody.
+
+What reads the machine is a file, so that a test says who is here; the real night in its place is in test_guest.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from nights import tell
+
+from edgesleep import held
+from edgesleep.config import DaemonSettings
+from edgesleep.daemon import control, log, loop
+from edgesleep.daemon.policy import Reading
+from edgesleep.daemon.sensors import FromFile
+from edgesleep.errors import BusyError, EdgesleepError
+from edgesleep.night import underway
+from edgesleep.records import dump
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are held by signals here")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the system ends what stands still on Linux only")
+
+FIT = Reading(1e5, True, 90.0, memory=8.0, disk=50.0)
+SETTINGS = DaemonSettings(hours="00:00-24:00")
+# A night with a child of its own; both count into files. It ends well when a file says so, or when it is asked.
+NIGHT = """
+import os, pathlib, signal, sys, time
+sys.path[:] = {path!r}
+from edgesleep import held
+from edgesleep.machine import end_with
+end_with({parent})
+home = pathlib.Path({words!r}[1])
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+child = os.fork()
+if child == 0:
+    end_with(os.getppid())
+name = "child" if child == 0 else "night"
+began = held.working()
+for count in range(1 << 30):
+    (home / f".{{name}}").write_text(str(count)); os.replace(home / f".{{name}}", home / name)
+    if (home / "enough").exists():
+        (home / f"{{name}} worked").write_text(str(held.working() - began))
+        break
+    time.sleep(0.01)
+"""
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait for something; a machine that does much else is slow."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def ready(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home where something waits to be learned, and a file in place of the sensors."""
+    monkeypatch.setattr(loop, "_CHILD", NIGHT)
+    tell(home, "I live in Skelwick.")
+    (home / "base.json").write_text("{}")
+    dump(FIT, home / "sensors.json")
+    return home
+
+
+@pytest.fixture
+def daemon(ready: Path) -> Iterator[loop.Daemon]:
+    made = loop.Daemon(ready, SETTINGS, FromFile(ready / "sensors.json"))
+    yield made
+    if made.night:
+        made.night.kill()
+
+
+def see(home: Path, **changes: Any) -> None:
+    dump(replace(FIT, **changes), home / "sensors.json")
+
+
+def count(home: Path, name: str = "night") -> int:
+    return int((home / name).read_text()) if (home / name).exists() else -1
+
+
+def stands(home: Path) -> bool:
+    before = [count(home, name) for name in ("night", "child")]
+    time.sleep(0.3)
+    return before == [count(home, name) for name in ("night", "child")]
+
+
+def begun(daemon: loop.Daemon) -> loop.Night:
+    daemon.look()
+    until(lambda: count(daemon.home) > 0 and count(daemon.home, "child") > 0)
+    assert daemon.night is not None
+    return daemon.night
+
+
+def ended(daemon: loop.Daemon) -> None:
+    until(lambda: daemon.night is None or daemon.night.ended() is not None)
+    daemon.look()
+    assert daemon.night is None
+
+
+def events(home: Path) -> list[str]:
+    return [line["event"] for line in log.lines(home)]
+
+
+# -- the night -----------------------------------------------------------------------------------------------------
+
+
+def test_a_night_begins_when_all_is_well_and_its_end_is_remembered(daemon: loop.Daemon) -> None:
+    begun(daemon)
+    (daemon.home / "enough").touch()
+    ended(daemon)
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "promoted"
+    assert loop.remembered(daemon.home) == daemon.keeper.memory
+    assert daemon.look() == 60.0 and [no.name for no in daemon.keeper.against] == ["done_tonight"]
+    assert events(daemon.home)[:2] == ["begin", "night ended"]
+
+
+def test_it_stands_still_with_all_below_it_while_someone_is_here_and_goes_on_as_it_was(daemon: loop.Daemon) -> None:
+    night = begun(daemon)
+    see(daemon.home, idle=0.5)
+    daemon.look()
+    until(lambda: stands(daemon.home))
+    see(daemon.home, idle=60 * SETTINGS.idle_again - 1)
+    daemon.look()
+    assert stands(daemon.home) and night.ended() is None
+    before = count(daemon.home)
+    see(daemon.home)
+    daemon.look()
+    until(lambda: count(daemon.home) > before)
+    (daemon.home / "enough").touch()
+    ended(daemon)
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.held == 1
+
+
+def test_time_in_which_it_stood_still_is_not_its_own(daemon: loop.Daemon) -> None:
+    night, began = begun(daemon), time.monotonic()
+    night.hold()
+    time.sleep(2.0)
+    night.go_on()
+    (daemon.home / "enough").touch()
+    ended(daemon)
+    assert float((daemon.home / "night worked").read_text()) < time.monotonic() - began + 1.0
+    assert 2.0 <= float((daemon.home / "daemon" / "held").read_text()) < time.monotonic() - began
+
+
+def test_the_clock_of_a_night_is_the_plain_one_where_nobody_holds_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = held.working()
+    (tmp_path / "held").write_text("100")
+    monkeypatch.setenv(held.NOTE, str(tmp_path / "held"))
+    assert 99 < plain - held.working() <= 100
+    (tmp_path / "held").write_text("")
+    assert abs(held.working() - time.monotonic()) < 1
+
+
+def test_when_someone_stays_it_ends_without_counting_as_a_crash(daemon: loop.Daemon) -> None:
+    daemon.keeper.settings = replace(SETTINGS, hold=0.0)
+    night = begun(daemon)
+    (daemon.home / underway.FILE).write_text("{}")
+    see(daemon.home, idle=0.5)
+    daemon.look()
+    daemon.look()
+    ended(daemon)
+    assert not psutil.pid_exists(night.pid) and stands(daemon.home)
+    assert not (daemon.home / underway.FILE).exists()
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "unfinished"
+    see(daemon.home)
+    begun(daemon)  # in the same night
+
+
+@pytest.mark.parametrize("changes", [{"mains": False}, {"temperature": 95.0}, {"idle": None}, {"presenting": True}])
+def test_whatever_stands_against_it_holds_it(daemon: loop.Daemon, changes: dict[str, Any]) -> None:
+    daemon.keeper.settings = SETTINGS
+    begun(daemon)
+    see(daemon.home, **changes)
+    daemon.look()
+    until(lambda: stands(daemon.home))
+
+
+def test_sensors_that_fail_hold_it_and_end_nothing(daemon: loop.Daemon) -> None:
+    night = begun(daemon)
+    (daemon.home / "sensors.json").write_text("{")
+    daemon.look()
+    until(lambda: stands(daemon.home))
+    assert night.ended() is None and "sensors failed" in events(daemon.home)
+
+
+def test_a_night_that_fails_is_told_and_not_tried_again_at_once(daemon: loop.Daemon) -> None:
+    night = begun(daemon)
+    os.kill(night.pid, signal.SIGKILL)
+    ended(daemon)
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
+    daemon.look()
+    assert daemon.night is None
+
+
+# -- the process ---------------------------------------------------------------------------------------------------
+
+PROCESS = """
+import sys
+from pathlib import Path
+from edgesleep.config import DaemonSettings
+from edgesleep.daemon import loop
+from edgesleep.daemon.sensors import FromFile
+home = Path({home!r})
+loop._CHILD = {night!r}
+loop.Daemon(home, DaemonSettings(hours="00:00-24:00"), FromFile(home / "sensors.json")).run()
+"""
+
+
+@pytest.fixture
+def process(ready: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The daemon in a process of its own."""
+    code = PROCESS.format(home=str(ready), night=NIGHT)
+    with subprocess.Popen([sys.executable, "-c", code]) as running:
+        until(lambda: control.answers(ready))
+        yield running
+        running.kill()
+
+
+def test_it_is_asked_through_a_socket_for_its_owner_alone(ready: Path, process: subprocess.Popen[bytes]) -> None:
+    path = ready / "daemon" / control.SOCKET
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    until(lambda: control.ask(ready, do="status")["phase"] == "running")
+    assert control.ask(ready, do="pause")["phase"] == "ending"
+    until(lambda: control.ask(ready, do="status")["phase"] == "none")
+    told = control.ask(ready, do="status")
+    assert [no["name"] for no in told["against"]] == ["paused"] and told["pid"] == process.pid
+    see(ready, idle=1.0)
+    assert [no["name"] for no in control.ask(ready, do="resume")["against"]] == ["in_use"]
+    assert control.ask(ready, do="run")["phase"] == "running"
+    with pytest.raises(EdgesleepError, match="cannot do that"):
+        control.ask(ready, do="dance")
+    with pytest.raises(BusyError):
+        control.Server(ready)
+
+
+def test_a_request_that_is_none_is_refused_and_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
+    for sent in (b"", b"\n", b"[]\n", b"{", b"x" * (1 << 17)):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(ready / "daemon" / control.SOCKET))
+            client.settimeout(30)
+            with suppress(OSError):
+                client.sendall(sent)
+                assert b"pid" not in client.recv(1 << 16)
+            assert control.ask(ready, do="ping")["pid"] == process.pid
+
+
+def test_sigterm_ends_it_and_its_night(ready: Path, process: subprocess.Popen[bytes]) -> None:
+    until(lambda: count(ready) > 0)
+    night = control.ask(ready, do="status")["night"]
+    process.terminate()
+    assert process.wait(60) == 0
+    assert not psutil.pid_exists(night) and not (ready / "daemon" / control.SOCKET).exists()
+    assert events(ready)[-1] == "stopped"
+    assert loop.remembered(ready).last is not None
+
+
+@linux_only
+def test_a_night_that_stands_still_ends_with_a_daemon_that_is_killed(
+    ready: Path, process: subprocess.Popen[bytes]
+) -> None:
+    until(lambda: count(ready, "child") > 0)
+    night = psutil.Process(control.ask(ready, do="status")["night"])
+    family = [night, *night.children()]
+    see(ready, idle=0.0)
+    until(lambda: control.ask(ready, do="status")["phase"] == "held")
+    process.kill()
+    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+
+
+def test_where_nobody_answers_that_is_said(home: Path) -> None:
+    with pytest.raises(EdgesleepError, match="No daemon") as error:
+        control.ask(home, do="status")
+    assert "daemon start" in error.value.hint
+
+
+def test_idle_it_is_small_and_has_loaded_nothing_heavy(ready: Path) -> None:
+    code = f"""
+import sys, psutil
+from pathlib import Path
+from edgesleep.cli import main
+from edgesleep.daemon import loop, sensors
+daemon = loop.Daemon(Path({str(ready)!r}), loop.DaemonSettings(), sensors.sensors(Path({str(ready)!r})))
+daemon.look(); daemon.look()
+heavy = {{"torch", "llama_cpp", "onnxruntime", "numpy", "spacy", "sqlite_utils", "rich", "gguf", "edgesleep._native"}}
+print(daemon.keeper.phase, psutil.Process().memory_info().rss, *sorted(heavy & {{*sys.modules}}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    phase, rss, *heavy = done.stdout.split()
+    assert phase == "none" and heavy == []
+    assert int(rss) < 40 * 2**20
+
+
+# -- the log -------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_rotates_and_can_be_taken_away_at_any_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "BYTES", 500)
+    for number in range(40):
+        log.note(home, "waiting", number=number)
+    kept = [line["number"] for line in log.lines(home)]
+    assert kept == [*range(kept[0], 40)] and 5 < len(kept) < 30
+    for path in (home / "daemon").iterdir():
+        assert path.stat().st_size <= 500 and stat.S_IMODE(path.stat().st_mode) == 0o600
+        path.unlink()
+    log.note(home, "waiting", number=40)
+    (home / "daemon" / log.FILE).open("a").write('{"cut sh')
+    assert [line["number"] for line in log.lines(home)] == [40]
+
+
+def test_nothing_that_was_told_stands_in_what_the_daemon_keeps(daemon: loop.Daemon) -> None:
+    begun(daemon)
+    (daemon.home / "enough").touch()
+    ended(daemon)
+    for pattern in log.SAYS_NOTHING:
+        for path in daemon.home.glob(pattern):
+            assert "skelwick" not in path.read_text().lower()
+            assert path.stat().st_size
+
+
+def test_what_is_kept_is_plain_json(daemon: loop.Daemon) -> None:
+    daemon.look()
+    assert json.loads((daemon.home / "daemon" / log.STATE).read_text())["days"]
+    (daemon.home / "daemon" / log.STATE).write_text("{")
+    assert loop.remembered(daemon.home) == loop.Remembered()
