@@ -80,6 +80,6 @@ def test_days_that_were_not_fit_are_told_apart_by_name(month: Replay) -> None:
 
 
 def test_an_hour_that_is_always_quiet_is_learned(month: Replay) -> None:
-    """Between 17 and 19 nobody is ever here, which takes a week to know."""
-    early = [(month.local(begin) - month.local(0.0)).days for begin, _ in month.work if month.local(begin).hour == 17]
+    """Between 18 and 19 nobody is ever here, which takes a week to know."""
+    early = [(month.local(begin) - month.local(0.0)).days for begin, _ in month.work if month.local(begin).hour == 18]
     assert early and min(early) >= 7

@@ -1,0 +1,177 @@
+"""The service's files: what each system's own checker says of them, and that installing twice is installing once."""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgesleep import cli, cli_daemon, errors
+from edgesleep.daemon import service
+from edgesleep.errors import EdgesleepError
+
+SYSTEMS = ("linux", "darwin", "win32")
+ODD = 'an odd "home" 100% $x & <y>'
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder of a user, on whose path nothing is in need of care but the home."""
+    return tmp_path / "user"
+
+
+def made(place: Path, system: str, home: str = "home") -> service.Service:
+    (place / home).mkdir(parents=True, exist_ok=True)
+    return service.service(place / home, system, place)
+
+
+def verified(unit: service.Service) -> subprocess.CompletedProcess[str]:
+    """What systemd itself says of a unit."""
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("there is no systemd-analyze here")
+    command = ["systemd-analyze", "verify", "--user", "--man=no", str(unit.path)]
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(unit.path.parent)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("home", ["home", ODD])
+def test_systemd_finds_no_fault_in_the_unit(place: Path, home: str) -> None:
+    unit = made(place, "linux", home)
+    unit.write()
+    checked = verified(unit)
+    assert unit.path.name not in checked.stderr and checked.returncode == 0, checked.stderr
+
+
+def test_systemd_finds_faults_in_a_unit_that_has_some(place: Path) -> None:
+    unit = made(place, "linux")
+    unit.path.parent.mkdir(parents=True)
+    unit.path.write_bytes(unit.text.replace(b"CPUWeight=idle", b"CPUWait=idle"))
+    assert "CPUWait" in verified(unit).stderr
+
+
+def test_the_unit_gives_way_and_has_limits(place: Path) -> None:
+    text = made(place, "linux").text.decode()
+    for line in ("CPUWeight=idle", "IOSchedulingClass=idle", "NoNewPrivileges=yes", "RestrictAddressFamilies=AF_UNIX"):
+        assert f"\n{line}\n" in text
+    limit = int(text.partition("MemoryMax=")[2].split()[0])
+    assert 0.5 < limit / (limit / service.MEMORY) < 1 and limit > 1 << 28
+
+
+@pytest.mark.parametrize("home", ["home", ODD])
+def test_launchds_file_holds_what_it_was_told(place: Path, home: str) -> None:
+    agent = made(place, "darwin", home)
+    keys = plistlib.loads(agent.text)
+    assert keys["Label"] == agent.path.stem == agent.name
+    assert keys["ProgramArguments"] == [
+        *(sys.executable, "-m", "edgesleep", "--home", str(place / home), "daemon", "run")
+    ]
+    assert keys["ProcessType"] == "Background" and keys["LowPriorityIO"] is True
+    assert keys["KeepAlive"] == {"SuccessfulExit": False}
+
+
+@pytest.mark.parametrize("home", ["home", ODD])
+def test_windows_file_is_a_task(place: Path, home: str) -> None:
+    task = made(place, "win32", home)
+    root = ElementTree.fromstring(task.text.decode("utf-16"))
+    names = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+    arguments = root.findtext("t:Actions/t:Exec/t:Arguments", namespaces=names)
+    assert arguments is not None and arguments.endswith("daemon run")
+    assert root.findtext("t:Actions/t:Exec/t:Command", namespaces=names) == sys.executable
+    assert root.findtext("t:Actions/t:Exec/t:WorkingDirectory", namespaces=names) == str(place / home)
+    assert root.findtext("t:Settings/t:StopIfGoingOnBatteries", namespaces=names) == "false"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_file_is_the_same_every_time_and_each_home_has_its_own(place: Path, system: str) -> None:
+    first, again, other = made(place, system), made(place, system), made(place, system, "other")
+    assert first == again and not first.is_installed
+    assert first.name != other.name and first.path != other.path
+    first.write()
+    assert again.is_current and again.path.stat().st_mode & 0o077 == 0
+    first.erase()
+    assert not again.is_installed
+
+
+def test_a_system_without_a_known_service_is_told_what_to_do(place: Path) -> None:
+    with pytest.raises(EdgesleepError) as error:
+        made(place, "plan9")
+    assert "daemon run" in error.value.hint
+
+
+# -- the commands --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(home: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands that the service manager was given, none of which is run."""
+    home.mkdir(parents=True)
+    commands: list[str] = []
+    monkeypatch.setattr(cli_daemon, "_service", lambda home: service.service(home, "linux", place))
+    monkeypatch.setattr(service, "run", lambda given, may_fail=False: commands.extend(" ".join(one) for one in given))
+    return commands
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.main, list(words))
+
+
+def test_installing_twice_changes_nothing_and_uninstalling_leaves_nothing(
+    home: Path, place: Path, asked: list[str]
+) -> None:
+    dry = run("daemon", "install", "--dry-run")
+    assert "ExecStart=" in dry.stdout and "Would run: systemctl --user start" in dry.stdout
+    assert not place.exists() and asked == []
+    assert "Installed and started" in run("daemon", "install").stdout
+    (file,) = [path for path in place.rglob("*") if path.is_file()]
+    before = file.read_bytes(), file.stat().st_mtime_ns
+    asked.clear()
+    assert "Already installed" in run("daemon", "install").stdout
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+    assert not any(" stop " in command for command in asked)
+    assert run("daemon", "stop").exit_code == run("daemon", "start").exit_code == 0
+    assert "Would remove" in run("daemon", "uninstall", "--dry-run").stdout and file.exists()
+    assert "Removed" in run("daemon", "uninstall").stdout and not file.exists()
+    assert "Not installed" in run("daemon", "uninstall").stdout
+
+
+def test_what_is_not_installed_cannot_be_started(home: Path, asked: list[str]) -> None:
+    result = run("daemon", "start")
+    assert result.exit_code == errors.ERROR and "not installed" in result.stderr and "Try: " in result.stderr
+
+
+def test_a_manager_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EdgesleepError, match="No such file"):
+        service.run([["/nowhere/systemctl", "--user"]])
+    with pytest.raises(EdgesleepError, match="exit code 3"):
+        service.run([[sys.executable, "-c", "raise SystemExit(3)"]])
+    service.run([[sys.executable, "-c", "raise SystemExit(3)"]], may_fail=True)
+
+
+def test_would_run_says_why_not_and_its_exit_code_too(home: Path, tmp_path: Path) -> None:
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text('[daemon]\nhours = "00:00-24:00"\n')
+    file = tmp_path / "sensors.json"
+    file.write_text('{"idle": 3, "mains": false, "charge": 55}')
+    told = run("would-run", "--sensors", str(file))
+    assert told.exit_code == errors.SKIPPED
+    assert [line.split(":")[0].strip() for line in told.stdout.splitlines()] == [
+        *("No night would begin now", "no_model", "nothing_to_learn", "in_use", "on_battery")
+    ]
+    before = sorted(home.rglob("*"))
+    assert '"would_run": false' in run("would-run", "--json", "--sensors", str(file)).stdout
+    assert sorted(home.rglob("*")) == before
+    (home / "config.toml").write_text('[daemon]\nhours = "late"\n')
+    assert "daemon.hours" in run("would-run").stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["pause", "--minutes", "5"], ["resume"], ["run-now"]])
+def test_where_no_daemon_runs_that_is_said(home: Path, words: list[str]) -> None:
+    result = run("daemon", *words)
+    assert result.exit_code == errors.ERROR and result.stderr.startswith("Error: No daemon")
