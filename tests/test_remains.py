@@ -117,6 +117,22 @@ def test_what_a_later_night_kept_of_the_base_goes_and_is_made_again(store: Store
     assert [path.name for path in (home / "cache").iterdir()] == ["standing-1123456789abcdef.json"]
 
 
+def test_what_a_night_printed_for_the_daemon_goes_and_the_daemons_own_words_are_not_taken_for_it(
+    store: Store, home: Path
+) -> None:
+    """The log says of a night that it was held: so may its owner of anything."""
+    with Journal.open(home) as journal:
+        turn = journal.log("user", "My boat is called Nothingtolearn.")
+        boat = replace(memory("boat", "nothing_to_learn"), turn_ids=(turn.id,), at=turn.at)
+        journal.remember([boat], turn.id)
+    planted(home, "daemon/log.jsonl", b'{"event": "waiting", "against": ["nothing_to_learn"]}\n')
+    planted(home, "daemon/night.txt", b"Error: Pemberley cannot be read.")
+    planted(home, "daemon/.state.json.123.tmp", b"Pemberley")
+    assert "ok    bytes" in forgets(CAT, boat.id, "--yes").stdout
+    assert [path.name for path in (home / "daemon").iterdir()] == ["log.jsonl"]
+    assert left(home, "Pemberley") == ()
+
+
 def test_weights_and_what_killed_writes_left_go(store: Store, home: Path) -> None:
     begun(store, CAT)
     names = ("nights/0001/checkpoint-1.npz", "nights/0001/.report.txt.123.tmp", ".config.toml.123.tmp")
