@@ -76,6 +76,18 @@ def give_way(nice: int) -> None:
             own.ionice(psutil.IOPRIO_CLASS_BE, 7)  # the idle class may wait for ever
 
 
+def go_last(pid: int = 0, nice: int | None = None) -> None:
+    """Have a process that leads a session of its own, and all in it, count as `nice` beside other sessions.
+
+    Without a number as this process is. Linux shares the processor between sessions first, and each begins as the equal
+    of all others, however nice what runs in it.
+    """
+    if sys.platform == "linux" and os.getsid(pid) == (pid or os.getpid()):
+        wanted = os.getpriority(os.PRIO_PROCESS, 0) if nice is None else nice
+        with contextlib.suppress(OSError):  # a kernel without it
+            Path(f"/proc/{pid or 'self'}/autogroup").write_text(str(max(0, min(wanted, 19))))
+
+
 def keep_private() -> None:
     """Have this process write for its owner alone, in whatever library, and no image of its memory where it crashes.
 

@@ -67,6 +67,19 @@ def test_giving_way_holds_for_threads_and_never_takes_more(tmp_path: Path) -> No
     assert told == [told[0], str(max(12, int(told[0]))), "7"]
 
 
+@linux_only
+def test_a_session_of_its_own_goes_last_as_a_whole_and_no_other_does() -> None:
+    mine = Path("/proc/self/autogroup")
+    if not mine.exists():
+        pytest.skip("this kernel does not share the processor between sessions")
+    code = "from edgesleep.machine import go_last; go_last(0, 12); print(open('/proc/self/autogroup').read())"
+    before = mine.read_text()
+    for own, told in ((True, "nice 12"), (False, before.strip())):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=own)
+        assert done.stdout.strip().endswith(told), done
+    assert mine.read_text() == before
+
+
 @pytest.mark.parametrize(
     ("cpuinfo", "amx"),
     [

@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgesleep import held
+from edgesleep import held, machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import control, hours, log
 from edgesleep.daemon.keeper import Act, Facts, Keeper, Moment, Remembered
@@ -105,6 +105,8 @@ class Night:
                 env=os.environ | {held.NOTE: str(self._note)},
                 start_new_session=True,  # a signal for the daemon's group is for the daemon to pass on
             )
+
+        machine.go_last(self.pid, nice)
 
     @property
     def pid(self) -> int:

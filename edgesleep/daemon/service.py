@@ -2,7 +2,8 @@
 
 Owns what these files say and where they lie. Leaves running anything to `cli_daemon`, and the daemon to `loop`. Must
 stay true: written twice, they are the same bytes; the service may write in the home and in the user's cache, and
-nowhere else that the system can shut; it gives way to everything else in processor and disk, and has a limit of memory.
+nowhere else that the system can shut; its share of processor, disk and memory is limited, but it is never so low that
+it would be late in making way.
 """
 
 from __future__ import annotations
@@ -93,11 +94,11 @@ TimeoutStopSec=30
 UMask=0077
 WorkingDirectory={home}
 
-# Everything else goes first.
-Nice=10
-CPUWeight=idle
+# Everything else goes first, but not so far that it would be late in making way; its nights go last by themselves.
+CPUWeight=20
 IOWeight=10
-IOSchedulingClass=idle
+IOSchedulingClass=best-effort
+IOSchedulingPriority=7
 MemoryMax={memory}
 MemorySwapMax=0
 OOMScoreAdjust=800
@@ -172,10 +173,9 @@ def _launchd(label: str, place: Path, home: Path, words: Sequence[str]) -> Servi
         "KeepAlive": {"SuccessfulExit": False},
         "ThrottleInterval": 60,
         "ExitTimeOut": 30,
-        "ProcessType": "Background",
+        "ProcessType": "Standard",  # as Background it would be late in making way
         "LowPriorityIO": True,
         "LowPriorityBackgroundIO": True,
-        "Nice": 10,
         "Umask": 0o077,
         "HardResourceLimits": {"Core": 0},
         "SoftResourceLimits": {"Core": 0},
@@ -213,7 +213,7 @@ _TASK = """\
     <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
     <AllowHardTerminate>true</AllowHardTerminate>
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
-    <Priority>9</Priority>
+    <Priority>7</Priority>
     <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>
   </Settings>
   <Actions Context="Author">

@@ -73,8 +73,8 @@ def _spoken(turns: Sequence[Turn], earlier: Sequence[Turn]) -> list[Turn]:
 
 
 _CHILD = (
-    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with; end_with({parent}); "
-    "from {module} import {main}; {main}()"
+    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with, go_last; end_with({parent}); "
+    "go_last(); from {module} import {main}; {main}()"
 )
 
 
