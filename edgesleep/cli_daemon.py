@@ -55,7 +55,7 @@ def would_run(home: Path, sensors: Path | None, as_json: bool) -> int:
     if reading.load is None and sensors is None:  # it is measured between two looks
         time.sleep(SAMPLE)
         reading = machine.all()
-    affairs = keeper.affairs(loop.moment(), loop.Affairs(home).facts())
+    affairs = keeper.affairs(loop.moment(), loop.Home(home).facts())
     keeper.against = tuple(policy.against_beginning(reading, affairs, settings))
     begins = not keeper.against
     if as_json:
@@ -275,5 +275,7 @@ def _line(told: dict[str, Any]) -> Iterator[str]:
         yield f"{', '.join(no['why'] for no in told['against'])}."
     if last := told["last_night"]:
         yield f"Last night: {last['outcome']}, ended {datetime.fromtimestamp(last['ended']):%Y-%m-%d %H:%M}."
+    if told["failure"]:
+        yield told["failure"]
     if not told["within_hours"] and told["hours_begin"]:
         yield f"Next hours: from {datetime.fromisoformat(told['hours_begin']):%H:%M}."

@@ -280,6 +280,15 @@ def load(home: Path, changes: dict[str, Any] | None = None) -> Settings:
     return settings
 
 
+def mark(home: Path) -> tuple[int, int] | None:
+    """Something that is another one whenever config.toml was written; None where there is none."""
+    try:
+        told = (home / FILE).stat()
+    except OSError:
+        return None
+    return told.st_mtime_ns, told.st_size
+
+
 def choose_model(home: Path, spec: str) -> None:
     """Set `model` in config.toml of the home; all else in it stays as it is. Raises EdgesleepError for a full disk."""
     path = home / FILE

@@ -203,11 +203,42 @@ def test_sensors_that_fail_hold_it_and_end_nothing(daemon: loop.Daemon) -> None:
 
 def test_a_night_that_fails_is_told_and_not_tried_again_at_once(daemon: loop.Daemon) -> None:
     night = begun(daemon)
+    (daemon.home / "daemon" / log.PRINTED).write_text("Training ...\nError: The disk is full.\nTry: Make room.\n")
+    assert daemon.status()["failure"] == ""
     os.kill(night.pid, signal.SIGKILL)
     ended(daemon)
+    assert daemon.status()["failure"] == "The disk is full."
     assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
     daemon.look()
     assert daemon.night is None
+
+
+def test_settings_are_taken_anew_and_those_that_make_no_sense_are_not(daemon: loop.Daemon) -> None:
+    see(daemon.home, idle=1.0)
+    for text, hours, event in (
+        ('[daemon]\nhours = "01:00-02:00"\n', "01:00-02:00", "settings read"),
+        ('[daemon]\nhours = "at night"\n', "01:00-02:00", "settings make no sense"),
+        ("[daemon]\nhour = 3\n", "01:00-02:00", "settings make no sense"),
+        ("", "22:00-07:00", "settings read"),
+    ):
+        (daemon.home / "config.toml").write_text(text)
+        daemon.look()
+        assert daemon.keeper.settings.hours == hours and event in events(daemon.home)[-2:], text
+
+
+def test_a_clock_that_is_set_and_a_machine_that_slept_are_told(
+    daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see(daemon.home, idle=1.0)
+    now = loop.moment()
+    monkeypatch.setattr(loop, "moment", lambda: now)
+    daemon.look()
+    now = replace(now, epoch=now.epoch + 3600, boot=now.boot + 3600)
+    daemon.look()
+    now = replace(now, epoch=now.epoch - 7200)
+    daemon.look()
+    told = [(line["event"], line["seconds"]) for line in log.lines(daemon.home) if "seconds" in line]
+    assert told == [("machine slept", 3600), ("clock set", -7200)]
 
 
 # -- the process ---------------------------------------------------------------------------------------------------
@@ -283,6 +314,12 @@ def test_a_night_that_stands_still_ends_with_a_daemon_that_is_killed(
     until(lambda: control.ask(ready, do="status")["phase"] == "held")
     process.kill()
     until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+
+
+def test_without_a_home_there_is_nothing_to_serve(home: Path) -> None:
+    with pytest.raises(EdgesleepError, match="no home") as error:
+        loop.Daemon(home, SETTINGS, FromFile(home / "sensors.json")).run()
+    assert "init" in error.value.hint and not home.exists()
 
 
 def test_where_nobody_answers_that_is_said(home: Path) -> None:

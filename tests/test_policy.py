@@ -219,6 +219,19 @@ def test_a_night_that_is_held_too_long_ends_and_begins_again_in_the_same_night()
     assert keeper.look(at(4000), FIT, Facts()).do == "begin"
 
 
+def test_the_morning_is_told_once_of_a_night_and_never_at_night() -> None:
+    keeper, here = Keeper(replace(S, notify=True), Remembered()), replace(FIT, idle=5.0)
+    keeper.look(at(0), FIT, Facts())
+    keeper.look(at(60), FIT, Facts(ended=0))
+    assert keeper.news(at(7200), here) is None  # at midnight
+    assert keeper.news(at(11 * 3600), FIT) is None  # nobody sees it
+    news = keeper.news(at(11 * 3600), here)
+    assert news and news.outcome == "promoted"
+    assert keeper.news(at(12 * 3600), here) is None
+    silent = Keeper(S, replace(keeper.memory, told=0.0))
+    assert silent.news(at(11 * 3600), here) is None
+
+
 def test_a_pause_ends_a_night_at_once() -> None:
     keeper = Keeper(S, Remembered())
     keeper.look(at(0), FIT, Facts())

@@ -23,6 +23,12 @@ from edgesleep.errors import EdgesleepError
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is Linux's")
 
 
+SERVICES = (
+    *("org.freedesktop.login1", "org.gnome.Mutter.IdleMonitor", "org.freedesktop.ScreenSaver"),
+    "org.freedesktop.Notifications",
+)
+
+
 class Desktop:
     """Services on a bus of their own. `answers` gives by (interface, member) or (interface, property) what is told."""
 
@@ -31,8 +37,9 @@ class Desktop:
         from jeepney.io.blocking import open_dbus_connection
 
         self.answers: dict[tuple[str, str], Any] = {}
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
         self.connection = open_dbus_connection(address)
-        for name in ("org.freedesktop.login1", "org.gnome.Mutter.IdleMonitor", "org.freedesktop.ScreenSaver"):
+        for name in SERVICES:
             self.connection.send_and_get_reply(message_bus.RequestName(name))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -48,6 +55,7 @@ class Desktop:
                 continue
             fields = message.header.fields
             key = (fields.get(HeaderFields.interface, ""), fields[HeaderFields.member])
+            self.asked.append((key[1], message.body))
             is_property = key == ("org.freedesktop.DBus.Properties", "Get")
             told = self.answers.get(tuple(message.body) if is_property else key)
             if told == "hang":
@@ -144,6 +152,14 @@ def test_the_lid_and_what_keeps_the_display_on_are_logins_matter(bus: Desktop) -
     assert (asked.lid_closed(), asked.presenting()) == (True, True)
     bus.answers |= {(MANAGER, "LidClosed"): ("b", False), (MANAGER, "BlockInhibited"): ("s", "handle-lid-switch")}
     assert (asked.lid_closed(), asked.presenting()) == (False, False)
+
+
+@linux_only
+def test_a_line_is_shown_on_the_desktop(bus: Desktop) -> None:
+    bus.answers["org.freedesktop.Notifications", "Notify"] = ("u", 1)
+    sensors.system().show("The night is over.")
+    ((_, body),) = [asked for asked in bus.asked if asked[0] == "Notify"]
+    assert body[0] == "edgesleep" and body[4] == "The night is over."
 
 
 @linux_only

@@ -24,6 +24,7 @@ GRACE = 10.0  # seconds within which a night that was asked to end has to
 SUSPENDED = 1.0  # seconds that one clock may run on without the other before the machine has slept
 NIGHTS_KEPT = 4  # of which it is known that one came to its end
 HERE = 300.0  # seconds since the last key within which an hour counts as used
+JUST_HERE = 60.0  # within which someone sees what is shown
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Remembered:
     """What outlasts a restart of the daemon.
 
     `done`: the nights that came to their end; `tried`: those that did not, or were refused, with what had been `said`
-    by then. `paused_until`: seconds since 1970, 0: not paused.
+    by then. `paused_until`: seconds since 1970, 0: not paused. `told`: the end of the last night that the desktop has
+    shown.
     """
 
     done: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Remembered:
     paused_until: float = 0.0
     days: Days = field(default_factory=dict)
     last: LastNight | None = None
+    told: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,11 @@ class Keeper:
         self._asleep: float | None = None  # how far the clocks were apart at the last look
         self._woke: float | None = None  # steady
 
+    def change(self, settings: DaemonSettings) -> None:
+        """Go on with other settings. Raises EdgesleepError, and goes on with those before."""
+        self.hours = Hours.read(settings.hours)
+        self.settings = settings
+
     def look(self, now: Moment, reading: Reading, facts: Facts) -> Act:
         """What is to be done now."""
         reading = self._awake(now, reading)
@@ -132,6 +140,17 @@ class Keeper:
             busy=facts.busy,
             forced=self.forced,
         )
+
+    def news(self, now: Moment, reading: Reading) -> LastNight | None:
+        """The last night, where its owner is to be told of it now: once, when they are here again, and not at night."""
+        last = self.memory.last
+        here = reading.idle is not None and reading.idle < JUST_HERE
+        if not (self.settings.notify and last and here) or self.hours.hold(now.local):
+            return None
+        if last.ended <= self.memory.told or last.outcome not in ("promoted", "rejected", "failed"):
+            return None
+        self.memory = replace(self.memory, told=last.ended)
+        return last
 
     def stop(self, now: Moment) -> Act:
         """End whatever is under way, as the daemon itself ends."""

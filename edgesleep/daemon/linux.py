@@ -1,8 +1,8 @@
 """Linux: who is here, the lid, the display and what keeps it on, by D-Bus and the system's files.
 
-Owns asking logind, the desktop's screen saver and the terminals. Leaves what it means to `policy`. With `service` the
-only module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown within moments;
-with a desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals say.
+Owns asking logind, the desktop and the terminals, and showing a line there. Leaves what it means to `policy`. The only
+module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown within moments; with a
+desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals say.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ DRM = Path("/sys/class/drm")
 DEVICES = Path("/dev")
 
 LOGIND = DBusAddress("/org/freedesktop/login1", "org.freedesktop.login1", "org.freedesktop.login1.Manager")
+NOTIFICATIONS = DBusAddress(
+    "/org/freedesktop/Notifications", "org.freedesktop.Notifications", "org.freedesktop.Notifications"
+)
+NAME = "edgesleep"
 # Desktops that tell how long nobody has touched anything, in milliseconds.
 IDLE = (
     (
@@ -152,6 +156,10 @@ class Linux:
         """How busy the graphics processors are, where the driver says so in a file."""
         told = [_text(path) for path in DRM.glob("card*/device/gpu_busy_percent")]
         return max((float(text) for text in told if text.isdigit()), default=None)
+
+    def show(self, text: str) -> None:
+        # Program, number of one to replace, icon, title, text, buttons, hints, milliseconds.
+        self.session_bus.call(NOTIFICATIONS, "Notify", "susssasa{sv}i", NAME, 0, "", NAME, text, [], {}, -1)
 
 
 def terminals() -> Iterator[float]:

@@ -53,6 +53,14 @@ def lines(home: Path) -> Iterator[dict[str, Any]]:
                     continue
 
 
+def last_error(home: Path) -> str:
+    """What the last night said that went wrong, or nothing. It may quote, so it is for the owner's eyes only."""
+    path = home / FOLDER / PRINTED
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    errors = [line.removeprefix("Error: ") for line in text.splitlines() if line.startswith("Error: ")]
+    return errors[-1] if errors else ""
+
+
 def printed(home: Path) -> Path:
     """An empty file for what a night prints, for nobody else."""
     path = make_folder(home / FOLDER) / PRINTED

@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgesleep import held, machine
+from edgesleep import config, held, machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import control, hours, log
 from edgesleep.daemon.keeper import Act, Facts, Keeper, Moment, Remembered
@@ -39,6 +39,11 @@ from edgesleep.waiting import BASE, Waiting, mark, waiting
 EVERYTHING = 5.0  # seconds after which all sensors are read again while a night is under way
 CLOCK = 60.0  # seconds by which the wall clock has to move by itself to be worth a line
 EVER = 1e12  # seconds since 1970, of a pause without an end
+NEWS = {
+    "promoted": "The night is over, and what you told is learned. `edgesleep report` shows it.",
+    "rejected": "The night is over; its model was refused, the one before serves on. `edgesleep report` says why.",
+    "failed": "The night failed, and nothing has changed. `edgesleep daemon status` says why.",
+}  # for the desktop, by outcome: nothing of what was told
 HELD = "held"  # in the daemon's folder: seconds that the night has stood still
 STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
 BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
@@ -66,7 +71,7 @@ def remembered(home: Path) -> Remembered:
         return Remembered()
 
 
-class Affairs:
+class Home:
     """What stands in the home: looked at again only where a file has changed."""
 
     def __init__(self, home: Path) -> None:
@@ -143,16 +148,19 @@ class Daemon:
     def __init__(self, home: Path, settings: DaemonSettings, sensors: Sensors) -> None:
         self.home, self.settings, self.sensors = home, settings, sensors
         self.keeper = Keeper(settings, remembered(home))
-        self.affairs, self.reading = Affairs(home), Reading()
+        self.stands, self.reading = Home(home), Reading()
         self.night: Night | None = None
         self._kept = self.keeper.memory
         self._all_read = -EVERYTHING
         self._against: tuple[str, ...] = ()
         self._last: Moment | None = None
         self._stopping = False
+        self._config = config.mark(home)
 
     def run(self) -> None:
         """Until SIGTERM. Raises BusyError where another one serves the home, EdgesleepError where none can."""
+        if not self.home.is_dir():
+            raise EdgesleepError(f"There is no home at {self.home}.", "`edgesleep init` makes one.")
         make_folder(self.home / log.FOLDER)
         server = control.Server(self.home)
         log.note(self.home, "started", pid=os.getpid())
@@ -185,11 +193,12 @@ class Daemon:
         """See, decide, do; seconds until the next look."""
         now = moment()
         self._clocks(now)
+        self._settings()
         self._read(now)
         ended = self.night.ended() if self.night else None
         if ended is not None:
             self.night = None
-        facts = Facts() if self.night else self.affairs.facts(ended)
+        facts = Facts() if self.night else self.stands.facts(ended)
         act = self.keeper.look(now, self.reading, facts)
         if ended is not None and (last := self.keeper.memory.last):
             seconds = round(last.ended - last.began)
@@ -197,6 +206,9 @@ class Daemon:
         if self._stopping and act.do == "begin":
             self.keeper.phase, act = "none", Act("nothing", (), 0.0)
         self._do(act)
+        if news := self.keeper.news(now, self.reading):
+            with suppress(Exception):  # a desktop that cannot show it is no reason to stop
+                self.sensors.show(NEWS[news.outcome])
         names = tuple(no.name for no in act.against)
         if names != self._against and act.do == "nothing":
             log.note(self.home, "waiting", against=names)
@@ -224,6 +236,19 @@ class Daemon:
         except Exception as error:
             self.reading = Reading()
             log.note(self.home, "sensors failed", kind=type(error).__name__)
+
+    def _settings(self) -> None:
+        """Take the settings anew where config.toml was changed; while it makes no sense, what was before holds."""
+        mark = config.mark(self.home)
+        if mark == self._config:
+            return
+        self._config = mark
+        try:
+            self.settings = config.load(self.home).daemon
+            self.keeper.change(self.settings)
+            log.note(self.home, "settings read")
+        except EdgesleepError:
+            log.note(self.home, "settings make no sense")
 
     def _clocks(self, now: Moment) -> None:
         if last := self._last:
@@ -273,8 +298,15 @@ class Daemon:
             "pid": os.getpid(),
             "phase": self.keeper.phase,
             "night": self.night.pid if self.night else None,
+            "failure": log.last_error(self.home) if failed(self.keeper) else "",
             **standing(self.keeper, self.reading),
         }
+
+
+def failed(keeper: Keeper) -> bool:
+    """Whether the last night failed."""
+    last = keeper.memory.last
+    return keeper.phase == "none" and last is not None and last.outcome == "failed"
 
 
 def standing(keeper: Keeper, reading: Reading) -> dict[str, Any]:

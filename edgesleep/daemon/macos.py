@@ -44,6 +44,10 @@ class MacOS:
     def gpu(self) -> float | None:
         return None
 
+    def show(self, text: str) -> None:
+        said = text.replace("\\", "\\\\").replace('"', '\\"')
+        _printed("/usr/bin/osascript", "-e", f'display notification "{said}" with title "edgesleep"')
+
 
 def lid(printed: str) -> bool | None:
     """From `ioreg -r -k AppleClamshellState`."""

@@ -33,6 +33,9 @@ class Sensors(Protocol):
     def all(self) -> Reading:
         """Everything."""
 
+    def show(self, text: str) -> None:
+        """Show a line to whoever is here, where there is a desktop."""
+
 
 class System(Protocol):
     """What only one operating system knows; whatever it cannot tell is None."""
@@ -43,6 +46,7 @@ class System(Protocol):
     def presenting(self) -> bool | None: ...
     def display_on(self) -> bool | None: ...
     def gpu(self) -> float | None: ...
+    def show(self, text: str) -> None: ...
 
 
 class Unknown:
@@ -64,6 +68,9 @@ class Unknown:
         return None
 
     def gpu(self) -> float | None:
+        return None
+
+    def show(self, text: str) -> None:
         return None
 
 
@@ -96,6 +103,9 @@ class Machine:
         )
         return self.quick(rest)
 
+    def show(self, text: str) -> None:
+        self.system.show(text)
+
 
 class FromFile:
     """A file of readings in place of a machine, as JSON; what it leaves out is unknown. It is read at every look."""
@@ -109,6 +119,9 @@ class FromFile:
     def all(self) -> Reading:
         """Raises EdgesleepError where the file cannot be read: it was asked for by name."""
         return load(Reading, self.path)
+
+    def show(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 def sensors(home: Path, file: Path | None = None) -> Sensors:

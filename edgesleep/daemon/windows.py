@@ -43,6 +43,9 @@ class Windows:
     def gpu(self) -> float | None:
         return None
 
+    def show(self, text: str) -> None:
+        return None
+
 
 def _library(name: str) -> Any:
     return getattr(ctypes, "windll")[name]  # noqa: B009 - it is there on Windows only
