@@ -194,6 +194,9 @@ class ReportSettings:
     beside: bool = setting(
         False, "also ask the base with what was told in its prompt, and hold the night against that; takes minutes"
     )
+
+
+@dataclass(frozen=True)
 class DaemonSettings:
     hours: str = setting("22:00-07:00", "when the daemon may begin a night; 00:00-24:00 is always", "local time")
     learn_hours: bool = setting(

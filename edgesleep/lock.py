@@ -38,7 +38,11 @@ class Holder:
 
     @classmethod
     def this(cls) -> Holder:
-        pid = os.getpid()
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Holder:
+        """A process that is there now."""
         return cls(pid, machine.process_began(pid), machine.boot(), machine.process_space())
 
     def lives(self) -> bool:

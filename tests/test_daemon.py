@@ -29,6 +29,7 @@ from edgesleep.daemon import control, log, loop
 from edgesleep.daemon.policy import Reading
 from edgesleep.daemon.sensors import FromFile
 from edgesleep.errors import BusyError, EdgesleepError
+from edgesleep.lock import Holder
 from edgesleep.night import underway
 from edgesleep.records import dump
 
@@ -314,6 +315,16 @@ def test_a_night_that_stands_still_ends_with_a_daemon_that_is_killed(
     until(lambda: control.ask(ready, do="status")["phase"] == "held")
     process.kill()
     until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
+
+
+def test_a_night_that_a_killed_daemon_left_standing_is_ended_by_the_next(ready: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as left:
+        dump(Holder.of(left.pid), ready / "daemon" / loop.CHILD)
+        held.freeze(left.pid)
+        loop.Night.end_left(ready)
+        assert left.wait(60) == -signal.SIGKILL
+    loop.Night.end_left(ready)
+    assert events(ready) == ["ended a night that was left"]
 
 
 def test_without_a_home_there_is_nothing_to_serve(home: Path) -> None:

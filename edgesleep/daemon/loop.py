@@ -30,7 +30,7 @@ from edgesleep.daemon.policy import Reading
 from edgesleep.daemon.sensors import Sensors
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import make_folder, write_atomically
-from edgesleep.lock import Lock
+from edgesleep.lock import Holder, Lock
 from edgesleep.night.pending import unfinished
 from edgesleep.night.underway import forgive
 from edgesleep.records import dump, load, plain
@@ -45,6 +45,7 @@ NEWS = {
     "failed": "The night failed, and nothing has changed. `edgesleep daemon status` says why.",
 }  # for the desktop, by outcome: nothing of what was told
 HELD = "held"  # in the daemon's folder: seconds that the night has stood still
+CHILD = "night.pid"  # and whose process it is
 STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
 BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
 _CHILD = (
@@ -112,6 +113,18 @@ class Night:
             )
 
         machine.go_last(self.pid, nice)
+        with suppress(EdgesleepError):
+            dump(Holder.of(self.pid), home / log.FOLDER / CHILD)
+
+    @staticmethod
+    def end_left(home: Path) -> None:
+        """End what a daemon left that was killed while its night stood still; on Linux the system has done so."""
+        with suppress(EdgesleepError):
+            left = load(Holder, home / log.FOLDER / CHILD)
+            if left.lives():
+                forgive(home)
+                held.kill(left.pid)
+                log.note(home, "ended a night that was left")
 
     @property
     def pid(self) -> int:
@@ -164,6 +177,7 @@ class Daemon:
         make_folder(self.home / log.FOLDER)
         server = control.Server(self.home)
         log.note(self.home, "started", pid=os.getpid())
+        Night.end_left(self.home)
         try:
             with _woken() as wake, selectors.DefaultSelector() as selector:
                 selector.register(server.socket, selectors.EVENT_READ)

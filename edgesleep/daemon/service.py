@@ -92,7 +92,7 @@ RestartSec=60
 KillMode=mixed
 TimeoutStopSec=30
 UMask=0077
-WorkingDirectory={home}
+WorkingDirectory=/
 
 # Everything else goes first, but not so far that it would be late in making way; its nights go last by themselves.
 CPUWeight=20
@@ -168,7 +168,7 @@ def _launchd(label: str, place: Path, home: Path, words: Sequence[str]) -> Servi
     keys = {
         "Label": label,
         "ProgramArguments": [*words],
-        "WorkingDirectory": str(home),
+        "WorkingDirectory": "/",
         "RunAtLoad": True,
         "KeepAlive": {"SuccessfulExit": False},
         "ThrottleInterval": 60,
