@@ -98,12 +98,12 @@ LAYERS = (
         "night.pending",
         "night.scope",
         "day.answers",
-        "day.chat",
         "day.conversations",
         "day.guard",
         "day.logbook",
     ),
     (
+        "day.chat",
         "doctor",
         "night.compare",
         "night.remains",
