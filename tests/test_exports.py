@@ -425,6 +425,27 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused(tmp_path: Path, sample
         assert error.hint
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=range(len(SAMPLES)))
+@pytest.mark.parametrize("odd", [None, 7, "x", [], {}])
+def test_a_message_that_is_none_is_told(tmp_path: Path, sample: Any, odd: object) -> None:
+    def without(here: Any) -> Any:
+        """The same with something else in place of every message."""
+        if isinstance(here, list):
+            return [odd for _ in here]
+        return (
+            {key: odd if key in ("a", "b") else without(inner) for key, inner in here.items()}
+            if isinstance(here, dict)
+            else here
+        )
+
+    path = tmp_path / "odd.json"
+    path.write_text(json.dumps([sample, without(sample)]))
+    try:
+        assert look(path).read <= 4
+    except EdgesleepError as error:
+        assert error.hint
+
+
 def test_every_format_knows_its_own_record_alone() -> None:
     for sample in SAMPLES:
         assert len([form.name for form in FORMATS if form.recognise(sample)]) == 1

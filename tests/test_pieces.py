@@ -77,7 +77,7 @@ def test_what_is_too_long_is_let_go(step: int, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pieces, "MAX_PIECE_BYTES", 50)
     many = b"[" + b"[]," * 100 + b"[]]"
     held = [*records(io.BytesIO(b'[{"a": 1}, ' + many + b', {"b": 2}]'))]
-    assert [piece.limit for piece in held] == [0, 50, 0]
+    assert [bool(piece.fault) for piece in held] == [False, True, False]
     assert held[0].data == b'{"a": 1}' and held[-1].data == b'{"b": 2}'
 
 
@@ -86,7 +86,14 @@ def test_a_string_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(pieces, "_CHUNK", 100)
     monkeypatch.setattr(pieces, "_LARGE", 100)
     file = io.BytesIO(b'[{"a": "' + b"x" * 100_000)
-    assert [piece.limit for piece in records(file)] == [1000] and file.tell() < 2000
+    assert [piece.fault for piece in records(file)] == ["longer than 1,000 bytes"] and file.tell() < 2000
+
+
+def test_brackets_without_end_are_not_followed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_DEEPEST", 500)
+    monkeypatch.setattr(pieces, "_CHUNK", 100)
+    file = io.BytesIO(b"[{}, " + b"[" * 100_000)
+    assert [piece.fault for piece in records(file)] == ["", "nested too deeply"] and file.tell() < 5000
 
 
 def test_blanks_without_end_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:

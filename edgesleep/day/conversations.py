@@ -166,12 +166,14 @@ def items(record: Any, *path: str) -> list[Any]:
 
 
 def _value(record: Any, path: Sequence[str], kind: type, name: str) -> Any:
+    if path and not isinstance(record, dict):
+        raise EdgesleepError("no object")
     value = record
     for key in path:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise EdgesleepError("no object" if value is record else f"the parent of `{key}` is no object")
+            raise EdgesleepError(f"the parent of `{key}` is no object")
         value = value.get(key)
     if value is not None and not isinstance(value, kind):
         raise EdgesleepError(f"`{'.'.join(path)}` is no {name}" if path else f"no {name}")

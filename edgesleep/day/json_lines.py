@@ -43,7 +43,7 @@ def conversations(lines: Iterable[Piece], session: str) -> Iterator[Conversation
     block, size = Conversation(), 0
     for line in lines:
         try:
-            if line.limit:
+            if line.fault:
                 line.decoded()  # says so
             read = msgspec.json.decode(line.data, type=_Line)
             entry = Entry(read.role, read.content, read.source, read.session or session, read.at)

@@ -23,26 +23,28 @@ MAX_LINE_BYTES = 8 * MAX_TURN_BYTES  # JSON spends up to six bytes on one, and a
 MAX_PIECE_BYTES = 128 << 20  # of one conversation, which may hold pictures
 _CHUNK, _LARGE = 1 << 20, 16 << 20  # read at a time
 _NEAR = 1 << 10  # within which what follows a key is seen
+_NESTED = "nested too deeply"
+_DEEPEST = 100_000  # brackets in brackets, far beyond what can be decoded
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One record: where it stands, and its bytes; where there are more than `limit`, only that is known."""
+    """One record: where it stands, and its bytes; where it has a `fault`, its bytes do not count."""
 
     place: str
     data: bytes
-    limit: int = 0
+    fault: str = ""
 
     def decoded(self) -> dict[str, Any]:
         """The object that it is. Raises EdgesleepError saying what else it is."""
-        if self.limit:
-            raise EdgesleepError(f"longer than {self.limit:,} bytes")
+        if self.fault:
+            raise EdgesleepError(self.fault)
         try:
             value = _decoded(self.data)
         except (msgspec.MsgspecError, UnicodeError) as error:
             raise EdgesleepError(str(error)) from error
         except RecursionError as error:
-            raise EdgesleepError("nested too deeply") from error
+            raise EdgesleepError(_NESTED) from error
         if not isinstance(value, dict):
             raise EdgesleepError("no object")
         return value
@@ -60,6 +62,10 @@ def _decoded(data: bytes) -> Any:
         raise
 
 
+def _longer(limit: int) -> str:
+    return f"longer than {limit:,} bytes"
+
+
 def lines(file: BinaryIO) -> Iterator[Piece]:
     """The lines of a text that are not blank; of one that is too long only so much that this can be seen."""
     number = 0
@@ -68,7 +74,7 @@ def lines(file: BinaryIO) -> Iterator[Piece]:
         if number == 1:
             line = line.removeprefix(BOM)
         if line.strip():
-            yield Piece(f"line {number}", line, MAX_LINE_BYTES if len(line) > MAX_LINE_BYTES else 0)
+            yield Piece(f"line {number}", line, _longer(MAX_LINE_BYTES) if len(line) > MAX_LINE_BYTES else "")
         while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             line = file.readline(MAX_LINE_BYTES + 1)
 
@@ -98,31 +104,38 @@ class _Cutter:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
-        self.data = b""
+        self.data = bytearray()
         self.start = self.seen = 0
         self.depth = 0
         self.level = -1  # depth of the array of records; 0: the document is one itself
         self.number = 1
-        self.short = False  # of what began at `start`, the beginning is dropped
+        self.fault = ""  # of what began at `start`, the beginning is dropped then
 
     def pieces(self) -> Iterator[Piece]:
         more = b" "
         while more:
             # As much again as is held, so that a long record is not copied time after time.
             more = self.file.read(min(max(_CHUNK, len(self.data) - self.start), _LARGE))
-            self.data, self.seen, self.start = self.data[self.start :] + more, self.seen - self.start, 0
+            del self.data[: self.start]
+            self.seen, self.start = self.seen - self.start, 0
+            self.data += more
             if (yield from self._look(ended=not more)):
                 if self.level < 2 and self._goes_on():
                     yield Piece(f"record {self.number}", b"]")  # what stands after the end
                 return
             self._drop()
-            if len(self.data) - self.seen > MAX_PIECE_BYTES:  # one string: where it ends is not worth knowing
-                self.short, more = True, b""
+            if self.depth > _DEEPEST:
+                self.fault = _NESTED
+            elif len(self.data) - self.seen > MAX_PIECE_BYTES:  # one string
+                self.fault = _longer(MAX_PIECE_BYTES)
+            else:
+                continue
+            break  # where it ends is not worth knowing
         if self.level >= 0:
             yield self._piece(len(self.data))
 
     def _goes_on(self) -> bool:
-        rest = self.data[self.start :] or self.file.read(_CHUNK)
+        rest = bytes(self.data[self.start :]) or self.file.read(_CHUNK)
         while rest and not rest.strip():
             rest = self.file.read(_CHUNK)
         return bool(rest)
@@ -139,7 +152,7 @@ class _Cutter:
                     self.seen = at
                     return False
                 if inside and _HOLDS.match(data, at):
-                    self.level, self.short = 2, False
+                    self.level, self.fault = 2, ""
             elif char in _OPEN:
                 if self.depth == self.level > 0:
                     yield from self._between(at)
@@ -164,23 +177,21 @@ class _Cutter:
 
     def _between(self, end: int) -> Iterator[Piece]:
         """What stands before a record, but for commas; the record begins at `end`."""
-        if self.short or self.data[self.start : end].strip(b" \t\r\n,"):
+        if self.fault or self.data[self.start : end].strip(b" \t\r\n,"):
             yield self._piece(end)
         self.start = end
 
     def _piece(self, end: int) -> Piece:
-        short = self.short or end - self.start > MAX_PIECE_BYTES
-        piece = Piece(
-            f"record {self.number}", b"" if short else self.data[self.start : end], MAX_PIECE_BYTES if short else 0
-        )
+        fault = self.fault or (_longer(MAX_PIECE_BYTES) if end - self.start > MAX_PIECE_BYTES else "")
+        piece = Piece(f"record {self.number}", b"" if fault else bytes(self.data[self.start : end]), fault)
         self.number += 1
-        self.start, self.short = end, False
+        self.start, self.fault = end, ""
         return piece
 
     def _drop(self) -> None:
         """Let go of what is too long, and of blanks between records."""
         if self.seen - self.start > MAX_PIECE_BYTES:
-            self.short, self.start = True, self.seen
+            self.fault, self.start = _longer(MAX_PIECE_BYTES), self.seen
         elif self.level and self.depth <= max(self.level, 0):
             held = self.data[self.start : self.seen]
             self.start += len(held) - len(held.lstrip(b" \t\r\n"))
