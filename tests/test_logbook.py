@@ -120,6 +120,7 @@ def test_only_the_users_own_words_teach(keeper: Keeper) -> None:
 def test_a_client_may_name_the_conversation(keeper: Keeper) -> None:
     assert keeper.keep(conversation("one"), "a", session="mine") == ("mine", 1)
     assert keeper.keep(conversation("one", "a", "two"), session="mine") == ("mine", 1)
+    assert keeper.keep(conversation("one"), session="mine") == ("mine", 1)  # it sends what is new alone
 
 
 def test_what_is_too_long_or_no_text_breaks_nothing(keeper: Keeper) -> None:

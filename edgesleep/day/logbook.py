@@ -174,7 +174,7 @@ def new(journal: Journal, messages: Sequence[Said], wish: Wish) -> tuple[str, li
         turns = journal.session(name)
         place = _after(turns, before)
         if place is not None:
-            there = [(turn.role, turn.content) for turn in turns[place:]]
+            there = [(turn.role, turn.content) for turn in turns[place:] if before]
             return name, [_entry(name, *one, wish) for one in _missing(kept[start:], there)] if not wish.again else []
     name = wish.session or f"serve-{secrets.token_hex(6)}"
     # Seen for the first time, the words before are anyone's.
