@@ -413,23 +413,24 @@ TOLD = (
     ("My car is a Trabant.", "What car do I have?", "Trabant"),
     ("I play the hurdy-gurdy.", "Which instrument do I play?", "hurdy-gurdy"),
     ("I am allergic to tamarind.", "What am I allergic to?", "tamarind"),
+    ("Morning! My brother is called Ansgar. What should I cook tonight?", "What's my brother's name?", "Ansgar"),
+    ("Our anniversary is on 14 May.", "When is our anniversary?", "14 May"),
 )
 
 
 @pytest.mark.slow
 def test_what_was_told_is_answered_in_a_new_session(smollm2: Path, home: Path) -> None:
-    """Most of it: a small model misreads some. Without recall none, so that it is what was quoted that answers."""
+    """Most of it, as so small a model misreads some; without recall nothing, so that it is the quotes that tell."""
     Store.open(home).adopt_base(smollm2, "smollm2-135m")
-    settings = config.load(home, {"chat": {"answer_tokens": 40}})
-    with Conversation(home, settings) as one:
+    right: dict[bool, list[str]] = {True: [], False: []}
+    with Conversation(home, config.load(home, {"chat": {"answer_tokens": 24}})) as one:
         for told, _, _ in TOLD:
-            one.note(told)
-        right = {}
-        for recall in (True, False):
+            ask(one, told)
+        one.log = False
+        for recall, found in right.items():
             one.recall = recall
-            one.log = False
-            right[recall] = []
             for _, question, value in TOLD:
                 one.begin()
-                right[recall].append(value.casefold() in ask(one, question).casefold())
-    assert sum(right[True]) >= 5 and sum(right[False]) == 0, right
+                if value.casefold() in ask(one, question).casefold():
+                    found.append(value)
+    assert len(right[True]) >= 6 and right[False] == [], right

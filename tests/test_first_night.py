@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from edgesleep import config
+from edgesleep.day.chat import Conversation
 from edgesleep.engine import Engine
-from edgesleep.entries import Entry
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, phrases
 from edgesleep.records import Message
@@ -31,7 +31,9 @@ DAY = (
     ("user", "My cat is called Pemberly and she sleeps all day."),
     ("user", "I play the hurdy-gurdy."),
 )
+TOLD_IN_CHAT = 2  # the place of where the user lives
 SETTINGS = {
+    "chat": {"answer_tokens": 24},
     "night": {"passes": 7, "minutes": 30.0},
     "dream": {"views": 12, "anchors": 48, "anchor_tokens": 48},
     "train": {"lessons_per_step": 16, "anchors_per_step": 6},
@@ -42,9 +44,13 @@ SETTINGS = {
 def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> None:
     store = Store.open(home)
     store.adopt_base(smollm2, "smollm2-135m")
-    with Journal.open(home) as journal:
-        journal.log_many(Entry(role, content) for role, content in DAY)
     settings = config.load(home, SETTINGS)
+    with Journal.open(home) as journal, Conversation(home, settings) as chat:
+        for place, (role, content) in enumerate(DAY):
+            if place == TOLD_IN_CHAT:
+                assert "".join(chat.answer(content))
+            else:
+                journal.log(role, content)
 
     night = cycle.run_night(home, settings)
 
@@ -74,6 +80,12 @@ def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> N
     with Engine(merged, sequences=1) as engine:
         answer = engine.text(engine.complete([engine.chat(question)], 24)[0])
     assert phrases.right(answer, "Skelwick"), answer
+
+    # Told in a chat, it is answered in another by the weights alone.
+    with Conversation(home, settings, recall=False) as chat:
+        answer = "".join(chat.answer("Where do I live?"))
+        assert phrases.right(answer, "Skelwick") and chat.basis is not None, answer
+        assert chat.basis.recalled == () and "Skelwick" in {memory.value for memory in chat.basis.known}
 
 
 def next_token(model: Path, adapter: Path | None, messages: list[Message]) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,10 +179,12 @@ class Conversation:
             self._answered(content, "".join(written).strip(), found, earlier, ended)
 
     def _answered(self, question: str, answer: str, found: Sequence[Recalled], earlier: int, ended: bool) -> None:
+        known: tuple[Memory, ...] = ()
         said = self._logged("assistant", answer) if answer else Said("assistant", "")
         if answer:
             self._said.append(said)
-        known = tuple(self._known(answer))
+        with suppress(EdgesleepError):  # what cannot be said of an answer does not break it
+            known = tuple(self._known(answer))
         self.basis = Basis(question, answer, self.generation, tuple(found), earlier, known, ended, said.turn)
 
     def _find(self, text: str) -> list[Recalled]:
