@@ -115,6 +115,7 @@ LAYERS = (
     ),
     ("night.cycle", "night.proofs", "day.transcripts", "day.upstream"),
     ("night.forget", "day.importers", "day.serve"),
+    ("api",),
     ("apart", "progress", "terminal", "cli_shared", "daemon.loop", "daemon.service"),
     ("cli_memories",),
     (
