@@ -23,6 +23,7 @@ from edgesleep.cli_chat import chat
 from edgesleep.cli_daemon import daemon, would_run
 from edgesleep.cli_doctor import doctor
 from edgesleep.cli_encrypt import encrypt
+from edgesleep.cli_export import export
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_import import import_
@@ -73,7 +74,21 @@ def main(context: click.Context, home: Path | None) -> None:
         say("A forgetting is unfinished: `edgesleep forget --resume` goes on with it, and so does a night.")
 
 
-for command in (chat, import_, memories, encrypt, forget, serve, log, daemon, would_run, doctor, *MORNING, *COMMANDS):
+for command in (
+    chat,
+    import_,
+    memories,
+    encrypt,
+    forget,
+    serve,
+    log,
+    daemon,
+    would_run,
+    doctor,
+    export,
+    *MORNING,
+    *COMMANDS,
+):
     main.add_command(command)
 
 

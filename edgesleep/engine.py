@@ -251,6 +251,23 @@ class Engine:
                 break
         return prompt + closing, len(prompt)
 
+    def written(self, messages: Sequence[Message], *, reply: bool) -> str:
+        """A chat as the template writes it, up to the answer where there is to be one; to be shown, not tokenized."""
+        self._formatter.add_generation_prompt = reply
+        try:
+            return str(self._formatter(messages=[vars(m) for m in messages]).prompt)  # type: ignore[misc]
+        except Exception as error:
+            raise EdgesleepError(
+                f"The chat template of {self.path.name} refuses this chat: {error}.",
+                "Start the chat with a user message and let the roles take turns.",
+            ) from error
+
+    @property
+    def bos(self) -> tuple[str, bool]:
+        """The token that begins a text as a template spells it ("" for none), and whether llama.cpp puts it itself."""
+        name = self._name(llama_cpp.llama_vocab_bos(self._vocab))
+        return name, bool(llama_cpp.llama_vocab_get_add_bos(self._vocab))
+
     def _render(
         self, messages: Sequence[Message], *, reply: bool, since: int | None = None, until: int | None = None
     ) -> list[int]:
@@ -258,15 +275,8 @@ class Engine:
 
         `since` starts with that message's text, `until` stops before it.
         """
-        slots = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(messages)]
-        self._formatter.add_generation_prompt = reply
-        try:
-            rendered = self._formatter(messages=slots).prompt  # type: ignore[arg-type]
-        except Exception as error:
-            raise EdgesleepError(
-                f"The chat template of {self.path.name} refuses this chat: {error}.",
-                "Start the chat with a user message and let the roles take turns.",
-            ) from error
+        slots = [Message(m.role, f"\ue000{i}\ue001") for i, m in enumerate(messages)]
+        rendered = self.written(slots, reply=reply)
         tokens: list[int] = []
         wanted = since is None
         for place, piece in enumerate(_SLOT.split(rendered)):
