@@ -16,10 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from edgesleep import config
+from edgesleep import config, entries
 from edgesleep import journal as journals
 from edgesleep import store as stores
+from edgesleep.day import logbook
 from edgesleep.errors import EdgesleepError
+from edgesleep.night.pending import unfinished
 from edgesleep.records import NightReport, PassScore, StepReport, Turn
 
 if TYPE_CHECKING:
@@ -60,9 +62,12 @@ class Journal:
         import, and follows from the role where it is left out. Only what a user said (role and source user) is ever
         learned: give what you pasted or fetched for them another source. `content` has at most 1 MiB in UTF-8; keys
         and card numbers are taken out before the write. `at` is ISO 8601, UTC where it has no zone; without it it is
-        now. Takes about as long as one fsync. Raises EdgesleepError for what cannot be a message, and where the journal
-        cannot be written.
+        now. Takes about as long as one fsync. While its owner has switched that off (`edgesleep log off`) nothing is
+        written, and what is returned has the id 0. Raises EdgesleepError for what cannot be a message, and where the
+        journal cannot be written.
         """
+        if not logbook.is_on(self.home):
+            return entries.checked(entries.Entry(role, content, source, session, at))
         return self._open().log(role, content, source=source, session=session, at=at)
 
     def close(self) -> None:
@@ -90,11 +95,12 @@ class Memory:
     """What the user said before, until the weights know it.
 
     May be used by any number of threads: each has an index of its own in memory, made from the journal by its first
-    call and kept up with it by the others. Settings are those of config.toml when it is made.
+    call and kept up with it by the others. With `weights` off, whoever is asked is not the model that learns here, and
+    what that one knows is recalled as well.
     """
 
-    def __init__(self, home: Path | str | None = None) -> None:
-        self.home = _home(home)
+    def __init__(self, home: Path | str | None = None, *, weights: bool = True) -> None:
+        self.home, self.weights = _home(home), weights
         self._journal = Journal(self.home)
         self._threads = threading.local()
 
@@ -104,8 +110,11 @@ class Memory:
         At most `recall.items` (4) texts of `recall.length` (600) characters together, each with its time and the
         memory or message that it is from. Never what was forgotten, replaced or withheld as a secret, what the model
         knows by now, or what one of the texts `beside` the question says already, as those of the same chat. Empty
-        where nothing bears on it. Raises EdgesleepError where the journal cannot be read.
+        where nothing bears on it, and while a forgetting is unfinished. Raises EdgesleepError where the journal cannot
+        be read.
         """
+        if unfinished(self.home):
+            return []
         return self._recall().find(self._journal._open(), question, beside)
 
     def prompt(self, question: str, *, beside: Iterable[str] = ()) -> str:
@@ -124,7 +133,7 @@ class Memory:
 
         made: Recall | None = getattr(self._threads, "made", None)
         if made is None:
-            made = self._threads.made = Recall(config.load(self.home).recall)
+            made = self._threads.made = Recall(config.load(self.home).recall, weights=self.weights)
         return made
 
 
@@ -184,7 +193,6 @@ class Night:
     def _forgotten(self, store: stores.Store, settings: Settings) -> Done | None:
         """Have the night begin without what is to be forgotten; what came of it, if a forgetting was unfinished."""
         from edgesleep.night import forget
-        from edgesleep.night.pending import unfinished
 
         if not unfinished(self.home):
             return None

@@ -116,6 +116,7 @@ LAYERS = (
     ("night.cycle", "night.proofs", "day.transcripts", "day.upstream"),
     ("night.forget", "export", "day.importers", "day.serve"),
     ("api",),
+    ("llm_plugin",),
     ("apart", "progress", "terminal", "cli_shared", "daemon.loop", "daemon.service"),
     ("cli_memories",),
     (
@@ -149,6 +150,7 @@ HOMES = {
     "keyring": {"database"},
     "leather": {"plots"},
     "llama_cpp": {"engine"},
+    "llm": {"llm_plugin"},
     "onnxruntime": {"embed"},
     "prompt_toolkit": {"terminal"},
     "psutil": {"daemon.linux", "daemon.sensors", "held", "machine"},
