@@ -27,6 +27,7 @@ from edgesleep.cli_export import export
 from edgesleep.cli_forget import after_night, before_night, forget
 from edgesleep.cli_generations import COMMANDS
 from edgesleep.cli_import import import_
+from edgesleep.cli_mcp import mcp
 from edgesleep.cli_memories import memories
 from edgesleep.cli_morning import COMMANDS as MORNING
 from edgesleep.cli_serve import log, serve
@@ -82,6 +83,7 @@ for command in (
     forget,
     serve,
     log,
+    mcp,
     daemon,
     would_run,
     doctor,

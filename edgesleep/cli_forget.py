@@ -107,7 +107,7 @@ def _begin(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, 
 
     with Journal.open(store.home) as journal:
         held = scopes.Held.of(store, journal)
-        scope, near = _chosen(held, **wanted)
+        scope, near = chosen(held, **wanted)
         pending = forgetting.plan(store, held, scope)
         ahead = forgetting.forecast(store, journal, pending, settings)
         page = Page(Shown(journal), held, scope, pending, ahead, near, journal.curated_through())
@@ -121,7 +121,7 @@ def _begin(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, 
             forgetting.begin(store, journal, held, pending)
 
 
-def _chosen(
+def chosen(
     held: Held, ids: tuple[str, ...], query: str | None, since: datetime | None
 ) -> tuple[Scope, Iterable[Memory]]:
     """What goes, and what is near it in meaning and does not."""
@@ -157,7 +157,7 @@ def _relearn(home: Path, settings: Settings, done: Done, as_json: bool) -> int:
                 watch = stages.Watch(shown.stage, shown.step, should_stop, shown.passed)
                 report = forgetting.relearn(home, settings, watch, done, say)
     finally:
-        print_json(report) if as_json else click.echo("\n".join(_proven(report)))
+        print_json(report) if as_json else click.echo("\n".join(proven(report)))
     return _ended(report)
 
 
@@ -265,7 +265,7 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers)) or "none"
 
 
-def _proven(report: Forgotten) -> Iterator[str]:
+def proven(report: Forgotten) -> Iterator[str]:
     said = "Forgotten" if report.is_proven else "Not forgotten yet, but removed"
     yield f"{said}: {report.memories} memories and {report.messages} messages."
     yield f"Generations removed: {_listed(report.generations_removed)}; served is {report.generation}."
@@ -296,7 +296,7 @@ def before_night(home: Path, settings: Settings) -> Done | None:
     store = Store.open(home)
     with store.lock():
         done = forgetting.complete(store, settings, say) if unfinished(home) else None  # ended meanwhile by another
-    for line in _proven(done.report) if done else ():
+    for line in proven(done.report) if done else ():
         say(line)
     return done
 
@@ -308,6 +308,6 @@ def after_night(home: Path, settings: Settings, done: Done, night: NightReport) 
     report = done.report
     if report.is_proven and report.waiting:
         report = forgetting.judged(home, settings, done, night, say)
-        for line in _proven(report):
+        for line in proven(report):
             say(line)
     return _ended(report) or EXIT_CODES[night.status]

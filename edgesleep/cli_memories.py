@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgesleep.night.withheld import Withheld
 
 WITHHELD = "withheld"
-KINDS = {"told": "told in words", "mentioned": "speaks of a secret"}
+KINDS = {"told": "told in words", "mentioned": "speaks of a secret", "noted": "noted by an assistant"}
 STILL = (
     "No night trains it, or finds the same value on the same topic again. The current model may still know it, until\n"
     "it is rebuilt without it; the messages stay in the journal. What earlier nights wrote keeps it in full: in\n"
@@ -67,7 +67,8 @@ def list_(home: Path, states: tuple[str, ...], since: datetime | None, as_json: 
     """List the memories, one a line: id, date, state and statement.
 
     A star marks those that are pinned. With --state withheld, the sentences that no night learns since they tell a
-    secret (password, code, account number) or speak of one: id, date, whether it was approved, and its kind.
+    secret (password, code, account number) or speak of one: id, date, whether it was approved, and its kind; and what
+    an assistant noted for you (`edgesleep mcp`), with its text, which is learned once you approve it.
 
     Example: edgesleep memories list --state new --state weak --since 2026-03-01
     """
@@ -174,7 +175,8 @@ def _show_item(journal: Journal, wanted: str, reveal: bool, as_json: bool) -> No
     click.echo(f"{item.id}  {_kind(item)}, message {item.turn}, {item.at[:16].replace('T', ' ')}")
     if item.text:
         click.echo(f"  state: {fields['state']}")
-        click.echo(f"  text:  {item.text if reveal else '`--reveal` shows it'}")
+        covered = _noted(item) if item.kind == "noted" else "`--reveal` shows it"
+        click.echo(f"  text:  {item.text if reveal else covered}")
     else:
         click.echo("  It was taken out before the message was written, and never kept; it cannot be approved.")
     for memory in fields["memories"]:
@@ -190,11 +192,12 @@ def _show_item(journal: Journal, wanted: str, reveal: bool, as_json: bool) -> No
 @json_flag
 @click.pass_obj
 def approve(home: Path, id: str, dry_run: bool, as_json: bool) -> None:
-    """Have a withheld secret learned after all.
+    """Have a withheld secret learned after all, or what an assistant noted.
 
     ID is one of `edgesleep memories list --state withheld`. From then on it is in the weights of every coming
     generation, and anyone who can ask the model can have it. Keys and card numbers are taken out of a message before
-    it is written: they were never kept, and cannot be approved.
+    it is written: they were never kept, and cannot be approved. A note becomes your own word, as if you had said it;
+    one that is wrong goes with `edgesleep forget` and the number of its message, like m17.
 
     Example: edgesleep memories approve w17.1
     """
@@ -367,9 +370,11 @@ class Shown:
 
 
 def _withheld(journal: Journal) -> Iterator[Withheld]:
-    from edgesleep.night.withheld import withheld
+    from edgesleep.night.withheld import noted, withheld
 
-    return withheld(journal.turns())
+    turns = journal.turns()
+    yield from withheld(turns)
+    yield from noted(turns)
 
 
 def _item(journal: Journal, item: Withheld) -> dict[str, Any]:
@@ -380,7 +385,16 @@ def _item(journal: Journal, item: Withheld) -> dict[str, Any]:
 
 
 def _item_line(journal: Journal, item: Withheld) -> str:
-    return f"  {item.id:6}  {item.at[:10]}  {_item(journal, item)['state']:8}  {_kind(item)}, in message {item.turn}"
+    text = f": {_noted(item)}" if item.kind == "noted" else ""
+    about = f"{_item(journal, item)['state']:8}  {_kind(item)}, in message {item.turn}{text}"
+    return f"  {item.id:6}  {item.at[:10]}  {about}"
+
+
+def _noted(item: Withheld) -> str:
+    """What an assistant noted, in a line; it is no secret, or is covered."""
+    from edgesleep.night.withheld import hidden
+
+    return " ".join(hidden(item.text).split())
 
 
 def _kind(item: Withheld) -> str:

@@ -43,6 +43,11 @@ class Turn:
         """Only what the user said may become a lesson (DESIGN.md section 5)."""
         return self.role == "user" and self.source == "user"
 
+    @property
+    def noted(self) -> bool:
+        """What an assistant wrote down for the user, in their voice: it waits for their word, and then it teaches."""
+        return self.role == "user" and self.source == "assistant"
+
 
 @dataclass(frozen=True)
 class Question:

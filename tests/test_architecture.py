@@ -131,6 +131,8 @@ LAYERS = (
         "cli_morning",
         "cli_serve",
     ),
+    ("mcp_server",),
+    ("cli_mcp",),
     ("cli",),
     ("__main__",),
 )
@@ -151,6 +153,7 @@ HOMES = {
     "leather": {"plots"},
     "llama_cpp": {"engine"},
     "llm": {"llm_plugin"},
+    "mcp": {"mcp_server"},
     "onnxruntime": {"embed"},
     "prompt_toolkit": {"terminal"},
     "psutil": {"daemon.linux", "daemon.sensors", "held", "machine"},

@@ -34,6 +34,8 @@ def own(turns: Sequence[Turn], earlier: Sequence[Turn] = ()) -> list[Turn]:
         before, last[turn.session] = last.get(turn.session), turn
         if turn.teaches and before and _is_answer(turn.content, before):
             others -= {*map(_words, _pieces(turn.content))}
+        if turn.noted:
+            continue  # the user's own words at second hand: said again by them, they are theirs
         if not turn.teaches:
             others |= {said for said in map(_words, _pieces(turn.content)) if said in asked and said not in mine}
             continue

@@ -16,8 +16,8 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.journal import EDITS, Journal
 from edgesleep.night.curate import curate
 from edgesleep.night.phrases import fold, right
-from edgesleep.night.withheld import Withheld, put_back, with_stand_in, withheld
-from edgesleep.records import Memory
+from edgesleep.night.withheld import NOTED, Withheld, noted, put_back, with_stand_in, withheld
+from edgesleep.records import Memory, Turn
 
 _LIST = "`edgesleep memories list` shows all."
 
@@ -51,9 +51,8 @@ def pick(memories: Sequence[Memory], start: str) -> Memory:
 
 def pick_withheld(journal: Journal, wanted: str) -> Withheld:
     """What is withheld under an id like w17.1. Raises EdgesleepError where nothing is."""
-    number = wanted[1:].partition(".")[0]
-    turns = [turn for turn in journal.turns() if str(turn.id) == number]
-    for item in withheld(turns):
+    number, everything = wanted[1:].partition(".")[0], journal.turns()
+    for item in (*withheld(turn for turn in everything if str(turn.id) == number), *noted(everything)):
         if item.id == wanted:
             return item
     raise EdgesleepError(
@@ -102,12 +101,7 @@ def _naming(gone: Sequence[Memory], others: Iterable[Memory], but: Collection[st
 
 def edit(journal: Journal, memory: Memory, sentence: str, *, commit: bool = True) -> Change:
     """Put a memory otherwise. Raises EdgesleepError where the sentence is not one memory, or tells a secret."""
-    said = checked(Entry("user", sentence, session=EDITS))
-    if "[redacted: " in said.content or secrets.withheld(said.content):
-        raise EdgesleepError(
-            "The sentence tells a secret or speaks of one, and such are learned only where they are approved.",
-            "Say it in a chat, then approve it: `edgesleep memories list --state withheld`.",
-        )
+    said = _in_the_open(sentence)
     held = holding(journal)
     if memory.id not in {other.id for other in held}:
         raise EdgesleepError(f"{memory.statement!r} holds no more; something else was said later.", "Edit that one.")
@@ -121,6 +115,17 @@ def edit(journal: Journal, memory: Memory, sentence: str, *, commit: bool = True
         journal.adopt(new, [other.id for other in gone], said)
     ids = {other.id for other in (*new, *gone)}
     return Change(tuple(new), tuple(gone), _naming(gone, left, ids))
+
+
+def _in_the_open(sentence: str) -> Turn:
+    """The sentence as its owner's word. Raises EdgesleepError where it tells a secret."""
+    said = checked(Entry("user", sentence, session=EDITS))
+    if "[redacted: " in said.content or secrets.withheld(said.content):
+        raise EdgesleepError(
+            "The sentence tells a secret or speaks of one, and such are learned only where they are approved.",
+            "Say it in a chat, then approve it: `edgesleep memories list --state withheld`.",
+        )
+    return said
 
 
 def _one(found: Sequence[Memory], old: Memory) -> Memory:
@@ -164,6 +169,8 @@ def _replaced(
 
 def approve(journal: Journal, item: Withheld, *, commit: bool = True) -> Change:
     """Have a withheld sentence learned after all. Raises EdgesleepError where it cannot be."""
+    if item.kind == NOTED:
+        return adopt(journal, item.text, item.at, commit=commit)
     if not item.text:
         raise EdgesleepError(
             f"{item.id} cannot be approved: the {item.kind} was taken out before the write, and never kept.",
@@ -182,16 +189,39 @@ def approve(journal: Journal, item: Withheld, *, commit: bool = True) -> Change:
             'Tell it in a chat in one plain sentence ("My door code is ..."), and approve that.',
         )
     gone = _replaced(new, (), (), held)
-    if later := next((memory for memory in gone if memory.at > item.at or memory.pinned), None):
-        why = "is pinned" if later.pinned else "was said later"
-        raise EdgesleepError(
-            f"{item.id} holds no more: memory {later.id} on the same topic {why}.", "Forget that first."
-        )
+    _demand_last(gone, item.at)
     values = {memory.relation: memory.value for memory in gone}
     new = _discreet([replace(memory, instead_of=values.get(memory.relation, "")) for memory in new], journal)
     if commit:
         journal.adopt(new, [memory.id for memory in gone], secret=item.sha256)
     return Change(tuple(new), tuple(gone))
+
+
+def adopt(journal: Journal, text: str, at: str, *, commit: bool = True) -> Change:
+    """Have what an assistant noted `at` a time hold as if its owner had said it. Raises EdgesleepError as `edit` does,
+    but that it may be several memories. What is held already stays as it is."""
+    said, held = _in_the_open(text), holding(journal)
+    day, ids = curate([said], held), {memory.id for memory in held}
+    if not day.memories:
+        raise EdgesleepError(
+            "Nothing in it is understood as a memory.",
+            'It has to be plain sentences in the voice of the user: "My dog is called Miso."',
+        )
+    new = [memory for memory in day.memories if memory.id not in ids]
+    gone = _replaced(new, day.ended, (), held)
+    _demand_last(gone, at)
+    values = {memory.relation: memory.value for memory in gone}
+    new = _discreet([replace(memory, instead_of=values.get(memory.relation, "")) for memory in new], journal)
+    if commit:
+        journal.adopt(new, [memory.id for memory in gone], said)
+    return Change(tuple(new), tuple(gone))
+
+
+def _demand_last(gone: Iterable[Memory], at: str) -> None:
+    """Raises EdgesleepError where one that was to be replaced was said after that time, or is pinned."""
+    if later := next((memory for memory in gone if memory.at > at or memory.pinned), None):
+        why = "is pinned" if later.pinned else "was said later"
+        raise EdgesleepError(f"It holds no more: memory {later.id} on the same topic {why}.", "Forget that first.")
 
 
 def forget(journal: Journal, memories: Sequence[Memory], *, commit: bool = True) -> Change:

@@ -1,4 +1,5 @@
-"""What was withheld: sentences of the user's own that no night learns, since they tell a secret or speak of one.
+"""What was withheld: sentences that no night learns unless their owner approves them, since they tell a secret or speak
+of one, or as an assistant noted them.
 
 Owns listing them, hiding them where a message is shown, and the stand-in by which the reader takes in a secret that its
 owner approved: it knows names, not codes. Leaves what is a secret to `secrets`, and deciding to `owner`. Must stay
@@ -8,17 +9,19 @@ true: what was redacted before the write has no text, and cannot be approved; a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from edgesleep import secrets
+from edgesleep.journal import EDITS
 from edgesleep.night.phrases import fold, holding_out, right
 from edgesleep.night.reading import voice
 from edgesleep.records import Memory, Turn, digest, plain
 
+NOTED = "noted"  # the kind of what an assistant noted
 STAND_INS = ("Kestrel", "Osprey", "Merlin")
 _REDACTED = re.compile(r"\[redacted: ([^\]\n]+)\]")
 _END = re.compile(r"[.!?\n]")
@@ -58,6 +61,14 @@ def withheld(turns: Iterable[Turn]) -> Iterator[Withheld]:
             lost = [(match[1], "") for match in _REDACTED.finditer(turn.content)]
             for number, (kind, text) in enumerate([*kept, *lost], 1):
                 yield Withheld(f"w{turn.id}.{number}", kind, turn.id, turn.at, text)
+
+
+def noted(turns: Sequence[Turn]) -> Iterator[Withheld]:
+    """What an assistant noted for the user, and they have not approved yet."""
+    approved = {turn.content for turn in turns if turn.session == EDITS}
+    for turn in turns:
+        if turn.noted and turn.content not in approved:
+            yield Withheld(f"w{turn.id}.1", NOTED, turn.id, turn.at, turn.content)
 
 
 def _sentences(text: str) -> Iterator[tuple[str, str]]:
