@@ -7,9 +7,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 DEVELOP := .venv/develop
-NATIVE := $(wildcard $(foreach folder,native native/cpu native/imitated,$(folder)/*.h $(folder)/*.cpp))
+FOLDERS := native $(addprefix native/,cpu cuda device emu imitated metal)
+NATIVE := $(wildcard $(foreach folder,$(FOLDERS),$(addprefix $(folder)/*.,h cpp cu)))
 
-.PHONY: help setup demo test lint bench docs wheel emulators browser clean
+.PHONY: help setup demo test lint bench docs wheel emulators browser cuda metal clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,20 @@ emulators: ## optional, on Debian and Ubuntu: what the tests need to run the ker
 
 browser: ## optional, on Debian and Ubuntu: what the tests need to look at the pages of reports
 	apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+
+# Turing to Blackwell; for what comes after it the driver compiles the last one's PTX.
+ARCHITECTURES := 75 80 86 89 90 100 120
+CUDA := -std=c++17 -O3 -fmad=false -Werror all-warnings -Xptxas -warn-spills
+CUDA += $(foreach sm,$(ARCHITECTURES),-gencode arch=compute_$(sm),code=sm_$(sm)) -gencode arch=compute_120,code=compute_120
+HOME_OF_NATIVE = $(shell $(BIN)/python -c 'from edgesleep import _native; print(_native.__file__.rpartition("/")[0])')
+
+cuda: $(READY) ## optional, with nvcc 13: the library for NVIDIA cards, beside the native module
+	nvcc $(CUDA) -shared -Xcompiler -fPIC,-fvisibility=hidden -o "$(HOME_OF_NATIVE)/libedgesleep_cuda.so" native/cuda/device.cu
+
+metal: $(READY) ## optional, on macOS with Xcode: the library for Apple's cards, beside the native module
+	xcrun metal -std=metal3.1 -fno-fast-math -ffp-contract=off -Werror -o "$(HOME_OF_NATIVE)/edgesleep.metallib" native/metal/kernels.metal
+	clang++ -std=c++17 -O2 -ffp-contract=off -fobjc-arc -fvisibility=hidden -shared -framework Metal -framework Foundation \
+		-o "$(HOME_OF_NATIVE)/libedgesleep_metal.dylib" native/metal/device.mm
 
 clean: ## remove what can be made again (not the models in the user's cache)
 	rm -rf .venv build dist demo-home .pytest_cache .mypy_cache .ruff_cache .hypothesis

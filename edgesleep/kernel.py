@@ -3,7 +3,8 @@
 Owns the checks on shapes, dtypes and names.
 Leaves the arithmetic to native/ (native/edgesleep.h states it) and files to
 `gguf`. Every kernel gives the same bytes; EDGESLEEP_KERNEL=ref|avx2|avx512|neon,
-or one of these with its 8-bit instructions (avx2-vnni), forces one. Calls
+or one of these with its 8-bit instructions (avx2-vnni), forces one, and
+EDGESLEEP_DEVICE says where training steps run (docs/devices.md). Calls
 release the interpreter lock, and never copy the weights.
 """
 
@@ -24,6 +25,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 BETAS = (0.9, 0.99)  # of Adam's two moments
+DEVICES = ("auto", "cpu", "cuda", "metal")
 
 # ggml's ids (ggml.h) of the types whose tensors can be merged: affine grids, and plain floats.
 _TYPES = {
@@ -118,6 +120,19 @@ def name() -> str:
 def supported() -> list[str]:
     """The kernels that run on this machine, fastest first."""
     return [kernel for kernel, runs in _native.kernels() if runs]
+
+
+def device() -> tuple[str, str]:
+    """What training steps run on (cpu, cuda or metal), and why: the card's name, or what speaks against a card.
+
+    Raises KernelError when EDGESLEEP_DEVICE names none of these, nor auto.
+    """
+    asked = os.environ.get("EDGESLEEP_DEVICE") or "auto"
+    if asked not in DEVICES:
+        raise KernelError(
+            f'EDGESLEEP_DEVICE names no device: "{asked}".', f"Unset it, or choose one of: {', '.join(DEVICES)}."
+        )
+    return _native.device()
 
 
 def set_threads(n: int) -> None:

@@ -69,7 +69,7 @@ class Lines:
     """One line per stage and per LINE_EVERY steps."""
 
     def stage(self, name: str) -> None:
-        print(f"{STAGES.get(name, name)} ...", file=sys.stderr, flush=True)
+        print(f"{STAGES.get(name, name)} ...", *where(name), sep="\n", file=sys.stderr, flush=True)
 
     def step(self, report: StepReport) -> None:
         if report.step % LINE_EVERY == 0 or report.step == report.steps:
@@ -87,6 +87,8 @@ class Drawn:
 
     def stage(self, name: str) -> None:
         self.finish()
+        for line in where(name):
+            self._bar.console.print(line, highlight=False)
         self._bar.add_task(STAGES.get(name, name), total=None, numbers="")
 
     def step(self, report: StepReport) -> None:
@@ -101,6 +103,16 @@ class Drawn:
         """Stop the clock of the last stage."""
         for task in self._bar.task_ids[-1:]:
             self._bar.update(task, total=1, completed=1)
+
+
+def where(stage: str) -> list[str]:
+    """For the stage that may run on a card: on what it begins, and why."""
+    if stage != "train":
+        return []
+    from edgesleep import kernel
+
+    device, why = kernel.device()
+    return [f"  On {device} ({why})"]
 
 
 def numbers(report: StepReport) -> str:

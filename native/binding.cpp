@@ -126,6 +126,11 @@ NB_MODULE(_native, m) {
     m.def("selected", &es_selected);
     m.def("select", &es_select);
     m.def("set_threads", &es_set_threads);
+    m.def("device", [] {
+        const char *which, *why;
+        unlocked([&] { return es_device(&which, &why), 0; });
+        return nb::make_tuple(which, why);
+    });
 
     m.def("dequantize", [](const Matrix &w, int64_t row0, int64_t row1, Array<float> out) {
         return unlocked([&] { return es_dequantize(&w.view, row0, row1, out.data()); });

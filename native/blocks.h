@@ -1,8 +1,8 @@
 // The quantized types of ggml as affine grids: w = step * code + offset.
 //
-// Owns the layout of every block (ggml's ggml-common.h and ggml-quants.c), the
-// conversions of 16-bit floats and the dither. Leaves what is done with codes to
-// the kernels. Must stay true: codes are centred (Q4_0: nibble - 8), so that
+// Owns the reading and writing of every block (ggml's ggml-common.h and
+// ggml-quants.c). Leaves sizes, conversions and the dither to layouts.h, and
+// what is done with codes to the kernels. Must stay true: codes are centred (Q4_0: nibble - 8), so that
 // step * code has ggml's own sign of zero; step * code is exact in f32 for every
 // type, so dequantizing equals ggml bit for bit however its compiler contracts;
 // pack writes codes only, never a scale; the host is little-endian, as a GGUF is. All is in an unnamed namespace: each
@@ -16,64 +16,10 @@
 #endif
 
 #include "kernel.h"
+#include "layouts.h"
 
 namespace edgesleep {
 namespace {
-
-enum Type : int32_t {
-    F32 = 0,
-    F16 = 1,
-    Q4_0 = 2,
-    Q4_1 = 3,
-    Q5_0 = 6,
-    Q5_1 = 7,
-    Q8_0 = 8,
-    Q2_K = 10,
-    Q3_K = 11,
-    Q4_K = 12,
-    Q5_K = 13,
-    Q6_K = 14,
-    BF16 = 30,
-};
-
-// x + -0.0 is x for every x, +0.0 would turn -0.0 into 0.0.
-constexpr float kNoOffset = -0.0f;
-
-inline uint32_t bits(float value) {
-    uint32_t word;
-    memcpy(&word, &value, 4);
-    return word;
-}
-
-inline float from_bits(uint32_t word) {
-    float value;
-    memcpy(&value, &word, 4);
-    return value;
-}
-
-inline bool finite(float value) { return (bits(value) & 0x7f800000u) != 0x7f800000u; }
-
-inline float half(uint16_t h) {
-    const uint32_t shifted = (h & 0x7fffu) << 13, exponent = shifted & 0x0f800000u;
-    const float normal = from_bits(shifted + (exponent == 0x0f800000u ? 0x70000000u : 0x38000000u));
-    const float subnormal = from_bits(shifted + 0x38800000u) - from_bits(0x38800000u);
-    return from_bits(bits(exponent ? normal : subnormal) | (h & 0x8000u) << 16);
-}
-
-// To nearest even, for values that are not NaN.
-inline uint16_t to_half(float value) {
-    const uint32_t sign = bits(value) >> 16 & 0x8000u, word = bits(value) & 0x7fffffffu;
-    const uint32_t normal = (word + 0xc8000fffu + (word >> 13 & 1)) >> 13;
-    // Adding 0.5 lets the hardware round to the subnormal grid of 2^-24.
-    const uint32_t subnormal = bits(from_bits(word) + 0.5f) - 0x3f000000u;
-    const uint32_t magnitude = word >= 0x477ff000u ? 0x7c00u : word < 0x38800000u ? subnormal : normal;
-    return (uint16_t)(sign | magnitude);
-}
-
-inline uint16_t to_bf16(float value) {
-    const uint32_t word = bits(value);
-    return (uint16_t)((word + 0x7fffu + (word >> 16 & 1)) >> 16);
-}
 
 inline uint16_t read16(const uint8_t *at) {
     uint16_t value;
@@ -81,35 +27,18 @@ inline uint16_t read16(const uint8_t *at) {
     return value;
 }
 inline void write16(uint16_t value, uint8_t *at) { memcpy(at, &value, 2); }
-// A block's scale. Rows of halves are read by `half`, of which compilers make vectors.
+// A block's scale. Rows of halves are read by `from_half`, of which compilers make vectors.
 inline float read_half(const uint8_t *at) {
 #ifdef __F16C__
     return _cvtsh_ss(read16(at));
 #else
-    return half(read16(at));
+    return from_half(read16(at));
 #endif
-}
-
-constexpr uint32_t kColumn = 0x9E3779B9u;
-
-inline uint32_t row_key(uint64_t seed, int64_t row) {
-    uint64_t z = seed + ((uint64_t)row + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return (uint32_t)((z ^ z >> 31) >> 32);
-}
-
-inline float dither(uint32_t key, int64_t col) {
-    uint32_t x = key ^ (uint32_t)col * kColumn;
-    x = (x ^ x >> 16) * 0x7feb352du;
-    x = (x ^ x >> 15) * 0x846ca68bu;
-    x ^= x >> 16;
-    return ((float)(x >> 9) + 0.5f) * 0x1p-23f;
 }
 
 static_assert(((float)(0xffffffffu >> 9) + 0.5f) * 0x1p-23f < 1.0f, "the largest u must stay below 1");
 
-// Every affine type has: weights and bytes per block, how many weights share a scale, the ends of its grid, and
+// Every affine type has its layout and
 //   unpack(block, code, step, offset): false when a scale is not finite
 //   pack(code, block): the inverse, for the codes
 
@@ -137,8 +66,7 @@ inline void pack_four(const int8_t *code, uint8_t zero, uint8_t *qs) {
     memcpy(qs, &pairs, 16);
 }
 
-struct BlockQ4_0 {
-    static constexpr int weights = 32, bytes = 18, group = 32, low = -8, high = 7;
+struct BlockQ4_0 : LayoutQ4_0 {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -149,8 +77,7 @@ struct BlockQ4_0 {
     static void pack(const int8_t *code, uint8_t *block) { pack_four(code, 8, block + 2); }
 };
 
-struct BlockQ4_1 {
-    static constexpr int weights = 32, bytes = 20, group = 32, low = 0, high = 15;
+struct BlockQ4_1 : LayoutQ4_1 {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block), m = read_half(block + 2);
         fill(step, 2, d);
@@ -195,8 +122,7 @@ inline void pack_five(const int8_t *code, uint8_t zero, uint8_t *qh, uint8_t *qs
     for (int j = 0; j < 4; ++j) qh[j] = fifth_byte(j < 2 ? low : high, j % 2 * 8);
 }
 
-struct BlockQ5_0 {
-    static constexpr int weights = 32, bytes = 22, group = 32, low = -16, high = 15;
+struct BlockQ5_0 : LayoutQ5_0 {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -207,8 +133,7 @@ struct BlockQ5_0 {
     static void pack(const int8_t *code, uint8_t *block) { pack_five(code, 16, block + 2, block + 6); }
 };
 
-struct BlockQ5_1 {
-    static constexpr int weights = 32, bytes = 24, group = 32, low = 0, high = 31;
+struct BlockQ5_1 : LayoutQ5_1 {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block), m = read_half(block + 2);
         fill(step, 2, d);
@@ -219,8 +144,7 @@ struct BlockQ5_1 {
     static void pack(const int8_t *code, uint8_t *block) { pack_five(code, 0, block + 4, block + 8); }
 };
 
-struct BlockQ8_0 {
-    static constexpr int weights = 32, bytes = 34, group = 32, low = -128, high = 127;
+struct BlockQ8_0 : LayoutQ8_0 {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block);
         fill(step, 2, d);
@@ -246,8 +170,7 @@ inline void pack_two(const uint8_t *low, uint8_t *qs) {
         }
 }
 
-struct BlockQ2_K {  // scales[16], qs[64], d, dmin
-    static constexpr int weights = 256, bytes = 84, group = 16, low = 0, high = 3;
+struct BlockQ2_K : LayoutQ2_K {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 80), dmin = read_half(block + 82);
         for (int g = 0; g < 16; ++g) {
@@ -264,8 +187,7 @@ struct BlockQ2_K {  // scales[16], qs[64], d, dmin
     }
 };
 
-struct BlockQ3_K {  // hmask[32], qs[64], scales[12], d
-    static constexpr int weights = 256, bytes = 110, group = 16, low = -4, high = 3;
+struct BlockQ3_K : LayoutQ3_K {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 108);
         const uint8_t *scales = block + 96;
@@ -306,8 +228,7 @@ inline bool unpack_six(const uint8_t *block, float *step, float *offset) {
     return finite(d) && finite(dmin);
 }
 
-struct BlockQ4_K {  // d, dmin, scales[12], qs[128]
-    static constexpr int weights = 256, bytes = 144, group = 32, low = 0, high = 15;
+struct BlockQ4_K : LayoutQ4_K {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         for (int c = 0; c < 4; ++c)
             for (int l = 0; l < 32; ++l) {
@@ -323,8 +244,7 @@ struct BlockQ4_K {  // d, dmin, scales[12], qs[128]
     }
 };
 
-struct BlockQ5_K {  // d, dmin, scales[12], qh[32], qs[128]
-    static constexpr int weights = 256, bytes = 176, group = 32, low = 0, high = 31;
+struct BlockQ5_K : LayoutQ5_K {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const uint8_t *qh = block + 16, *qs = block + 48;
         for (int c = 0; c < 4; ++c)
@@ -346,8 +266,7 @@ struct BlockQ5_K {  // d, dmin, scales[12], qh[32], qs[128]
     }
 };
 
-struct BlockQ6_K {  // ql[128], qh[64], scales[16], d
-    static constexpr int weights = 256, bytes = 210, group = 16, low = -32, high = 31;
+struct BlockQ6_K : LayoutQ6_K {
     static bool unpack(const uint8_t *block, int8_t *code, float *step, float *offset) {
         const float d = read_half(block + 208);
         for (int g = 0; g < 16; ++g) {
@@ -421,9 +340,9 @@ struct FloatF32 {
 
 struct FloatF16 {
     static constexpr int bytes = 2;
-    static float read(const uint8_t *at) { return half(read16(at)); }
+    static float read(const uint8_t *at) { return from_half(read16(at)); }
     static void write(float value, uint8_t *at) { write16(to_half(value), at); }
-    static float round(float value) { return half(to_half(value)); }
+    static float round(float value) { return from_half(to_half(value)); }
 };
 
 struct FloatBF16 {

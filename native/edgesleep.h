@@ -80,6 +80,10 @@ int es_select(const char *name);
 const char *es_selected(void); /* null when the forced kernel cannot run */
 void es_set_threads(int32_t threads);
 
+/* What training steps run on (cpu, cuda, metal) by EDGESLEEP_DEVICE (auto, or one of these), and why: the card's name,
+ * or what speaks against a card. The words are good until the next call on this thread. */
+void es_device(const char **which, const char **why);
+
 /* Rows [row0, row1) as stored, f32 [row1-row0, cols]; and chosen rows, f32 [count, cols]. */
 int es_dequantize(const es_matrix *w, int64_t row0, int64_t row1, float *out);
 int es_gather(const es_matrix *w, const int64_t *ids, int64_t count, float *out);

@@ -327,9 +327,9 @@ void check_network(int exact) {
 // Every 16-bit float comes back from f32, and halfway values go to even.
 void check_halves() {
     for (uint32_t h = 0; h < 0x7c00; ++h) {
-        EXPECT(to_half(half((uint16_t)h)) == h && to_half(-half((uint16_t)h)) == (h | 0x8000));
+        EXPECT(to_half(from_half((uint16_t)h)) == h && to_half(-from_half((uint16_t)h)) == (h | 0x8000));
         if (h + 1 == 0x7c00) continue;
-        const float middle = (half((uint16_t)h) + half((uint16_t)(h + 1))) / 2;
+        const float middle = (from_half((uint16_t)h) + from_half((uint16_t)(h + 1))) / 2;
         EXPECT(to_half(middle) == h + (h & 1));
         EXPECT(to_half(std::nextafter(middle, INFINITY)) == h + 1);
         EXPECT(to_half(std::nextafter(middle, 0.0f)) == h);

@@ -8,12 +8,14 @@
 #include <new>
 #include <stdexcept>
 
+#include "card.h"
 #include "network.h"
 
 using namespace edgesleep;
 
 struct es_network {
     Network net;
+    OnCard card;
 };
 
 namespace {
@@ -147,7 +149,7 @@ es_network *es_network_new(const es_shape *shape, const es_layer *layers, const 
     for (int l = 0; !*error && l < shape->layers; ++l) *error = check_layer(*shape, layers[l], layers[0]);
     if (*error) return nullptr;
     try {
-        es_network *made = new es_network{{*shape, *kernel, exact != 0}};
+        es_network *made = new es_network{{*shape, *kernel, exact != 0}, {}};
         Network &net = made->net;
         net.layers.assign(layers, layers + shape->layers);
         net.embedding = *embedding;
@@ -173,7 +175,10 @@ int es_network_attach(es_network *network, const es_trained *trained, int copy, 
         net.trained.assign(trained, trained + count);
         net.remember = remember;
         net.cache = {};
-        net.rounded.assign(copy ? count : 0, {});
+        OnCard &card = network->card;
+        card.attach(net.shape, net.layers.data(), net.embedding, net.head, net.norm, trained);
+        // Steps on a card leave little to the processor: it forms its weights when it needs them.
+        net.rounded.assign(copy && !card ? count : 0, {});
         for (size_t i = 0; i < net.rounded.size(); ++i) {
             const es_matrix &matrix = net.layers[i / ES_MATRICES].matrices[i % ES_MATRICES];
             net.rounded[i].resize((size_t)(matrix.rows * net.call(matrix).row_bytes()));
@@ -188,7 +193,11 @@ int es_network_round(es_network *network, int32_t first, int32_t last) {
         net.cache = {};
         for (int64_t i = (int64_t)first * ES_MATRICES; i < (int64_t)last * ES_MATRICES; ++i)
             if (int error = round_matrix(net, i)) return error;
-        return ES_OK;
+        const size_t smallest = (size_t)first * ES_MATRICES + ES_K;
+        return network->card && first < last
+                   ? network->card.round(first, last, net.layers[(size_t)first].matrices[ES_K],
+                                         net.trained[smallest].adapter, ES_K)
+                   : ES_OK;
     });
 }
 
@@ -198,6 +207,7 @@ int es_network_learn(es_network *network, const es_batch *batch, const es_target
         if (net.trained.empty() || !losses) return ES_SHAPE;
         if (int error = check_batch(net, batch)) return error;
         if (int error = check_targets(net, *batch, targets)) return error;
+        if (network->card && network->card.learn(*batch, *targets, scale, losses)) return ES_OK;
         const Panel x = states(net, *batch, true);
         const int64_t width = net.shape.width, blocks = blocks_of(targets->count);
         const Panel chosen = final_states(net, x, targets->places, targets->count);

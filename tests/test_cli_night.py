@@ -113,7 +113,8 @@ def step(number: int) -> StepReport:
     return StepReport(number, 40, 1.5, 0.0123, 0.001, 1000 * number, 2.0 * number, limit=66.0)
 
 
-def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgesleep.kernel.device", lambda: ("cpu", "no card"))
     with progress.progress() as shown:
         shown.stage("train")
         for number in range(1, 22):
@@ -123,6 +124,7 @@ def test_progress_on_no_terminal_is_lines(capsys: pytest.CaptureFixture[str]) ->
     assert out == ""
     assert err.splitlines() == [
         "Training ...",
+        "  On cpu (no card)",
         "  10/40 steps  0:46 left  500 tokens/s  loss 1.500  drift 0.0123",
         "  20/40 steps  0:26 left  500 tokens/s  loss 1.500  drift 0.0123",
         "  40/40 steps  0:00 left  500 tokens/s  loss 1.500  drift 0.0123",

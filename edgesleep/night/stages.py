@@ -275,6 +275,7 @@ class Night:
 
     def _train(self, path: Path, parent: int, ready: Ready) -> None:
         night, settings = self.settings.night, self.settings.train
+        kernel.device()  # a wrong name is told before anything is computed
         base = self.store.base()
         network, adapter = self._student(parent)
         sources = [file_digest(ready.dreams), file_digest(ready.anchors)]
