@@ -17,6 +17,8 @@ void check(cudaError_t error) {
     if (error != cudaSuccess) throw CardError{cudaGetErrorString(error)};
 }
 
+}  // namespace
+
 class CudaCard {
 public:
     template <class T>
@@ -95,9 +97,10 @@ private:
     std::shared_ptr<int64_t> left_ = std::make_shared<int64_t>(0);  // bytes of the budget
 };
 
+namespace {
 const es_library kTable = Table<CudaCard>::table("cuda");
+}
 
-}  // namespace
 }  // namespace edgesleep_device
 
 extern "C" __attribute__((visibility("default"))) const es_library *es_library_table() {

@@ -7,7 +7,8 @@
 
 #include "../layouts.h"
 
-// UNROLL: before a loop whose turns index a thread's own array, which else would not stay in registers. PRIVATE: what a
+// UNROLL: before a loop whose turns index a thread's own array, which else would not stay in registers; ROLLED: before
+// one whose turns are large. PRIVATE: what a
 // reference to a thread's own variable is called. ARGUMENTS and SHARED: how a kernel's body gets both.
 #if defined(__METAL_VERSION__)
 #define DEVICE inline
@@ -15,18 +16,21 @@
 #define ARGUMENTS(Type) constant Type &
 #define SHARED(Type) threadgroup Type &
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("clang loop unroll(disable)")
 #elif defined(__CUDACC__)
 #define DEVICE __host__ __device__ __forceinline__
 #define PRIVATE
 #define ARGUMENTS(Type) const Type &
 #define SHARED(Type) Type &
 #define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 #else
 #define DEVICE inline
 #define PRIVATE
 #define ARGUMENTS(Type) const Type &
 #define SHARED(Type) Type &
 #define UNROLL
+#define ROLLED
 #endif
 
 #if defined(EDGESLEEP_EMULATED)

@@ -52,7 +52,7 @@ DEVICE void round_affine(ARGUMENTS(RoundArgs) args, SHARED(RoundShared) shared, 
     barrier();
     const int bytes = lesser(kThreads, args.cols - first) / Block::weights * Block::bytes;
     const int64_t begin = (int64_t)(first / Block::weights) * Block::bytes;
-    for (int i = worker; i < bytes; i += kThreads)
+    ROLLED for (int i = worker; i < bytes; i += kThreads)
         args.packed[at + begin + i] = (uint8_t)Block::byte(shared.codes + i / Block::bytes * Block::weights,
                                                            i % Block::bytes, (int)row[begin + i]);
     barrier();
@@ -74,7 +74,7 @@ DEVICE void round_weights(ARGUMENTS(RoundArgs) args, Place place, SHARED(RoundSh
     form_deltas(args, shared, row0, col, place.worker);
     const int64_t row_bytes = bytes_of_row(args.type, args.cols);
     bool good = true;
-    for (int i = 0; i < kRoundRows && row0 + i < args.rows; ++i) {
+    ROLLED for (int i = 0; i < kRoundRows && row0 + i < args.rows; ++i) {
         const int64_t at = (row0 + i) * row_bytes;
         const Bytes row = args.source + at;
         const uint32_t key = row_key(args.seed, row0 + i);

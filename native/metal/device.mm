@@ -17,8 +17,9 @@
 
 namespace edgesleep_device {
 namespace {
-
 constexpr int64_t kArguments = 1 << 20;  // bytes of arguments that may be queued
+
+}  // namespace
 
 class MetalCard {
 public:
@@ -159,9 +160,10 @@ private:
     int64_t used_ = 0;
 };
 
+namespace {
 const es_library kTable = Table<MetalCard>::table("metal");
+}
 
-}  // namespace
 }  // namespace edgesleep_device
 
 extern "C" __attribute__((visibility("default"))) const es_library *es_library_table() {
