@@ -123,10 +123,11 @@ bool OnCard::failed(int error) {
 }
 
 void OnCard::attach(const es_shape &shape, const es_layer *layers, const es_matrix &embedding, const es_matrix &head,
-                    const float *norm, const es_trained *trained) {
+                    const float *norm, bool exact, const es_trained *trained) {
     drop();
     library_ = chosen_card();
-    if (!library_ || failed(library_->create(&shape, layers, &embedding, &head, norm, &network_, words_))) return;
+    if (!library_ || failed(library_->create(&shape, layers, &embedding, &head, norm, exact, &network_, words_)))
+        return;
     failed(library_->attach(network_, trained, words_));
 }
 

@@ -29,7 +29,7 @@ public:
     explicit operator bool() const { return network_; }
     // Everything that lies in the card's memory: the whole model and its factors.
     void attach(const es_shape &shape, const es_layer *layers, const es_matrix &embedding, const es_matrix &head,
-                const float *norm, const es_trained *trained);
+                const float *norm, bool exact, const es_trained *trained);
     // Rounds, and compares one matrix with the processor's bytes; ES_WEIGHT where a weight would not be finite.
     int round(int32_t first, int32_t last, const es_matrix &matrix, const es_adapter &adapter, int32_t which);
     // Whether the step was done.

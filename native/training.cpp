@@ -176,7 +176,7 @@ int es_network_attach(es_network *network, const es_trained *trained, int copy, 
         net.remember = remember;
         net.cache = {};
         OnCard &card = network->card;
-        card.attach(net.shape, net.layers.data(), net.embedding, net.head, net.norm, trained);
+        card.attach(net.shape, net.layers.data(), net.embedding, net.head, net.norm, net.exact, trained);
         // Steps on a card leave little to the processor: it forms its weights when it needs them.
         net.rounded.assign(copy && !card ? count : 0, {});
         for (size_t i = 0; i < net.rounded.size(); ++i) {

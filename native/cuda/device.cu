@@ -50,6 +50,7 @@ public:
     CudaCard(const CudaCard &) = delete;
     CudaCard &operator=(const CudaCard &) = delete;
 
+    bool multiplies_bf16() const { return properties_.major >= 8; }
     void describe(char *words) const {
         snprintf(words, ES_WORDS, "%s, %lld MiB for training", properties_.name, (long long)(*left_ >> 20));
     }

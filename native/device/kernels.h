@@ -7,17 +7,28 @@
 #include "attention.h"
 #include "layers.h"
 #include "loss.h"
-#include "products.h"
 #include "round.h"
+#include "tiles.h"
 
 // what(body, arguments, shared memory)
-#define EDGESLEEP_KERNELS(what)                                                                                        \
-    what(round_weights, RoundArgs, RoundShared) what(read_rows, RowsArgs, NoShared)                                    \
-        what(linear, LinearArgs, ProductShared) what(product, ProductArgs, ProductShared)                              \
-            what(norm, NormArgs, Reduction) what(norm_back, NormArgs, Reduction) what(turn, TurnArgs, NoShared)        \
-                what(gate, GateArgs, NoShared) what(gate_back, GateArgs, NoShared) what(add, AddArgs, NoShared)        \
-                    what(places, PlacesArgs, NoShared) what(adam, AdamArgs, NoShared)                                  \
-                        what(attend, AttentionArgs, AttentionShared)                                                   \
-                            what(attend_back_queries, AttentionArgs, AttentionShared)                                  \
-                                what(attend_back_keys, AttentionArgs, AttentionShared) what(dots, DotsArgs, Reduction) \
-                                    what(loss, LossArgs, LossShared)
+// clang-format off
+#define EDGESLEEP_KERNELS(what)                               \
+    what(round_weights, RoundArgs, RoundShared)               \
+    what(read_rows, RowsArgs, NoShared)                       \
+    what(linear, LinearArgs, ProductShared)                   \
+    what(linear_bf16, LinearArgs, TilesShared)                \
+    what(product, ProductArgs, ProductShared)                 \
+    what(norm, NormArgs, Reduction)                           \
+    what(norm_back, NormArgs, Reduction)                      \
+    what(turn, TurnArgs, NoShared)                            \
+    what(gate, GateArgs, NoShared)                            \
+    what(gate_back, GateArgs, NoShared)                       \
+    what(add, AddArgs, NoShared)                              \
+    what(places, PlacesArgs, NoShared)                        \
+    what(adam, AdamArgs, NoShared)                            \
+    what(attend, AttentionArgs, AttentionShared)              \
+    what(attend_back_queries, AttentionArgs, AttentionShared) \
+    what(attend_back_keys, AttentionArgs, AttentionShared)    \
+    what(dots, DotsArgs, Reduction)                           \
+    what(loss, LossArgs, LossShared)
+// clang-format on

@@ -21,7 +21,7 @@ typedef struct {
     /* The card's name in `words`, or why there is none. */
     int (*probe)(char *words);
     int (*create)(const es_shape *shape, const es_layer *layers, const es_matrix *embedding, const es_matrix *head,
-                  const float *norm, void **network, char *words);
+                  const float *norm, int exact, void **network, char *words);
     void (*destroy)(void *network);
     /* As es_network_attach, _round and _learn, with all arguments checked. */
     int (*attach)(void *network, const es_trained *trained, char *words);

@@ -35,8 +35,8 @@ public:
     using Floats = Array<float>;
 
     Network(Card &card, const es_shape &shape, const es_layer *layers, const es_matrix &embedding,
-            const es_matrix &head, const float *norm)
-        : card_(card), shape_(shape), layers_((size_t)shape.layers) {
+            const es_matrix &head, const float *norm, bool exact)
+        : card_(card), shape_(shape), coarse_(!exact && card.multiplies_bf16()), layers_((size_t)shape.layers) {
         frequencies_[0].assign(shape.turns, shape.turns + shape.turned / 2);
         if (shape.window) frequencies_[1].assign(shape.local_turns, shape.local_turns + shape.turned / 2);
         hidden_ = (int)layers[0].matrices[ES_UP].rows;
@@ -250,22 +250,25 @@ private:
                 {cos_[kind(l)], sin_[kind(l)], x, tokens_, heads, shape_.head_width, pairs, shape_.halves, back});
     }
 
-    void linear(const Matrix &w, const Array<uint8_t> &source, const Floats &x, const Floats &bias, int n,
-                const Floats &y) {
-        card_.linear({pieces(w.rows, kSide), pieces(n, kSide)}, {source, x, bias, y, w.type, w.rows, w.cols, n, 0, 0});
+    void linear(const Matrix &w, const LinearArgs &args, bool coarse) {
+        const Extent grid{pieces(args.back ? w.cols : w.rows, kSide), pieces(args.n, kSide)};
+        coarse ? card_.linear_bf16(grid, args) : card_.linear(grid, args);
     }
-    void linear_back(const Matrix &w, const Array<uint8_t> &source, const Floats &dy, int n, bool add,
-                     const Floats &dx) {
-        card_.linear({pieces(w.cols, kSide), pieces(n, kSide)},
-                     {source, dy, nullptr, dx, w.type, w.rows, w.cols, n, 1, add});
+    LinearArgs forwards(const Matrix &w, const Array<uint8_t> &source, const Floats &x, const Floats &bias, int n,
+                        const Floats &y) {
+        return {source, x, bias, y, w.type, w.rows, w.cols, n, 0, 0};
+    }
+    LinearArgs backwards(const Matrix &w, const Array<uint8_t> &source, const Floats &dy, int n, bool add,
+                         const Floats &dx) {
+        return {source, dy, nullptr, dx, w.type, w.rows, w.cols, n, 1, add};
     }
     void project(int l, int which, const Floats &x, const Floats &y) {
         const Matrix &w = layers_[(size_t)l].matrices[which];
-        linear(w, w.rounded, x, layers_[(size_t)l].biases[which], tokens_, y);
+        linear(w, forwards(w, w.rounded, x, layers_[(size_t)l].biases[which], tokens_, y), coarse_);
     }
     void unproject(int l, int which, const Floats &dy, bool add, const Floats &dx) {
         const Matrix &w = layers_[(size_t)l].matrices[which];
-        linear_back(w, w.rounded, dy, tokens_, add, dx);
+        linear(w, backwards(w, w.rounded, dy, tokens_, add, dx), coarse_);
     }
 
     // dB += scale dY^T (X A^T) and dA += scale (dY B)^T X.
@@ -354,9 +357,9 @@ private:
             card_.put(probs, targets.probs + from * targets.listed, (int64_t)count * targets.listed);
             card_.places({pieces(width, kThreads), count}, {x_, places, chosen, tokens_, count, width, 0});
             norm(chosen, norm_, count, width, normed);
-            linear(head_, head_.source, normed, {}, count, logits);
+            linear(head_, forwards(head_, head_.source, normed, {}, count, logits), false);
             card_.loss({count}, {ids, probs, logits, own_losses, count, targets.listed, head_.rows, scale});
-            linear_back(head_, head_.source, logits, count, false, dnormed);
+            linear(head_, backwards(head_, head_.source, logits, count, false, dnormed), false);
             norm_back(chosen, norm_, dnormed, count, width, false, dchosen);
             card_.places({pieces(width, kThreads), tokens_}, {dchosen, places, dx_, tokens_, count, width, 1});
             card_.get(own_losses, losses + from, count);
@@ -412,6 +415,7 @@ private:
 
     Card &card_;
     es_shape shape_;
+    bool coarse_;  // the layers' products in bf16
     int hidden_ = 0, tokens_ = 0, shared_ = 0, room_ = 0;
     std::vector<double> frequencies_[2];  // global, local
     std::vector<Layer> layers_;

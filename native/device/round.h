@@ -52,9 +52,8 @@ DEVICE void round_affine(ARGUMENTS(RoundArgs) args, SHARED(RoundShared) shared, 
     barrier();
     const int bytes = lesser(kThreads, args.cols - first) / Block::weights * Block::bytes;
     const int64_t begin = (int64_t)(first / Block::weights) * Block::bytes;
-    ROLLED for (int i = worker; i < bytes; i += kThreads)
-        args.packed[at + begin + i] = (uint8_t)Block::byte(shared.codes + i / Block::bytes * Block::weights,
-                                                           i % Block::bytes, (int)row[begin + i]);
+    ROLLED for (int i = worker; i < bytes; i += kThreads) args.packed[at + begin + i] =
+        (uint8_t)Block::byte(shared.codes + i / Block::bytes * Block::weights, i % Block::bytes, (int)row[begin + i]);
     barrier();
 }
 

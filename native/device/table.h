@@ -21,8 +21,8 @@ struct Table {
         Card card;
         Network<Card> network;
         Both(const es_shape &shape, const es_layer *layers, const es_matrix &embedding, const es_matrix &head,
-             const float *norm)
-            : network(card, shape, layers, embedding, head, norm) {}
+             const float *norm, bool exact)
+            : network(card, shape, layers, embedding, head, norm, exact) {}
     };
 
     template <class Body>
@@ -46,11 +46,11 @@ struct Table {
         });
     }
     static int create(const es_shape *shape, const es_layer *layers, const es_matrix *embedding, const es_matrix *head,
-                      const float *norm, void **network, char *words) {
+                      const float *norm, int exact, void **network, char *words) {
         return guarded(words, [&] {
             if (shape->head_width > kMostWidth)
                 throw CardError{"the model's heads are too wide for the card's kernels"};
-            *network = new Both(*shape, layers, *embedding, *head, norm);
+            *network = new Both(*shape, layers, *embedding, *head, norm, exact != 0);
             return ES_OK;
         });
     }

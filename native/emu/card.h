@@ -24,6 +24,7 @@ public:
 
     static inline int64_t budget = 1 << 30;  // of the next card, in bytes
 
+    bool multiplies_bf16() const { return true; }
     void describe(char *words) const { snprintf(words, ES_WORDS, "an emulated card"); }
 
     template <class T>

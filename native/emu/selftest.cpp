@@ -144,6 +144,30 @@ void check_product(Report &report, int rows, int cols, int sum, bool turned) {
     report.compare("low-rank products", out.data, expected, 0);
 }
 
+// Against the exact product of what bf16 leaves of both inputs, and of the whole.
+void check_bf16(Report &report, const Case &test, int n, bool back) {
+    const int rows = (int)test.w.rows, cols = (int)test.w.cols;
+    const size_t outputs = (size_t)(n * (back ? cols : rows)), sum = (size_t)(back ? rows : cols);
+    Random random{5};
+    const std::vector<float> x = random.numbers((size_t)n * sum), held = random.numbers(outputs);
+    std::vector<uint16_t> halves((size_t)(rows * cols));
+    es_effective_bf16(&test.w, nullptr, 0, rows, halves.data());
+    std::vector<float> expected = held;
+    for (size_t i = 0; i < outputs; ++i) {
+        const size_t token = i / (outputs / (size_t)n), at = i % (outputs / (size_t)n);
+        double total = 0.0;
+        for (size_t k = 0; k < sum; ++k)
+            total += (double)from_bf16(halves[back ? k * (size_t)cols + at : at * (size_t)cols + k]) *
+                     (double)from_bf16(to_bf16(x[token * sum + k]));
+        expected[i] += (float)total;
+    }
+    emu::Buffer<uint8_t> source(test.data);
+    emu::Buffer<float> in(x), out(held);
+    RUN(linear_bf16, (emu::Extent{pieces(back ? cols : rows, kSide), pieces(n, kSide)}),
+        LinearArgs{source, in, nullptr, out, test.w.type, rows, cols, n, back, 1});
+    report.compare("linear in bf16, both ways", out.data, expected, 2e-6f);
+}
+
 }  // namespace
 
 void check_emulator(Report &report) {
@@ -174,6 +198,10 @@ void check_weights(Report &report) {
         check_linear(report, Case(type, 67, type == Q6_K ? 1 : 96 / (weights > 96 ? 96 : weights), 0, Random{6}), 5);
     }
     check_linear(report, Case(Q4_1, 130, 5, 0, Random{8}), 67);
+    for (bool back : {false, true}) {
+        check_bf16(report, Case(Q4_K, 70, 1, 0, Random{9}), 3, back);
+        check_bf16(report, Case(Q5_0, 35, 3, 0, Random{10}), 65, back);
+    }
     Case broken(Q4_1, 5, 3, 2, Random{1});
     broken.data[1] = 0x7c;  // a scale that is no number
     check_round(report, broken);

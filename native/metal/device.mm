@@ -60,6 +60,7 @@ public:
     MetalCard(const MetalCard &) = delete;
     MetalCard &operator=(const MetalCard &) = delete;
 
+    bool multiplies_bf16() const { return true; }  // as every Apple silicon does
     void describe(char *words) const {
         snprintf(words, ES_WORDS, "%s, %lld MiB for training", device_.name.UTF8String, (long long)(*left_ >> 20));
     }

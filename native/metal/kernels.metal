@@ -5,14 +5,14 @@
 #include "../device/kernels.h"
 
 #if !defined(BLOCK_MEMORY)
-#define BLOCK_MEMORY threadgroup
+#define BLOCK_MEMORY(Type, name) threadgroup Type name
 #endif
 
 #define ENTRY(body, Args, Shared)                                                                     \
     kernel void edgesleep_##body(constant edgesleep_device::Args &args [[buffer(0)]],                 \
                                  uint3 group [[threadgroup_position_in_grid]],                        \
                                  uint worker [[thread_index_in_threadgroup]]) {                       \
-        BLOCK_MEMORY edgesleep_device::Shared shared;                                                 \
+        BLOCK_MEMORY(edgesleep_device::Shared, shared); \
         edgesleep_device::body(                                                                       \
             args, edgesleep_device::Place{(int)group.x, (int)group.y, (int)group.z, (int)worker}, shared); \
     }
