@@ -17,7 +17,7 @@ from edgesleep import kernel
 from edgesleep.errors import KernelError
 
 NATIVE = Path(__file__).parent.parent / "native"
-MOST_REGISTERS = 65536 // 256  # of a thread, as 256 of them have to fit
+MOST_REGISTERS = 65536 // 512  # of a thread, so that two blocks of 256 fit
 MOST_SHARED = 32 << 10  # of a block; Metal has no more
 
 
