@@ -275,7 +275,7 @@ def _line(told: dict[str, Any]) -> Iterator[str]:
         yield f"{', '.join(no['why'] for no in told['against'])}."
     if last := told["last_night"]:
         yield f"Last night: {last['outcome']}, ended {datetime.fromtimestamp(last['ended']):%Y-%m-%d %H:%M}."
-    if told["failure"]:
+    if told.get("failure"):  # a daemon from before an update knows none
         yield told["failure"]
     if not told["within_hours"] and told["hours_begin"]:
         yield f"Next hours: from {datetime.fromisoformat(told['hours_begin']):%H:%M}."

@@ -26,7 +26,7 @@ CONFIG = """
 hours = "00:00-24:00"
 hold = 0.05
 [night]
-passes = 2
+passes = 1
 minutes = 60.0
 [dream]
 views = 10
@@ -34,7 +34,7 @@ probes = 1
 anchors = 12
 anchor_tokens = 16
 [train]
-lessons_per_step = 3
+lessons_per_step = 2
 anchors_per_step = 2
 checkpoint_every = 4
 [gate]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
 
 from edgesleep import cli, cli_daemon, errors
-from edgesleep.daemon import service
+from edgesleep.daemon import log, service
 from edgesleep.errors import EdgesleepError
 
 SYSTEMS = ("linux", "darwin", "win32")
@@ -174,6 +177,40 @@ def test_would_run_says_why_not_and_its_exit_code_too(home: Path, tmp_path: Path
     assert sorted(home.rglob("*")) == before
     (home / "config.toml").write_text('[daemon]\nhours = "late"\n')
     assert "daemon.hours" in run("would-run").stderr
+
+
+TOLD: dict[str, Any] = {
+    "phase": "none",
+    "against": [{"name": "in_use", "why": "someone is here"}, {"name": "hot", "why": "it is hot"}],
+    "within_hours": False,
+    "hours_begin": "2026-03-28T22:00:00",
+    "last_night": {"outcome": "failed", "ended": 0.0},
+    "failure": "The disk is full.",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, r"No night now: someone is here, it is hot\. Last night: failed, .* The disk is full\. .* from 22:00\."),
+        (
+            {"phase": "held", "last_night": None, "failure": ""},
+            r"A night is held still: someone is here, it is hot\..*",
+        ),
+        ({"phase": "running", "against": [], "within_hours": True, "failure": ""}, r"A night is under way\..*"),
+    ],
+)
+def test_the_state_is_one_line(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], line: str) -> None:
+    monkeypatch.setattr(cli_daemon, "_asked", lambda home, **asked: TOLD | changes)
+    (told,) = run("daemon", "status").stdout.splitlines()
+    assert re.fullmatch(line, told), told
+
+
+def test_the_log_is_shown_as_it_was_kept(home: Path) -> None:
+    log.note(home, "begin", against=[])
+    log.note(home, "night ended", outcome="promoted", code=0)
+    assert run("daemon", "logs", "--lines", "1").stdout.endswith("night ended  outcome promoted  code 0\n")
+    assert [line["event"] for line in json.loads(run("daemon", "logs", "--json").stdout)] == ["begin", "night ended"]
 
 
 @pytest.mark.parametrize("words", [["status"], ["pause", "--minutes", "5"], ["resume"], ["run-now"]])

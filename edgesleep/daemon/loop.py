@@ -326,11 +326,12 @@ def failed(keeper: Keeper) -> bool:
 def standing(keeper: Keeper, reading: Reading) -> dict[str, Any]:
     """What stands against a night, what was read, what was last, and when the hours of a night begin next."""
     now, memory = moment(), keeper.memory
-    begins = hours.next_begin(keeper.hours, memory.days if keeper.settings.learn_hours else {}, now.local)
+    within, days = keeper.affairs(now, Facts()).within_hours, memory.days if keeper.settings.learn_hours else {}
+    begins = None if within else hours.next_begin(keeper.hours, days, now.local)
     return {
         "against": [{"name": no.name, "why": str(no)} for no in keeper.against],
         "reading": plain(reading),
-        "within_hours": keeper.affairs(now, Facts()).within_hours,
+        "within_hours": within,
         "hours_begin": begins.isoformat() if begins else None,
         "paused_until": memory.paused_until if memory.paused_until > now.epoch else None,
         "last_night": plain(memory.last),
