@@ -67,7 +67,7 @@ def _each(pid: int, act: Callable[[psutil.Process], None], *, down: bool = True)
     import psutil
 
     moved = False
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.Error):
         top = psutil.Process(pid)
         family = [top, *top.children(recursive=True)]
         for process in family if down else reversed(family):

@@ -199,7 +199,8 @@ def test_sensors_that_fail_hold_it_and_end_nothing(daemon: loop.Daemon) -> None:
     (daemon.home / "sensors.json").write_text("{")
     daemon.look()
     until(lambda: stands(daemon.home))
-    assert night.ended() is None and "sensors failed" in events(daemon.home)
+    daemon.look()
+    assert night.ended() is None and events(daemon.home).count("sensors failed") == 1
 
 
 def test_a_night_that_fails_is_told_and_not_tried_again_at_once(daemon: loop.Daemon) -> None:
@@ -212,6 +213,16 @@ def test_a_night_that_fails_is_told_and_not_tried_again_at_once(daemon: loop.Dae
     assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
     daemon.look()
     assert daemon.night is None
+
+
+def test_a_night_that_cannot_begin_is_one_that_failed(daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(loop, "Night", full)
+    assert daemon.look() == 60.0
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
+    assert "could not begin" in events(daemon.home)
 
 
 def test_settings_are_taken_anew_and_those_that_make_no_sense_are_not(daemon: loop.Daemon) -> None:

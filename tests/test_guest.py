@@ -27,6 +27,7 @@ hours = "00:00-24:00"
 hold = 0.05
 [night]
 passes = 1
+threads = 1
 minutes = 60.0
 [dream]
 views = 10

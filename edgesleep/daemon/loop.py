@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgesleep import config, held, machine
+from edgesleep import config, errors, held, machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import control, hours, log
 from edgesleep.daemon.keeper import Act, Facts, Keeper, Moment, Remembered
@@ -167,7 +167,7 @@ class Daemon:
         self._all_read = -EVERYTHING
         self._against: tuple[str, ...] = ()
         self._last: Moment | None = None
-        self._stopping = False
+        self._stopping = self._blind = False
         self._config = config.mark(home)
 
     def run(self) -> None:
@@ -219,7 +219,8 @@ class Daemon:
             log.note(self.home, "night ended", outcome=last.outcome, code=ended, seconds=seconds, held=last.held)
         if self._stopping and act.do == "begin":
             self.keeper.phase, act = "none", Act("nothing", (), 0.0)
-        self._do(act)
+        if not self._do(act):  # there is no room for a process or its files: as a night that failed
+            act = self.keeper.look(now, self.reading, replace(facts, ended=errors.ERROR))
         if news := self.keeper.news(now, self.reading):
             with suppress(Exception):  # a desktop that cannot show it is no reason to stop
                 self.sensors.show(NEWS[news.outcome])
@@ -230,15 +231,21 @@ class Daemon:
         self._keep()
         return act.again
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act) -> bool:
+        """Do it; whether that was possible."""
         if act.do == "begin":
-            self.night = Night(self.home, self.settings.nice)
+            try:
+                self.night = Night(self.home, self.settings.nice)
+            except (OSError, EdgesleepError) as error:
+                log.note(self.home, "could not begin", kind=type(error).__name__)
+                return False
         elif self.night is not None and act.do != "nothing":
             {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask, "kill": self.night.kill}[
                 act.do
             ]()
         if act.do != "nothing":
             log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
+        return True
 
     def _read(self, now: Moment) -> None:
         """The sensors; one that fails leaves everything unknown, which holds a night."""
@@ -247,9 +254,11 @@ class Daemon:
                 self.reading, self._all_read = self.sensors.all(), now.steady
             else:
                 self.reading = self.sensors.quick(self.reading)
+            self._blind = False
         except Exception as error:
-            self.reading = Reading()
-            log.note(self.home, "sensors failed", kind=type(error).__name__)
+            if not self._blind:
+                log.note(self.home, "sensors failed", kind=type(error).__name__)
+            self.reading, self._blind = Reading(), True
 
     def _settings(self) -> None:
         """Take the settings anew where config.toml was changed; while it makes no sense, what was before holds."""
