@@ -5,7 +5,7 @@
 #include "../device/kernels.h"
 
 #define ENTRY(body, Args, Shared)                                                                               \
-    extern "C" __global__ void __launch_bounds__(256, 2)                                                           \
+    extern "C" __global__ void __launch_bounds__(256, 2)                                                        \
         edgesleep_##body(const __grid_constant__ edgesleep_device::Args args) {                                 \
         __shared__ edgesleep_device::Shared shared;                                                             \
         edgesleep_device::body(                                                                                 \
