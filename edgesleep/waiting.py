@@ -1,7 +1,8 @@
 """Whether anything waits in the journal for a night, asked without loading what reading it takes.
 
-Owns one look at a few numbers of journal.db. Leaves what a night is about to `night.agenda`, which may still find
-nothing in what waits. Must stay true: it only reads, loads nothing heavy, and quotes nothing.
+Owns one look at a few numbers of journal.db, and whether it is being written. Leaves what a night is about to
+`night.agenda`, which may still find nothing in what waits. Must stay true: it only reads, loads nothing heavy, and
+quotes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from edgesleep.database import connect, explained
 
 BASE, JOURNAL = "base.json", "journal.db"  # as the store and the journal have them, which take too much to load
+
+_WRITER = 120  # the byte of the -shm file that SQLite locks while it writes in WAL mode (its file format, "WAL locks")
 
 _ASKED = """
     SELECT (SELECT coalesce(max(id), 0) FROM turns),
@@ -42,6 +45,22 @@ def waiting(home: Path) -> Waiting:
     with explained(journal), closing(connect(journal, read_only=True)) as db:
         last, read, untaught, is_open, turns, forgotten = db.execute(_ASKED).fetchone()
     return Waiting(last > read or bool(untaught) or bool(is_open), f"{turns} {last} {forgotten}")
+
+
+def is_being_written(home: Path) -> bool:
+    """Whether a process is in the middle of a write to the journal, in which no other can write; asked without its key.
+
+    False where that cannot be told.
+    """
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        with (home / f"{JOURNAL}-shm").open("r+b") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _WRITER)
+            except OSError:
+                return True
+    return False  # closing it has dropped the lock
 
 
 def mark(home: Path) -> tuple[tuple[int, int], ...]:

@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.lock import Holder
 from edgesleep.night import underway
 from edgesleep.records import dump
+from edgesleep.waiting import is_being_written
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are held by signals here")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the system ends what stands still on Linux only")
@@ -146,6 +148,38 @@ def test_it_stands_still_with_all_below_it_while_someone_is_here_and_goes_on_as_
     (daemon.home / "enough").touch()
     ended(daemon)
     assert daemon.keeper.memory.last and daemon.keeper.memory.last.held == 1
+
+
+WRITER = """
+import sqlite3, sys, time
+db = sqlite3.connect({words!r}[1] + "/journal.db", isolation_level=None)
+while True:
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT OR REPLACE INTO watermarks VALUES ('test', 1)")
+    time.sleep(0.03)
+    db.execute("COMMIT")
+    time.sleep(0.03)
+"""
+
+
+def test_it_never_stands_still_in_a_write_that_keeps_others_from_writing(
+    daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_CHILD", WRITER)
+    night = loop.Night(daemon.home, 0)
+    daemon.night = night
+    until(lambda: is_being_written(daemon.home))
+    caught = 0
+    for _ in range(10):
+        held.freeze(night.pid)
+        caught += is_being_written(daemon.home)
+        held.thaw(night.pid)
+        time.sleep(0.01)
+        night.hold()
+        with closing(sqlite3.connect(daemon.home / "journal.db", timeout=0, isolation_level=None)) as db:
+            db.execute("INSERT OR REPLACE INTO watermarks VALUES ('other', 1)")
+        night.go_on()
+    assert caught  # without that it would
 
 
 def test_time_in_which_it_stood_still_is_not_its_own(daemon: loop.Daemon) -> None:

@@ -34,7 +34,7 @@ from edgesleep.lock import Holder, Lock
 from edgesleep.night.pending import unfinished
 from edgesleep.night.underway import forgive
 from edgesleep.records import dump, load, plain
-from edgesleep.waiting import BASE, Waiting, mark, waiting
+from edgesleep.waiting import BASE, Waiting, is_being_written, mark, waiting
 
 EVERYTHING = 5.0  # seconds after which all sensors are read again while a night is under way
 CLOCK = 60.0  # seconds by which the wall clock has to move by itself to be worth a line
@@ -44,6 +44,7 @@ NEWS = {
     "rejected": "The night is over; its model was refused, the one before serves on. `edgesleep report` says why.",
     "failed": "The night failed, and nothing has changed. `edgesleep daemon status` says why.",
 }  # for the desktop, by outcome: nothing of what was told
+WRITES, WRITE = 20, 0.02  # times that a write is let go on for so many seconds before a night is held in it after all
 HELD = "held"  # in the daemon's folder: seconds that the night has stood still
 CHILD = "night.pid"  # and whose process it is
 STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
@@ -134,8 +135,15 @@ class Night:
         return self._process.poll()
 
     def hold(self) -> None:
-        held.freeze(self.pid)
+        """Stop it where it is, but not in the middle of a write to the journal: whoever is back may want to write."""
         self._since = time.monotonic()
+        for _ in range(WRITES):
+            held.freeze(self.pid)
+            if not is_being_written(self.home):
+                return
+            held.thaw(self.pid)
+            time.sleep(WRITE)
+        held.freeze(self.pid)
 
     def go_on(self) -> None:
         if self._since:
