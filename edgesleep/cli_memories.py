@@ -175,8 +175,7 @@ def _show_item(journal: Journal, wanted: str, reveal: bool, as_json: bool) -> No
     click.echo(f"{item.id}  {_kind(item)}, message {item.turn}, {item.at[:16].replace('T', ' ')}")
     if item.text:
         click.echo(f"  state: {fields['state']}")
-        covered = _noted(item) if item.kind == "noted" else "`--reveal` shows it"
-        click.echo(f"  text:  {item.text if reveal else covered}")
+        click.echo(f"  text:  {fields.get('text', '`--reveal` shows it')}")
     else:
         click.echo("  It was taken out before the message was written, and never kept; it cannot be approved.")
     for memory in fields["memories"]:
@@ -381,13 +380,13 @@ def _item(journal: Journal, item: Withheld) -> dict[str, Any]:
     approved = journal.approved().get((item.turn, item.sha256), []) if item.text else []
     state = "approved" if approved else WITHHELD if item.text else "redacted"
     about = {"id": item.id, "state": state, "kind": item.kind, "turn": item.turn, "at": item.at}
-    return about | {"memories": approved}
+    return about | {"memories": approved} | ({"text": _noted(item)} if item.kind == "noted" else {})
 
 
 def _item_line(journal: Journal, item: Withheld) -> str:
-    text = f": {_noted(item)}" if item.kind == "noted" else ""
-    about = f"{_item(journal, item)['state']:8}  {_kind(item)}, in message {item.turn}{text}"
-    return f"  {item.id:6}  {item.at[:10]}  {about}"
+    fields = _item(journal, item)
+    text = f": {fields['text']}" if "text" in fields else ""
+    return f"  {item.id:6}  {item.at[:10]}  {fields['state']:8}  {_kind(item)}, in message {item.turn}{text}"
 
 
 def _noted(item: Withheld) -> str:

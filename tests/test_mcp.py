@@ -87,7 +87,7 @@ def test_a_note_teaches_nothing_until_its_user_approves_it(store: Store) -> None
     done = call(home, "remember", text=NOTE)
     assert (done["state"], done["understood"]) == ("waiting", TAUGHT)
     assert f"edgesleep memories approve {done['id']}" in done["tell_the_user"]
-    assert recalled(home, "What is my sister called?") == []
+    assert NOTE not in recalled(home, "What is my sister called?")
     with Journal.open(home) as journal:
         assert not journal.turns()[-1].teaches
         assert "Ottilie" not in str(gather(journal, force=True, commit=False).memories)
@@ -103,7 +103,7 @@ def test_a_note_teaches_nothing_until_its_user_approves_it(store: Store) -> None
     assert call(home, "status")["notes_waiting"] == 1
     assert "Holds: " in run("memories", "approve", done["id"]).stdout
     assert call(home, "status")["notes_waiting"] == 0
-    assert recalled(home, "What is my sister called?") == [NOTE]
+    assert NOTE in recalled(home, "What is my sister called?")
     with Journal.open(home) as journal:
         assert [turn.teaches for turn in journal.turns()] == [True, False, True]
         agenda = gather(journal, force=True)
@@ -143,11 +143,11 @@ def test_what_is_not_noted(store: Store, text: str, why: str) -> None:
 
 def test_a_note_changes_nothing_that_is_pinned(store: Store) -> None:
     with Journal.open(store.home) as journal:
-        journal.log("user", NOTE)
-        (sister, *_) = (memory for memory in gather(journal, force=True).memories if memory.value == "Ottilie")
-        journal.pin(sister.id, True)
+        journal.log("user", "I live in Skelwick.")
+        (town, *_) = (memory for memory in gather(journal, force=True).memories if memory.value == "Skelwick")
+        journal.pin(town.id, True)
     with pytest.raises(Refused, match="is pinned"):
-        call(store.home, "remember", text="My sister is called Ingrid.")
+        call(store.home, "remember", text="I live in Bergen.")
     assert call(store.home, "status")["notes_waiting"] == 0
 
 
