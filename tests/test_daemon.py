@@ -219,6 +219,17 @@ def test_when_someone_stays_it_ends_without_counting_as_a_crash(daemon: loop.Dae
     begun(daemon)  # in the same night
 
 
+def test_when_memory_is_short_it_ends_and_counts_as_a_crash(daemon: loop.Daemon) -> None:
+    night = begun(daemon)
+    (daemon.home / underway.FILE).write_text("{}")
+    daemon._all_read = -loop.EVERYTHING
+    see(daemon.home, memory=0.1)
+    daemon.look()
+    ended(daemon)
+    assert not psutil.pid_exists(night.pid) and (daemon.home / underway.FILE).exists()
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
+
+
 @pytest.mark.parametrize("changes", [{"mains": False}, {"temperature": 95.0}, {"idle": None}, {"presenting": True}])
 def test_whatever_stands_against_it_holds_it(daemon: loop.Daemon, changes: dict[str, Any]) -> None:
     daemon.keeper.settings = SETTINGS

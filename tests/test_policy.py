@@ -192,6 +192,17 @@ def test_how_a_night_ended_is_kept_and_there_is_one_a_night(code: int, outcome: 
     assert Keeper(S, keeper.memory).look(at(86400), FIT, Facts()).do == "begin"
 
 
+def test_a_night_that_takes_more_memory_than_there_is_has_failed_and_does_not_begin_again_at_once() -> None:
+    keeper, begun = Keeper(S, Remembered()), 0
+    for minute in range(600):
+        short = keeper.phase != "none"  # it takes it itself
+        ended = -9 if keeper.phase == "ending" else None
+        act = keeper.look(at(60 * minute), replace(FIT, memory=0.1 if short else 8.0), Facts(ended=ended))
+        begun += act.do == "begin"
+        assert act.do != "kill" or any(no.fails for no in act.against)
+    assert begun == 1 and keeper.memory.last and keeper.memory.last.outcome == "failed"
+
+
 def test_what_another_night_was_ahead_of_is_tried_again() -> None:
     keeper = Keeper(S, Remembered())
     keeper.look(at(0), FIT, Facts())

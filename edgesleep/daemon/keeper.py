@@ -211,7 +211,8 @@ class Keeper:
     def _finish(self, now: Moment, facts: Facts) -> None:
         """Note how the night ended: asked to, it is gone on with in the same night; else it is done, however it was."""
         memory, code = self.memory, facts.ended
-        outcome = "unfinished" if self.phase == "ending" else "failed"
+        asked_to = self.phase == "ending" and not any(no.fails for no in self.against)
+        outcome = "unfinished" if asked_to else "failed"
         outcome = OUTCOMES.get(errors.ERROR if code is None else code, outcome)
         if code == errors.BUSY:  # someone else began one between two looks
             outcome = "unfinished"

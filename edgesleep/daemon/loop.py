@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,10 @@ class Night:
         forgive(self.home)
         self._process.terminate()
 
-    def kill(self) -> None:
-        forgive(self.home)
+    def kill(self, *, crashed: bool = False) -> None:
+        """End it; whether that counts as a crash of the night itself."""
+        if not crashed:
+            forgive(self.home)
         held.kill(self.pid)
 
 
@@ -248,9 +251,8 @@ class Daemon:
                 log.note(self.home, "could not begin", kind=type(error).__name__)
                 return False
         elif self.night is not None and act.do != "nothing":
-            {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask, "kill": self.night.kill}[
-                act.do
-            ]()
+            kill = partial(self.night.kill, crashed=any(no.fails for no in act.against))
+            {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask, "kill": kill}[act.do]()
         if act.do != "nothing":
             log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
         return True

@@ -45,6 +45,7 @@ _FORCED = {"done_tonight", "given_up", "nothing_to_learn", "outside_hours", "idl
 _FORCED |= {"machine_busy", "gpu_busy", "presenting", "display_on"}
 # A night that is under way is ended and not held: to hold it would not help, or is not what was asked.
 _ENDS = {"paused", "memory_short", "outside_hours"}
+_FAILS = {"memory_short"}  # begun again, it would come to the same
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Affairs:
 class No:
     """One thing that stands against a night, by a name of NAMES, with what was read.
 
-    `ends`: a night that is under way is ended, not held.
+    `ends`: a night that is under way is ended, not held. `fails`: and has failed with that, so that it is not begun
+    again before the next one.
     """
 
     name: str
@@ -97,6 +99,10 @@ class No:
     @property
     def ends(self) -> bool:
         return self.name in _ENDS
+
+    @property
+    def fails(self) -> bool:
+        return self.name in _FAILS
 
     def __str__(self) -> str:
         return f"{NAMES[self.name]}{f' ({self.read})' if self.read else ''}"
