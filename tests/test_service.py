@@ -65,6 +65,7 @@ def test_the_unit_gives_way_and_has_limits(place: Path) -> None:
         "CPUWeight=20",
         "IOSchedulingClass=best-effort",
         "NoNewPrivileges=yes",
+        "OOMPolicy=continue",
         "RestrictAddressFamilies=AF_UNIX",
     ):
         assert f"\n{line}\n" in text

@@ -102,6 +102,8 @@ IOSchedulingPriority=7
 MemoryMax={memory}
 MemorySwapMax=0
 OOMScoreAdjust=800
+# What is killed for want of memory is a child of the night, which tells it; stopped as a whole, it would begin again.
+OOMPolicy=continue
 TasksMax=512
 
 # It needs its home, the user's cache and the buses; no network, no devices that are not its own, no more rights.
