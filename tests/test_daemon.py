@@ -6,6 +6,7 @@ What reads the machine is a file, so that a test says who is here; the real nigh
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -340,7 +341,8 @@ def test_it_is_asked_through_a_socket_for_its_owner_alone(ready: Path, process: 
 
 
 def test_a_request_that_is_none_is_refused_and_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
-    for sent in (b"", b"\n", b"[]\n", b"{", b"x" * (1 << 17)):
+    odd = (b'{"word": "\xc3\xa9"}\n', b'{"word": "\\ud800"}\n', b"[" * 60_000 + b"\n", b"\xff\n", b'{"do": [1]}\n')
+    for sent in (b"", b"\n", b"[]\n", b"{", b"x" * (1 << 17), *odd):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(ready / "daemon" / control.SOCKET))
             client.settimeout(30)
@@ -348,6 +350,23 @@ def test_a_request_that_is_none_is_refused_and_holds_up_nobody(ready: Path, proc
                 client.sendall(sent)
                 assert b"pid" not in client.recv(1 << 16)
             assert control.ask(ready, do="ping")["pid"] == process.pid
+
+
+def test_whoever_sends_a_byte_at_a_time_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(ready / "daemon" / control.SOCKET))
+        with pytest.raises(OSError):
+            for _ in range(2000):  # for as long as it likes, if each byte had its own time
+                client.sendall(b"x")
+                time.sleep(control.PATIENCE / 8)
+    assert control.ask(ready, do="ping")["pid"] == process.pid
+
+
+@pytest.mark.parametrize("minutes", [math.inf, math.nan, 1e300, 10**400, 1e11, None])
+def test_a_pause_of_any_length_is_kept(daemon: loop.Daemon, minutes: Any) -> None:
+    daemon.answer({"do": "pause", "minutes": minutes})
+    assert daemon.keeper.memory.paused_until == loop.EVER
+    assert loop.remembered(daemon.home) == daemon.keeper.memory
 
 
 def test_sigterm_ends_it_and_its_night(ready: Path, process: subprocess.Popen[bytes]) -> None:

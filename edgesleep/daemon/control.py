@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import stat
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -58,15 +59,23 @@ class Server:
         self.socket.listen(4)
 
     def serve(self, answer: Callable[[Answer], Answer]) -> None:
-        """Take one request and answer it; one that makes no sense is told so."""
+        """Take one request and answer it; one that makes no sense is told so, whatever it is."""
         with suppress(OSError), closing(self.socket.accept()[0]) as client:
-            client.settimeout(PATIENCE)
+            told: Answer = {"error": "That is no request."}
             try:
-                asked = json.loads(_line(client))
-                fits = isinstance(asked, dict) and secrets.compare_digest(str(asked.get("word", "")), self.word)
-                told = answer(asked) if fits else {"error": "That is no request."}
-            except ValueError:
-                told = {"error": "That is no request."}
+                asked = json.loads(_line(client, PATIENCE))
+                word = str(asked.get("word", "")).encode("utf-8", "replace")
+                if secrets.compare_digest(word, self.word.encode()):
+                    told = {
+                        "error": "The daemon could not do that.",
+                        "hint": "`edgesleep daemon logs` shows what it did.",
+                    }
+                    told = answer(asked)
+            except OSError:
+                raise
+            except Exception:  # there is no end of what JSON can hold, and none of it may end a night
+                pass
+            client.settimeout(PATIENCE)
             client.sendall(json.dumps(told).encode() + b"\n")
 
     def close(self) -> None:
@@ -96,7 +105,7 @@ def answers(home: Path) -> bool:
 def _ask(home: Path, asked: Answer) -> Answer:
     with closing(_connected(home, asked)) as daemon:
         daemon.sendall(json.dumps(asked).encode() + b"\n")
-        told: Answer = json.loads(_line(daemon))
+        told: Answer = json.loads(_line(daemon, ANSWER))
         return told
 
 
@@ -129,10 +138,13 @@ def _short(path: Path) -> str:
     return str(path)
 
 
-def _line(end: socket.socket) -> bytes:
+def _line(end: socket.socket, seconds: float) -> bytes:
     """Everything up to the end of the line. Raises OSError where it takes too long, ValueError where it is too much."""
-    data = b""
+    data, late = b"", time.monotonic() + seconds  # for all of it: whoever sends a byte at a time gets no more
     while not data.endswith(b"\n"):
+        if (left := late - time.monotonic()) <= 0:
+            raise TimeoutError("too slow")
+        end.settimeout(left)
         part = end.recv(4096)
         if not part:
             break

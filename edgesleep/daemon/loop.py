@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +250,10 @@ class Daemon:
                 log.note(self.home, "could not begin", kind=type(error).__name__)
                 return False
         elif self.night is not None and act.do != "nothing":
-            kill = partial(self.night.kill, crashed=any(no.fails for no in act.against))
-            {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask, "kill": kill}[act.do]()
+            if act.do == "kill":
+                self.night.kill(crashed=any(no.fails for no in act.against))
+            else:
+                {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask}[act.do]()
         if act.do != "nothing":
             log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
         return True
@@ -308,7 +309,9 @@ class Daemon:
             return {"pid": os.getpid()}
         if do == "pause":
             minutes = asked.get("minutes")
-            until = moment().epoch + 60 * float(minutes) if isinstance(minutes, int | float) else EVER
+            until = EVER
+            if isinstance(minutes, int | float) and minutes < EVER:  # which neither infinity nor NaN is
+                until = min(EVER, moment().epoch + 60 * max(0.0, float(minutes)))
             self._change(paused_until=until)
         elif do == "resume":
             self._change(paused_until=0.0, tried=())
