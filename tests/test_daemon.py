@@ -231,6 +231,20 @@ def test_when_memory_is_short_it_ends_and_counts_as_a_crash(daemon: loop.Daemon)
     assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "failed"
 
 
+def test_what_is_ended_counts_as_no_crash_whatever_it_writes_at_the_last_moment(
+    daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night, kill = begun(daemon), held.kill
+
+    def late(pid: int) -> None:
+        (daemon.home / underway.FILE).write_text("{}")
+        kill(pid)
+
+    monkeypatch.setattr(held, "kill", late)
+    night.kill()
+    assert not (daemon.home / underway.FILE).exists() and not psutil.pid_exists(night.pid)
+
+
 @pytest.mark.parametrize("changes", [{"mains": False}, {"temperature": 95.0}, {"idle": None}, {"presenting": True}])
 def test_whatever_stands_against_it_holds_it(daemon: loop.Daemon, changes: dict[str, Any]) -> None:
     daemon.keeper.settings = SETTINGS

@@ -203,6 +203,18 @@ def test_a_night_that_takes_more_memory_than_there_is_has_failed_and_does_not_be
     assert begun == 1 and keeper.memory.last and keeper.memory.last.outcome == "failed"
 
 
+def test_a_night_that_found_nothing_to_learn_is_tried_again_once_more_is_said() -> None:
+    keeper = Keeper(S, Remembered())
+    assert keeper.look(at(0), FIT, Facts(said="a")).do == "begin"
+    keeper.look(at(60), FIT, Facts())  # while it runs nobody asks what was said
+    assert names([*keeper.look(at(90), FIT, Facts(said="a", ended=errors.SKIPPED)).against]) == ["done_tonight"]
+    assert keeper.look(at(120), FIT, Facts(said="a")).do == "nothing"
+    assert keeper.look(at(180), FIT, Facts(said="b")).do == "begin"
+    assert keeper.look(at(240), FIT, Facts(said="c", ended=errors.SKIPPED)).do == "begin"  # said meanwhile
+    keeper.look(at(300), FIT, Facts(said="c", ended=errors.DONE))
+    assert keeper.look(at(360), FIT, Facts(said="d")).do == "nothing"  # it learned: one a night
+
+
 def test_what_another_night_was_ahead_of_is_tried_again() -> None:
     keeper = Keeper(S, Remembered())
     keeper.look(at(0), FIT, Facts())

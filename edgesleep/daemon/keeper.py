@@ -53,13 +53,15 @@ class Remembered:
     """What outlasts a restart of the daemon.
 
     `done`: the nights that came to their end; `tried`: those that did not, or were refused, with what had been `said`
-    by then. `paused_until`: seconds since 1970, 0: not paused. `told`: the end of the last night that the desktop has
-    shown.
+    by then. `skipped`: the last night that found nothing to learn, and what had been said when it began: it is done
+    until more is. `paused_until`: seconds since 1970, 0: not paused. `told`: the end of the last night that the
+    desktop has shown.
     """
 
     done: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     said: str = ""
+    skipped: tuple[str, str] = ("", "")
     paused_until: float = 0.0
     days: Days = field(default_factory=dict)
     last: LastNight | None = None
@@ -105,6 +107,7 @@ class Keeper:
         self._since = 0.0  # steady, of the phase
         self._began = 0.0  # epoch
         self._night = ""
+        self._said = ""  # when it began
         self._holds = 0
         self._asleep: float | None = None  # how far the clocks were apart at the last look
         self._woke: float | None = None  # steady
@@ -120,6 +123,8 @@ class Keeper:
         self._note(now, reading)
         if self.phase != "none" and facts.ended is not None:
             self._finish(now, facts)
+        if self.phase == "none":
+            self._said = facts.said
         affairs = self.affairs(now, facts)
         step = {"none": self._none, "running": self._running, "held": self._held, "ending": self._ending}[self.phase]
         act = step(now, reading, affairs)
@@ -134,7 +139,7 @@ class Keeper:
             waiting=facts.waiting,
             within_hours=self.hours.hold(now.local)
             or (self.settings.learn_hours and hours.quiet(memory.days, now.local)),
-            done=self.hours.night_of(now.local) in memory.done,
+            done=(night := self.hours.night_of(now.local)) in memory.done or memory.skipped == (night, facts.said),
             given_up=memory.said == facts.said and len(memory.tried) >= self.settings.days,
             paused=now.epoch < memory.paused_until,
             busy=facts.busy,
@@ -209,7 +214,8 @@ class Keeper:
             self.memory = replace(self.memory, days=hours.noted(self.memory.days, now.local, used))
 
     def _finish(self, now: Moment, facts: Facts) -> None:
-        """Note how the night ended: asked to, it is gone on with in the same night; else it is done, however it was."""
+        """Note how the night ended: asked to, it is gone on with in the same night; else it is done, though one that
+        found nothing to learn only until there is more."""
         memory, code = self.memory, facts.ended
         asked_to = self.phase == "ending" and not any(no.fails for no in self.against)
         outcome = "unfinished" if asked_to else "failed"
@@ -220,13 +226,14 @@ class Keeper:
         if outcome not in ("promoted", "skipped"):
             tried = memory.tried if memory.said == facts.said else ()
             tried = (*(night for night in tried if night != self._night), self._night)
-        ended = outcome != "unfinished"
+        ended = outcome not in ("unfinished", "skipped")
         done = (*(night for night in memory.done if night != self._night), self._night) if ended else memory.done
         self.memory = replace(
             memory,
             done=done[-NIGHTS_KEPT:],
             tried=tried[-self.settings.days :],
             said=facts.said,
+            skipped=(self._night, self._said) if outcome == "skipped" else memory.skipped,
             last=LastNight(self._began, now.epoch, outcome, self._holds),
         )
         self.phase, self.forced = "none", False

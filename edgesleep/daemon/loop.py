@@ -45,6 +45,7 @@ NEWS = {
     "failed": "The night failed, and nothing has changed. `edgesleep daemon status` says why.",
 }  # for the desktop, by outcome: nothing of what was told
 WRITES, WRITE = 20, 0.02  # times that a write is let go on for so many seconds before a night is held in it after all
+GONE = 0.5  # seconds for what is killed to be gone
 HELD = "held"  # in the daemon's folder: seconds that the night has stood still
 CHILD = "night.pid"  # and whose process it is
 STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
@@ -123,8 +124,8 @@ class Night:
         with suppress(EdgesleepError):
             left = load(Holder, home / log.FOLDER / CHILD)
             if left.lives():
-                forgive(home)
                 held.kill(left.pid)
+                forgive(home)
                 log.note(home, "ended a night that was left")
 
     @property
@@ -160,9 +161,11 @@ class Night:
 
     def kill(self, *, crashed: bool = False) -> None:
         """End it; whether that counts as a crash of the night itself."""
-        if not crashed:
-            forgive(self.home)
         held.kill(self.pid)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(GONE)
+        if not crashed:  # only now: until it is gone it may note the stage that it begins
+            forgive(self.home)
 
 
 class Daemon:
