@@ -186,6 +186,48 @@ def test_without_a_bus_a_machine_with_a_display_is_unknown_and_another_counts_te
     assert idle is not None and idle > 0
 
 
+AC = {"type": "Mains", "online": "1"}
+OFF = {"type": "Mains", "online": "0"}
+FULL = {"type": "Battery", "scope": "System", "present": "1", "status": "Full", "capacity": "97"}
+LOW = {"type": "Battery", "present": "1", "status": "Discharging", "capacity": "9"}
+HELD = {"type": "Battery", "present": "1", "status": "Not charging", "energy_now": "30", "energy_full": "40"}
+MOUSE = {"type": "Battery", "scope": "Device", "present": "1", "status": "Discharging", "capacity": "55"}
+PORT = {"type": "USB", "online": "0"}
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("supplies", "told"),
+    [
+        ({}, (True, None)),
+        ({"AC": AC}, (True, None)),
+        ({"hidpp_battery_0": MOUSE}, (True, None)),
+        ({"hidpp_battery_0": MOUSE, "ADP1": AC, "BAT0": FULL}, (True, 97.0)),
+        ({"ACAD": AC, "BAT1": HELD}, (True, 75.0)),
+        ({"ADP1": OFF, "BAT0": LOW, "ucsi-source-psy-1": PORT}, (False, 9.0)),
+        ({"ucsi-source-psy-1": PORT | {"online": "1"}, "BAT0": FULL}, (True, 97.0)),
+        ({"ucsi-source-psy-1": PORT, "BAT0": FULL}, (True, 97.0)),
+        ({"ADP1": OFF, "BAT0": HELD, "BAT1": LOW}, (False, 42.0)),
+        ({"BAT0": LOW}, (False, 9.0)),
+        ({"BAT0": LOW | {"status": "Charging"}}, (True, 9.0)),
+        ({"BAT0": LOW | {"status": "Unknown"}}, (None, 9.0)),
+        ({"BAT0": LOW | {"present": "0"}, "AC": AC}, (True, None)),
+        ({"BAT0": {"type": "Battery"}}, (None, None)),
+    ],
+)
+def test_power_is_that_of_the_machine_and_not_of_its_mouse(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, supplies: dict[str, dict[str, str]], told: Any
+) -> None:
+    from edgesleep.daemon import linux
+
+    monkeypatch.setattr(linux, "POWER", tmp_path)
+    for name, files in supplies.items():
+        (tmp_path / name).mkdir()
+        for file, text in files.items():
+            (tmp_path / name / file).write_text(f"{text}\n")
+    assert sensors.power() == told
+
+
 # -- everywhere ----------------------------------------------------------------------------------------------------
 
 
@@ -199,12 +241,13 @@ def test_without_a_bus_a_machine_with_a_display_is_unknown_and_another_counts_te
         (OSError("gone"), (None, None)),
     ],
 )
-def test_power_is_as_psutil_tells_it(monkeypatch: pytest.MonkeyPatch, battery: Any, told: Any) -> None:
+def test_elsewhere_power_is_as_psutil_tells_it(monkeypatch: pytest.MonkeyPatch, battery: Any, told: Any) -> None:
     def asked() -> Any:
         if isinstance(battery, Exception):
             raise battery
         return battery
 
+    monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(psutil, "sensors_battery", asked, raising=False)
     assert sensors.power() == told
 

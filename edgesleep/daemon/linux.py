@@ -1,8 +1,9 @@
 """Linux: who is here, the lid, the display and what keeps it on, by D-Bus and the system's files.
 
-Owns asking logind, the desktop and the terminals, and showing a line there. Leaves what it means to `policy`. The only
-module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown within moments; with a
-desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals say.
+Owns asking logind, the desktop, the terminals and the power supplies, and showing a line there. Leaves what it means
+to `policy`. The only module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown
+within moments; with a desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals
+say.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ TIMEOUT = 0.2  # seconds for an answer: a whole look has to fit into one
 AGAIN = 60.0  # seconds after which a bus that failed is tried again
 DESKTOPS = ("x11", "wayland", "mir")
 DRM = Path("/sys/class/drm")
+POWER = Path("/sys/class/power_supply")
 DEVICES = Path("/dev")
 
 LOGIND = DBusAddress("/org/freedesktop/login1", "org.freedesktop.login1", "org.freedesktop.login1.Manager")
@@ -160,6 +162,37 @@ class Linux:
     def show(self, text: str) -> None:
         # Program, number of one to replace, icon, title, text, buttons, hints, milliseconds.
         self.session_bus.call(NOTIFICATIONS, "Notify", "susssasa{sv}i", NAME, 0, "", NAME, text, [], {}, -1)
+
+
+def power() -> tuple[bool | None, float | None]:
+    """Whether there is mains power, and the charge in percent, of the machine itself: mice have batteries of their own.
+
+    By what a supply says that it is, since vendors name them as they like. A machine without a battery has mains power.
+    """
+    supplies = [path for path in POWER.glob("*") if _text(path / "scope") != "Device"]
+    batteries = [path for path in supplies if _text(path / "type") == "Battery" and _text(path / "present") != "0"]
+    charges = [charge for path in batteries if (charge := _charge(path)) is not None]
+    charge = sum(charges) / len(charges) if charges else None
+    if not batteries:
+        return True, None
+    online = {(_text(path / "type"), _text(path / "online")) for path in supplies}
+    if {(kind, on) for kind in ("Mains", "USB", "Wireless") for on in ("1", "2")} & online:
+        return True, charge
+    states = {_text(path / "status") for path in batteries}
+    if "Discharging" in states or ("Mains", "0") in online:
+        return False, charge
+    return (True, charge) if states & {"Charging", "Full"} else (None, charge)
+
+
+def _charge(battery: Path) -> float | None:
+    """In percent: as it says, or of what it holds when full."""
+    if (told := _text(battery / "capacity")).isdigit():
+        return float(told)
+    for name in ("energy", "charge"):
+        now, full = _text(battery / f"{name}_now"), _text(battery / f"{name}_full")
+        if now.isdigit() and full.isdigit() and int(full):
+            return 100 * int(now) / int(full)
+    return None
 
 
 def terminals() -> Iterator[float]:

@@ -149,6 +149,11 @@ def system() -> System:
 
 def power() -> tuple[bool | None, float | None]:
     """Whether there is mains power, and the charge in percent. A machine without a battery has it while it runs."""
+    name: str = sys.platform
+    if name == "linux":  # where psutil takes any battery for the machine's, and a few names only for mains
+        from edgesleep.daemon import linux
+
+        return linux.power()
     import psutil
 
     with suppress(OSError, RuntimeError, ValueError, AttributeError):
