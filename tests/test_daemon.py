@@ -313,6 +313,17 @@ def test_a_clock_that_is_set_and_a_machine_that_slept_are_told(
     assert told == [("machine slept", 3600), ("clock set", -7200)]
 
 
+def test_the_hours_are_those_of_the_place_where_the_machine_is_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC0")
+    utc = loop.moment().local
+    try:
+        monkeypatch.setenv("TZ", "AWAY-9")
+        assert 8.9 * 3600 < (loop.moment().local - utc).total_seconds() < 9.1 * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 # -- the process ---------------------------------------------------------------------------------------------------
 
 PROCESS = """

@@ -57,7 +57,9 @@ _CHILD = (
 
 
 def moment() -> Moment:
-    """Now."""
+    """Now, in the place where the machine is now: whoever travels takes the daemon along."""
+    if hasattr(time, "tzset"):
+        time.tzset()  # or the time zone is for ever the one in which the daemon began
     now = time.time()
     steady = time.clock_gettime(STEADY) if STEADY is not None else time.monotonic()
     boot = time.clock_gettime(BOOT) if BOOT is not None else steady
