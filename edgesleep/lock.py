@@ -1,9 +1,9 @@
 """One night at a time: the lock of a home.
 
-Owns HOME/night.lock, which the operating system holds for a process and drops with it, and HOME/night.pid, which says
-whose it is. Leaves what is done under it to `store`. Must stay true: whatever ended its holder, the lock can be taken
-again with nothing to remove by hand; and where a file system grants a lock twice, as some shared ones do, a holder that
-is seen to live is believed.
+Owns HOME/night.lock, which the operating system holds for a process and drops with it, HOME/night.pid, which says whose
+it is, and such a claim on any other file. Leaves what is done under it to `store`. Must stay true: whatever ended its
+holder, the lock can be taken again with nothing to remove by hand; and where a file system grants a lock twice, as some
+shared ones do, a holder that is seen to live is believed.
 """
 
 from __future__ import annotations
@@ -69,10 +69,7 @@ class Lock:
             holder = self._holder()
             raise _busy(str(holder.pid) if holder else "unknown") from error
         except (OSError, NotImplementedError) as error:
-            raise EdgesleepError(
-                f"{self._file.lock_file} cannot be locked: {getattr(error, 'strerror', None) or error}.",
-                "Check who owns the folder, and that its file system knows locks; --home chooses another.",
-            ) from error
+            raise _unlockable(self._file.lock_file, error) from error
         try:
             with self._noted() if first else nullcontext():
                 yield
@@ -105,6 +102,33 @@ class Lock:
             return load(Holder, self._note)
         except EdgesleepError:
             return None
+
+
+class Claim:
+    """A file that one process at a time can have, for as long as it lives or until it lets go."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = FileLock(path, timeout=0, mode=0o600)
+
+    def take(self) -> bool:
+        """Whether it could be had. Raises EdgesleepError where the file system knows no locks."""
+        try:
+            self._file.acquire()
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError) as error:
+            raise _unlockable(self._file.lock_file, error) from error
+        return True
+
+    def drop(self) -> None:
+        self._file.release()
+
+
+def _unlockable(path: str, error: Exception) -> EdgesleepError:
+    return EdgesleepError(
+        f"{path} cannot be locked: {getattr(error, 'strerror', None) or error}.",
+        "Check who owns the folder, and that its file system knows locks; --home chooses another.",
+    )
 
 
 def _busy(pid: str) -> BusyError:

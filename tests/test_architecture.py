@@ -38,8 +38,9 @@ LAYERS = (
         "night.plain",
         "night.thesaurus",
     ),
-    ("lock", "daemon.control", "daemon.policy"),
+    ("lock", "daemon.policy"),
     (
+        "daemon.control",
         "daemon.keeper",
         "daemon.sensors",
         "gguf",

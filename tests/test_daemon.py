@@ -365,6 +365,26 @@ def test_it_is_asked_through_a_socket_for_its_owner_alone(ready: Path, process: 
         control.Server(ready)
 
 
+def test_a_daemon_that_does_not_answer_keeps_its_home_and_its_socket(
+    ready: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until(lambda: control.ask(ready, do="status")["phase"] == "running")
+    monkeypatch.setattr(control, "ANSWER", 0.1)
+    path = ready / "daemon" / control.SOCKET
+    before = path.stat().st_ino
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(BusyError):
+            control.Server(ready)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert path.stat().st_ino == before
+    process.kill()
+    process.wait(60)
+    control.Server(ready).close()  # whatever ended it, nothing has to be removed
+    assert not path.exists()
+
+
 def test_a_request_that_is_none_is_refused_and_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
     odd = (b'{"word": "\xc3\xa9"}\n', b'{"word": "\\ud800"}\n', b"[" * 60_000 + b"\n", b"\xff\n", b'{"do": [1]}\n')
     for sent in (b"", b"\n", b"[]\n", b"{", b"x" * (1 << 17), *odd):

@@ -19,9 +19,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from edgesleep.daemon.log import FOLDER
+from edgesleep.daemon.log import CLAIM, FOLDER
 from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.files import make_folder, write_atomically
+from edgesleep.lock import Claim
 
 SOCKET, PORT = "control.sock", "control.json"
 PATIENCE = 0.2  # seconds that a client may take
@@ -38,8 +39,17 @@ class Server:
     def __init__(self, home: Path) -> None:
         folder = make_folder(home / FOLDER)
         self.path, self.word = folder / (SOCKET if hasattr(socket, "AF_UNIX") else PORT), ""
-        if answers(home):
-            raise BusyError("A daemon already serves this home.", "`edgesleep daemon status` asks it.")
+        self._claim = Claim(folder / CLAIM)
+        try:
+            # The claim is what counts; a daemon from before an update has made none, but answers.
+            if not self._claim.take() or answers(home):
+                raise BusyError("A daemon already serves this home.", "`edgesleep daemon status` asks it.")
+            self._listen()
+        except BaseException:
+            self._claim.drop()
+            raise
+
+    def _listen(self) -> None:
         if hasattr(socket, "AF_UNIX"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.path.unlink(missing_ok=True)
@@ -80,7 +90,9 @@ class Server:
 
     def close(self) -> None:
         self.socket.close()
-        self.path.unlink(missing_ok=True)
+        with suppress(OSError):  # of a home that is gone
+            self.path.unlink(missing_ok=True)
+        self._claim.drop()
 
 
 def ask(home: Path, **asked: Any) -> Answer:

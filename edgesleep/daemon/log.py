@@ -20,6 +20,7 @@ FOLDER = "daemon"
 FILE = "log.jsonl"
 PRINTED = "night.txt"  # of the last night: it may quote, so `forget` looks into it
 STATE = "state.json"
+CLAIM = "daemon.lock"  # of the daemon that serves the home
 SAYS_NOTHING = (f"{FOLDER}/{FILE}*", f"{FOLDER}/{STATE}")  # of what was told
 BYTES, OLDER = 1 << 18, 2  # of one file, and how many before it are kept
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgesleep import tables, traces
 from edgesleep.config import Settings
+from edgesleep.daemon.log import CLAIM, FOLDER
 from edgesleep.database import account, failures
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import FILE, Journal
@@ -42,8 +43,8 @@ def search(store: Store, pending: Pending) -> tuple[traces.Searched, Proof]:
         texts, night = _own(journal, pending), journal.open_night() or 0
     bases = {base.sha256: Path(base.path) for base in store.bases()}
     made = {store.folder(one.number): bases.get(one.base_sha256) for one in store.generations()}
-    # A locked file cannot be read everywhere.
-    skip = {store.home / PENDING, store.home / "night.lock", *bases.values()}
+    # A locked file cannot be read everywhere; it is empty.
+    skip = {store.home / PENDING, store.home / "night.lock", store.home / FOLDER / CLAIM, *bases.values()}
     if account(store.home / FILE):  # encrypted, so that only its texts say anything
         skip |= {store.home / f"{FILE}{end}" for end in ("", "-wal", "-shm")}
     found = traces.search(store.home, texts, lambda path: made.get(path.parent), skip)
