@@ -78,6 +78,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
         address = daemon.stdout.readline().strip()
         for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
             monkeypatch.setenv(name, address)
+        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
         monkeypatch.setattr(psutil, "users", list)
         desktop = Desktop(address)
         yield desktop
@@ -99,16 +100,30 @@ def log_in(desktop: Desktop, kind: str) -> None:
 
 @linux_only
 @pytest.mark.parametrize(
-    ("interface", "method", "told"),
+    ("kind", "interface", "method", "told"),
     [
-        ("org.gnome.Mutter.IdleMonitor", "GetIdletime", ("t", 61_500)),
-        ("org.freedesktop.ScreenSaver", "GetSessionIdleTime", ("u", 61_500)),
+        ("wayland", "org.gnome.Mutter.IdleMonitor", "GetIdletime", ("t", 61_500)),
+        ("x11", "org.freedesktop.ScreenSaver", "GetSessionIdleTime", ("u", 61_500)),
     ],
 )
-def test_a_desktop_tells_how_long_nobody_touched_it(bus: Desktop, interface: str, method: str, told: Any) -> None:
-    log_in(bus, "wayland")
+def test_a_desktop_tells_how_long_nobody_touched_it(
+    bus: Desktop, kind: str, interface: str, method: str, told: Any
+) -> None:
+    log_in(bus, kind)
     bus.answers[interface, method] = told
     assert sensors.system().idle() == 61.5
+
+
+@linux_only
+def test_kde_on_wayland_says_that_it_was_just_touched_and_is_asked_by_its_hint(bus: Desktop) -> None:
+    log_in(bus, "wayland")
+    bus.answers["org.freedesktop.ScreenSaver", "GetSessionIdleTime"] = ("u", 0)
+    asked = sensors.system()
+    assert asked.idle() is None
+    since = int((time.monotonic() - 100) * 1e6)
+    bus.answers |= {(SESSION[0], "IdleSinceHintMonotonic"): ("t", since), (SESSION[0], "IdleHint"): ("b", True)}
+    idle = asked.idle()
+    assert idle is not None and 100 <= idle < 160
 
 
 @linux_only

@@ -41,7 +41,7 @@ IDLE = (
     ),
     (
         DBusAddress("/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver", "org.freedesktop.ScreenSaver"),
-        "GetSessionIdleTime",  # KDE and LXQt; in no standard, and told in milliseconds there
+        "GetSessionIdleTime",  # KDE and LXQt with X11; in no standard, and told in milliseconds there
     ),
 )
 
@@ -100,22 +100,25 @@ class Linux:
 
     def idle(self) -> float | None:
         """Seconds since anyone last used a desktop or a terminal here; where nobody is logged in, since it started."""
-        desktops, known = 0, [*terminals()]
+        kinds, known = set(), [*terminals()]
         sessions = self.system_bus.call(LOGIND, "ListSessions")
         for session in sessions or ():
             where = DBusAddress(str(session[4]), LOGIND.bus_name, "org.freedesktop.login1.Session")
-            if self.system_bus.get(where, "Type") in DESKTOPS and self.system_bus.get(where, "Class") == "user":
-                desktops += 1
-        if desktops or (sessions is None and _has_display()):
-            own = self._desktop(sessions or ())
+            kind = self.system_bus.get(where, "Type")
+            if kind in DESKTOPS and self.system_bus.get(where, "Class") == "user":
+                kinds.add(kind)
+        if kinds or (sessions is None and _has_display()):
+            own = self._desktop(sessions or (), wayland="wayland" in kinds or bool(os.environ.get("WAYLAND_DISPLAY")))
             if own is None:
                 return None
             known.append(own)
         return min(known, default=time.clock_gettime(time.CLOCK_BOOTTIME))
 
-    def _desktop(self, sessions: Any) -> float | None:
+    def _desktop(self, sessions: Any, *, wayland: bool) -> float | None:
         """How long nobody has touched the desktop: as it tells itself, or by the hint that it gave to logind."""
         for where, method in IDLE:
+            if wayland and method == "GetSessionIdleTime":  # KDE says 0 there, however long nobody has
+                continue
             told = self.session_bus.call(where, method)
             if isinstance(told, int):
                 return told / 1000
