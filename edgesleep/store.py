@@ -10,19 +10,22 @@ short, `current` names a whole model that is built on the base in base.json.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesleep import files, records
-from edgesleep.errors import EdgesleepError
+from edgesleep.daemon import control
+from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.files import make_folder, make_home, place, private, remove, size, sweep, writing
 from edgesleep.lock import Lock
 from edgesleep.records import Generation, Verdict, file_digest
 
 MODEL, DELTA, ADAPTER, MANIFEST = "model.gguf", "delta.safetensors", "adapter.gguf", "manifest.json"
 UNFINISHED = ".unfinished"  # lies in a folder until the pointer has moved to it
+PATIENCE = 10.0  # seconds for a night that makes way
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,30 @@ class Store:
     def lock(self) -> Iterator[None]:
         """Hold the home for one night or one change; may be nested. Raises BusyError when another process holds it.
 
-        The operating system drops the lock with its process, so a killed night leaves none behind.
+        The operating system drops the lock with its process, so a killed night leaves none behind. One that the daemon
+        holds still, since its owner is back, makes way, and is gone on with later.
         """
-        with self._lock.held():
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._lock.held())
+            except BusyError:
+                if not control.makes_way(self.home):
+                    raise
+                self._await(stack)
             self._tidy()
             yield
+
+    def _await(self, stack: ExitStack) -> None:
+        """Take the lock as soon as its holder is gone. Raises BusyError where that takes too long."""
+        late = time.monotonic() + PATIENCE
+        while True:
+            try:
+                stack.enter_context(self._lock.held())
+                return
+            except BusyError:
+                if time.monotonic() >= late:
+                    raise
+                time.sleep(0.02)
 
     # -- the base ------------------------------------------------------------------------------------------------
 

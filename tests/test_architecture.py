@@ -39,8 +39,8 @@ LAYERS = (
         "night.thesaurus",
     ),
     ("lock", "daemon.policy"),
+    ("daemon.control",),
     (
-        "daemon.control",
         "daemon.keeper",
         "daemon.sensors",
         "gguf",

@@ -34,6 +34,7 @@ from edgesleep.errors import BusyError, EdgesleepError
 from edgesleep.lock import Holder
 from edgesleep.night import underway
 from edgesleep.records import dump
+from edgesleep.store import Store
 from edgesleep.waiting import is_being_written
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are held by signals here")
@@ -474,6 +475,36 @@ print(daemon.keeper.phase, psutil.Process().memory_info().rss, *sorted(heavy & {
     phase, rss, *heavy = done.stdout.split()
     assert phase == "none" and heavy == []
     assert int(rss) < 40 * 2**20
+
+
+LOCKED = """
+import pathlib, sys, time
+sys.path[:] = {path!r}
+from edgesleep.lock import Lock
+home = pathlib.Path({words!r}[1])
+with Lock(home).held():
+    (home / "night").write_text("1")
+    time.sleep(600)
+"""
+
+
+def test_a_night_that_is_held_makes_way_for_whoever_wants_to_change_something(ready: Path) -> None:
+    code = PROCESS.format(home=str(ready), night=LOCKED)
+    with subprocess.Popen([sys.executable, "-c", code]) as running:
+        try:
+            until(lambda: control.answers(ready))
+            until(lambda: count(ready) > 0)
+            with pytest.raises(BusyError) as error, Store(ready).lock():
+                pass  # it is under way: nobody is here
+            assert "daemon pause" in error.value.hint
+            see(ready, idle=0.0)
+            until(lambda: control.ask(ready, do="status")["phase"] == "held")
+            with Store(ready).lock():
+                pass
+            until(lambda: control.ask(ready, do="resume")["phase"] == "none")
+            assert control.ask(ready, do="status")["last_night"]["outcome"] == "unfinished"
+        finally:
+            running.kill()
 
 
 # -- the log -------------------------------------------------------------------------------------------------------

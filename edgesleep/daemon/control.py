@@ -114,6 +114,13 @@ def answers(home: Path) -> bool:
         return False
 
 
+def makes_way(home: Path) -> bool:
+    """Have the daemon end a night that it holds still; whether there is one that ends."""
+    with suppress(EdgesleepError):
+        return bool(ask(home, do="make way").get("makes_way"))
+    return False
+
+
 def _ask(home: Path, asked: Answer) -> Answer:
     with closing(_connected(home, asked)) as daemon:
         daemon.sendall(json.dumps(asked).encode() + b"\n")

@@ -161,6 +161,10 @@ class Keeper:
         """End whatever is under way, as the daemon itself ends."""
         return Act("nothing", (), 0) if self.phase == "none" else self._turn("ending", now, "ask", (), WATCHING)
 
+    def make_way(self, now: Moment) -> Act:
+        """End a night that is held: someone wants what it keeps. It is gone on with later."""
+        return self._turn("ending", now, "kill", (), WATCHING) if self.phase == "held" else Act("nothing", (), 0)
+
     # -- each phase ------------------------------------------------------------------------------------------------
 
     def _none(self, now: Moment, reading: Reading, affairs: Affairs) -> Act:

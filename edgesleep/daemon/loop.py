@@ -308,7 +308,7 @@ class Daemon:
     # -- what it is asked ------------------------------------------------------------------------------------------
 
     def answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Of the control socket: ping, status, pause (with minutes), resume, run."""
+        """Of the control socket: ping, status, pause (with minutes), resume, run, make way."""
         do = asked.get("do")
         if do == "ping":
             return {"pid": os.getpid()}
@@ -323,6 +323,10 @@ class Daemon:
         elif do == "run":
             self.keeper.forced = True
             self._change(paused_until=0.0)
+        elif do == "make way":
+            self._do(self.keeper.make_way(moment()))
+            log.note(self.home, "asked to make way")
+            return {"makes_way": self.keeper.phase == "ending"}
         elif do != "status":
             return {"error": "The daemon cannot do that.", "hint": "Is it of another version? Start it again."}
         if do != "status":
