@@ -134,5 +134,5 @@ def _unlockable(path: str, error: Exception) -> EdgesleepError:
 def _busy(pid: str) -> BusyError:
     return BusyError(
         f"Another night or change is under way (process {pid}).",
-        "Wait until it has ended, or stop that process: a night of the daemon with `edgesleep daemon pause --minutes 5`.",
+        "Wait until it has ended, or stop that process: one of the daemon by `edgesleep daemon pause --minutes 5`.",
     )
