@@ -184,6 +184,21 @@ def test_it_never_stands_still_in_a_write_that_keeps_others_from_writing(
     assert caught  # without that it would
 
 
+def test_a_night_in_a_long_write_is_ended_and_not_held(daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_CHILD", WRITER.replace("0.03", "600"))
+    monkeypatch.setattr(loop, "WRITES", 2)
+    daemon.look()
+    until(lambda: is_being_written(daemon.home))
+    see(daemon.home, idle=0.0)
+    daemon.look()
+    ended(daemon)
+    with closing(sqlite3.connect(daemon.home / "journal.db", timeout=0, isolation_level=None)) as db:
+        db.execute("INSERT OR REPLACE INTO watermarks VALUES ('other', 1)")
+        assert not db.execute("SELECT * FROM watermarks WHERE name = 'test'").fetchall()
+    assert daemon.keeper.memory.last and daemon.keeper.memory.last.outcome == "unfinished"
+    assert events(daemon.home)[-2:] == ["kill", "night ended"]
+
+
 def test_time_in_which_it_stood_still_is_not_its_own(daemon: loop.Daemon) -> None:
     night, began = begun(daemon), time.monotonic()
     night.hold()

@@ -44,7 +44,7 @@ NEWS = {
     "rejected": "The night is over; its model was refused, the one before serves on. `edgesleep report` says why.",
     "failed": "The night failed, and nothing has changed. `edgesleep daemon status` says why.",
 }  # for the desktop, by outcome: nothing of what was told
-WRITES, WRITE = 20, 0.02  # times that a write is let go on for so many seconds before a night is held in it after all
+WRITES, WRITE = 20, 0.02  # times that a write is let go on for so many seconds before a night is ended in it
 GONE = 0.5  # seconds for what is killed to be gone
 HELD = "held"  # in the daemon's folder: seconds that the night has stood still
 CHILD = "night.pid"  # and whose process it is
@@ -137,16 +137,20 @@ class Night:
     def ended(self) -> int | None:
         return self._process.poll()
 
-    def hold(self) -> None:
-        """Stop it where it is, but not in the middle of a write to the journal: whoever is back may want to write."""
+    def hold(self) -> bool:
+        """Stop it where it is, but not in the middle of a write to the journal: whoever is back may want to write.
+
+        Whether that was possible; else it stands still in a write, and has to be ended.
+        """
         self._since = time.monotonic()
         for _ in range(WRITES):
             held.freeze(self.pid)
             if not is_being_written(self.home):
-                return
+                return True
             held.thaw(self.pid)
             time.sleep(WRITE)
         held.freeze(self.pid)
+        return not is_being_written(self.home)
 
     def go_on(self) -> None:
         if self._since:
@@ -257,8 +261,10 @@ class Daemon:
         elif self.night is not None and act.do != "nothing":
             if act.do == "kill":
                 self.night.kill(crashed=any(no.fails for no in act.against))
-            else:
-                {"hold": self.night.hold, "go_on": self.night.go_on, "ask": self.night.ask}[act.do]()
+            elif act.do == "hold" and not self.night.hold():  # a long write, which SQLite takes back as it ends
+                return self._do(self.keeper.make_way(moment()))
+            elif act.do != "hold":
+                {"go_on": self.night.go_on, "ask": self.night.ask}[act.do]()
         if act.do != "nothing":
             log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
         return True
