@@ -423,7 +423,9 @@ def test_whoever_sends_a_byte_at_a_time_holds_up_nobody(ready: Path, process: su
     assert control.ask(ready, do="ping")["pid"] == process.pid
 
 
-@pytest.mark.parametrize("minutes", [math.inf, math.nan, 1e300, 10**400, 1e11, None])
+@pytest.mark.parametrize(
+    "minutes", [math.inf, math.nan, 1e300, 10**400, 1e11, None], ids=["inf", "nan", "huge", "vast", "long", "none"]
+)
 def test_a_pause_of_any_length_is_kept(daemon: loop.Daemon, minutes: Any) -> None:
     daemon.answer({"do": "pause", "minutes": minutes})
     assert daemon.keeper.memory.paused_until == loop.EVER
