@@ -19,6 +19,7 @@ from edgesleep.day.logbook import Wish, new
 from edgesleep.day.wire import Said
 from edgesleep.journal import Journal
 from edgesleep.store import Store
+from edgesleep.tombstones import Tombstones
 
 USER, ASSISTANT = ("user", "user"), ("assistant", "assistant")
 OFF = {"X-Edgesleep-Log": "off"}
@@ -100,12 +101,53 @@ def test_the_same_thing_said_on_another_day_counts_again(keeper: Keeper) -> None
     assert keeper.keep(conversation("I live in Porto.", "Nice.", "I live in Bergen."))[0] == second
 
 
-def test_what_was_said_before_the_server_heard_it_teaches_nothing(keeper: Keeper) -> None:
+def test_what_is_sent_again_is_known_only_as_what_was_said_last_and_lately(keeper: Keeper) -> None:
+    """A request that is sent again may be the first that came."""
+    assert keeper.keep(conversation("I live in Porto."), again=True)[1] == 1
+    session, _ = keeper.keep(conversation("I live in Porto."), "Nice.", again=True)
+    keeper.keep(conversation("I live in Porto.", "Nice.", "Where is the hat?"), "There.")
+    other, count = keeper.keep(conversation("Where is the hat?"), again=True)
+    assert (other, count) == (session, 0)
+    assert keeper.keep(conversation("I live in Porto."), again=True)[1] == 1
+    keeper.journal.log("user", "So it goes.", session="old", at="2026-01-01T10:00:00Z")
+    assert keeper.keep(conversation("So it goes."), again=True)[1] == 1
+
+
+def test_what_was_said_before_the_server_heard_it_is_not_kept(keeper: Keeper) -> None:
     session, count = keeper.keep(conversation("My cat is Pim.", "Nice.", "My dog is Miso."))
-    assert count == 3
-    teaches = [(turn.content, turn.teaches) for turn in keeper.journal.session(session)]
-    assert teaches == [("My cat is Pim.", False), ("Nice.", False), ("My dog is Miso.", True)]
+    assert count == 1
+    assert [turn.content for turn in keeper.journal.session(session)] == ["My dog is Miso."]
     assert keeper.keep(conversation("My cat is Pim.", "Nice.", "My dog is Miso.", "So?", "yes"))[0] == session
+
+
+def test_what_was_said_while_nothing_was_kept_stays_unkept(keeper: Keeper) -> None:
+    """Also where something like it was said elsewhere; and the conversation goes on where it was."""
+    keeper.keep(conversation("yes"), "Yes?")
+    session, _ = keeper.keep(conversation("I live in Porto."), "Nice.")
+    now = conversation("I live in Porto.", "Nice.", "My door code is eight.", "I see.", "yes", "Yes?", "And you?")
+    assert keeper.keep(now, "I do not live.") == (session, 1)
+    assert keeper.keep([*now, *conversation("And you?", "I do not live.", "Why?")[1:]]) == (session, 1)
+    assert not any("door" in turn.content for turn in keeper.journal.turns())
+
+
+def erase(journal: Journal, home: Path, *texts: str) -> None:
+    """Forget messages for good, as far as the journal does it."""
+    stones, gone = Tombstones.to_add(home), [turn for turn in journal.turns() if turn.content in texts]
+    journal.erase((), [turn.id for turn in gone], (), {stones.of_text(turn.content) for turn in gone} - {""})
+
+
+def test_what_was_forgotten_does_not_come_back_from_the_client(keeper: Keeper, home: Path) -> None:
+    """It goes on sending all that it has; what the user says anew is told now."""
+    session, _ = keeper.keep(conversation("My dog is Miso."), "What a name, Miso.")
+    keeper.keep(conversation("My dog is Miso.", "What a name, Miso.", "Where is the hat?"), "There.")
+    erase(keeper.journal, home, "My dog is Miso.", "What a name, Miso.")
+    still = conversation("My dog is Miso.", "What a name, Miso.", "Where is the hat?", "There.", "And the cat?")
+    assert keeper.keep(still, "Here.") == (session, 1)
+    assert (
+        keeper.keep([*still, Said("assistant", "Here."), Said("user", "my dog is Miso!"), Said("user", "So?")])[1] == 1
+    )
+    assert not any("Miso" in turn.content for turn in keeper.journal.turns())
+    assert keeper.keep(conversation("My dog is Miso."))[1] == 1
 
 
 def test_only_the_users_own_words_teach(keeper: Keeper) -> None:

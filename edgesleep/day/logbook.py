@@ -2,8 +2,9 @@
 
 Owns one thread with the journal and what is recalled from it, telling what was kept before from what is new, and
 whether anything is kept at all. Leaves cleaning and redaction to `entries`, storing to `journal`. Must stay true: a
-client sends the whole conversation each time, and none of it is kept twice; what was said before we heard it teaches
-nothing, as the examples of a program look the same; that nothing could be kept is told once, and breaks no reply.
+client sends the whole conversation each time, and none of it is kept twice; what was said before we heard it, while
+nothing was to be kept, or was forgotten since is not kept at all; that nothing could be kept is told once, and breaks
+no reply.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,11 +28,13 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove, write_atomically
 from edgesleep.journal import Journal
 from edgesleep.records import ROLES, Turn, digest
+from edgesleep.tombstones import Tombstones
 
 T = TypeVar("T")
 
 OFF = "log.off"  # lies in the home while nothing is kept
 SCAFFOLDS = ("### Task:",)  # how Open WebUI begins what it asks itself, as the title of a chat
+AGAIN = 300.0  # seconds after which a request that is sent once more is another
 
 
 def is_on(home: Path) -> bool:
@@ -161,25 +165,66 @@ class Logbook:
 def new(journal: Journal, messages: Sequence[Said], wish: Wish) -> tuple[str, list[Entry]]:
     """The session that a conversation is kept in, and which of its messages are not in it yet.
 
-    A conversation is known again by what the user said before the assistant's last words. One without any such words is
-    a new one, unless it is sent again: the same thing may be told on two days, and it counts when.
+    A conversation is known again by what the user said before the assistant's last words, as far as the journal has it.
+    Of that nothing is kept any more: it was not to be kept, was forgotten, or was said elsewhere. One without any such
+    words is a new one, unless it is sent again: the same thing may be told on two days, and it counts when.
     """
     kept = [clean for message in messages if (clean := _clean(message.role, message.content))]
     start = max((place + 1 for place, (role, _) in enumerate(kept) if role == "assistant"), default=0)
-    before = [content for role, content in kept[: len(kept) if wish.again else start] if role == "user"]
-    names = (
-        [wish.session] if wish.session else journal.sessions(_hashes(max(before, key=len))) if before else []
-    )  # the rarest
+    before = [content for role, content in kept[:start] if role == "user"]
+    said = _unforgotten(kept, start, journal.tombstones())
+    found = _same(journal, said, wish) if wish.again and not before else _session(journal, before, wish)
+    if found:
+        name, turns = found
+        said = _missing(said, [(turn.role, turn.content) for turn in turns])
+    else:
+        name = wish.session or f"serve-{secrets.token_hex(6)}"
+    return name, [_entry(name, role, content, wish) for role, content in said]
+
+
+def _unforgotten(kept: Sequence[tuple[str, str]], start: int, stones: Tombstones) -> list[tuple[str, str]]:
+    """What was said from `start` on, without what a client still has of something forgotten, and what followed on that.
+
+    What the user says last is told now.
+    """
+    last = max((place for place, (role, _) in enumerate(kept) if role == "user" and place >= start), default=-1)
+    said, gone = [], False
+    for place, (role, content) in enumerate(kept):
+        held = place != last and stones.hold_text(content)
+        gone = held or (gone and role != "user")
+        if place >= start and not gone:
+            said.append((role, content))
+    return said
+
+
+def _session(journal: Journal, before: Sequence[str], wish: Wish) -> tuple[str, list[Turn]] | None:
+    """The session in which a user said this, in this order, and what comes after it there; None where there is none.
+
+    Some of it may be only elsewhere, where the rest is in no other session.
+    """
+    if wish.session:
+        turns = journal.session(wish.session)
+        return (wish.session, turns[_after(turns, before)[0] :]) if before else None
+    known = [(content, names) for content in before if (names := journal.sessions(_hashes(content)))]
+    names = min((names for _, names in known), key=len, default=[])  # of the rarest
     for name in names:
         turns = journal.session(name)
-        place = _after(turns, before)
-        if place is not None:
-            there = [(turn.role, turn.content) for turn in turns[place:] if before]
-            return name, [_entry(name, *one, wish) for one in _missing(kept[start:], there)] if not wish.again else []
-    name = wish.session or f"serve-{secrets.token_hex(6)}"
-    # Seen for the first time, the words before are anyone's.
-    told = [Entry(role, content, "import" if role == "user" else None, name) for role, content in kept[:start]]
-    return name, [*told, *(_entry(name, role, content, wish) for role, content in kept[start:])]
+        place, count = _after(turns, [content for content, _ in known])
+        if count == len(known) or len(names) == 1:
+            return name, turns[place:]
+    return None
+
+
+def _same(journal: Journal, said: Sequence[tuple[str, str]], wish: Wish) -> tuple[str, list[Turn]] | None:
+    """The session in which a user has just said this as the last thing."""
+    asked = [content for role, content in said if role == "user"]
+    names = [wish.session] if wish.session else journal.sessions(_hashes(asked[-1])) if asked else []
+    for name in names:
+        turns = journal.session(name)
+        last = next((turn for turn in reversed(turns) if turn.role == "user"), None)
+        if asked and last and last.content == asked[-1] and _age(last) < AGAIN:
+            return name, turns
+    return None
 
 
 def _entry(session: str, role: str, content: str, wish: Wish) -> Entry:
@@ -187,16 +232,19 @@ def _entry(session: str, role: str, content: str, wish: Wish) -> Entry:
     return Entry(role, content, None if role != "user" or own else "import", session)
 
 
-def _after(turns: Sequence[Turn], said: Sequence[str]) -> int | None:
-    """The place in a session after all that a user said, in this order; None where it is another conversation."""
-    place = 0
+def _after(turns: Sequence[Turn], said: Sequence[str]) -> tuple[int, int]:
+    """The place in a session after what a user said, in this order, and how much of it is there."""
+    place = count = 0
     for content in said:
-        while place < len(turns) and (turns[place].role, turns[place].content) != ("user", content):
-            place += 1
-        if place == len(turns):
-            return None
-        place += 1
-    return place
+        there = (at for at in range(place, len(turns)) if (turns[at].role, turns[at].content) == ("user", content))
+        if (at := next(there, None)) is not None:
+            place, count = at + 1, count + 1
+    return place, count
+
+
+def _age(turn: Turn) -> float:
+    """Seconds since it was said."""
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(turn.at)).total_seconds()
 
 
 def _missing(said: Sequence[tuple[str, str]], there: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
