@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from grown import MEMORIES
 from serving import Running, said, serving, turns, wait
 
 from edgesleep import cli
-from edgesleep.day.logbook import Wish, new
+from edgesleep.config import Settings
+from edgesleep.day.logbook import Logbook, Wish, new
 from edgesleep.day.wire import Said
 from edgesleep.journal import Journal
 from edgesleep.store import Store
@@ -243,6 +245,31 @@ def test_that_nothing_can_be_kept_is_told_once_and_breaks_no_reply(running: Runn
         db.execute("DROP TRIGGER full")
     running.answer("four")
     assert [content for role, _, content in said(empty) if role == "user"] == ["one", "four"]
+
+
+# -- without a server around it ----------------------------------------------------------------------------------------
+
+DOG = "My dog is Miso."
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after", "never"])
+def test_an_answer_that_began_before_a_forgetting_is_not_kept_after_it(home: Path, when: str) -> None:
+    """It may tell what is forgotten: the model, or what was recalled for it, was that of before."""
+    under_way = when == "within"
+    book = Logbook(home, Settings().recall, pytest.fail, lambda: under_way)
+
+    async def answered() -> None:
+        nonlocal under_way
+        opened = await book.opened(conversation(DOG, "Ah.", "Who is Miso?"), Wish())
+        under_way = when == "before"
+        if when == "after":
+            with Journal.open(home) as journal:
+                erase(journal, home, "Who is Miso?")
+        await book.closed(opened, "Miso is your dog.")
+
+    asyncio.run(answered())
+    book.close()
+    assert ("Miso is your dog." in {turn.content for turn in turns(home)}) == (when == "never")
 
 
 # -- recalled ----------------------------------------------------------------------------------------------------------

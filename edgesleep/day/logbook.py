@@ -65,6 +65,17 @@ class Wish:
     live: bool = True
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The session of an answer that is awaited, and the tombstones there were; None while a forgetting is unfinished.
+
+    An answer that began before a forgetting may tell what is forgotten, and comes after its proof.
+    """
+
+    session: str
+    stones: frozenset[str] | None
+
+
 class Logbook:
     """Used from an event loop; its journal lives in a thread of its own."""
 
@@ -89,20 +100,20 @@ class Logbook:
         """What the user said before that bears on their last message."""
         return await self._done(self._find, messages) or []
 
-    async def opened(self, messages: Sequence[Said], wish: Wish) -> str:
-        """Keep what is new of a request; its session, or "" where nothing is kept."""
-        return await self._done(self._open, messages, wish) or ""
+    async def opened(self, messages: Sequence[Said], wish: Wish) -> Opened | None:
+        """Keep what is new of a request; None where nothing is kept."""
+        return await self._done(self._open, messages, wish)
 
-    async def closed(self, session: str, answer: str) -> None:
+    async def closed(self, opened: Opened | None, answer: str) -> None:
         """Keep the answer."""
-        if session and _says(answer):
-            await self._done(self._log, [Entry("assistant", answer, session=session)])
+        if opened and _says(answer):
+            await self._done(self._close, opened, answer)
 
-    def close_later(self, session: str, answer: str) -> None:
+    def close_later(self, opened: Opened | None, answer: str) -> None:
         """Keep as much of an answer as there was when its reader left."""
-        if session and _says(answer):
+        if opened and _says(answer):
             with suppress(RuntimeError):  # the server is at its end
-                self._thread.submit(self._safely, self._log, [Entry("assistant", answer, session=session)])
+                self._thread.submit(self._safely, self._close, opened, answer)
 
     def renew(self) -> None:
         """Drop what was read of the journal: with another generation, something may have been forgotten."""
@@ -149,11 +160,17 @@ class Logbook:
         others = [message.content for message in messages if message.role != "system"]
         return self._recall.find(self._open_journal(), asked[-1], others)
 
-    def _open(self, messages: Sequence[Said], wish: Wish) -> str:
-        session, entries = new(self._open_journal(), messages, wish)
+    def _open(self, messages: Sequence[Said], wish: Wish) -> Opened:
+        journal = self._open_journal()
+        session, entries = new(journal, messages, wish)
         if entries:
             self._log(entries)
-        return session
+        return Opened(session, None if self._paused() else journal.tombstones().hashes)
+
+    def _close(self, opened: Opened, answer: str) -> None:
+        forgotten = self._open_journal().tombstones().hashes
+        if opened.stones is not None and forgotten <= opened.stones and not self._paused():
+            self._log([Entry("assistant", answer, session=opened.session)])
 
     def _log(self, entries: Sequence[Entry]) -> None:
         self._open_journal().log_many(entries)

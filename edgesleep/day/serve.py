@@ -31,7 +31,7 @@ from edgesleep.config import Settings
 from edgesleep.day import logbook, wire
 from edgesleep.day.answers import Answers, End, Event, Served, TooLongError
 from edgesleep.day.guard import Guard, Rules
-from edgesleep.day.logbook import Logbook, Wish
+from edgesleep.day.logbook import Logbook, Opened, Wish
 from edgesleep.day.recall import preface
 from edgesleep.day.upstream import Upstream, UpstreamError, pieces
 from edgesleep.day.wire import Ask, Heard, Reply, Said
@@ -264,23 +264,24 @@ class _Kept:
 
     def __init__(self, book: Logbook, said: list[Said], wish: Wish) -> None:
         self._book, self._said, self._wish = book, said, wish
-        self._session, self._closed = "", False
+        self._opened: Opened | None = None
+        self._closed = False
         self.heard = Heard()  # its answer
 
     async def open(self) -> None:
         if self._wish.log:
-            self._session = await self._book.opened(self._said, self._wish)
+            self._opened = await self._book.opened(self._said, self._wish)
 
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            await self._book.closed(self._session, self.heard.text())
+            await self._book.closed(self._opened, self.heard.text())
 
     def leave(self) -> None:
         """Its reader has gone, or all is done."""
         if not self._closed:
             self._closed = True
-            self._book.close_later(self._session, self.heard.text())
+            self._book.close_later(self._opened, self.heard.text())
 
 
 class _Stream(StreamingResponse):
