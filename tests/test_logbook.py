@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,25 @@ def test_an_answer_that_began_before_a_forgetting_is_not_kept_after_it(home: Pat
     asyncio.run(answered())
     book.close()
     assert ("Miso is your dog." in {turn.content for turn in turns(home)}) == (when == "never")
+
+
+def test_an_answer_whose_reader_leaves_at_its_end_is_kept(home: Path) -> None:
+    """The thread of the journal is busy when the reader goes."""
+    book, busy = Logbook(home, Settings().recall, pytest.fail), threading.Event()
+
+    async def answered() -> None:
+        opened = await book.opened(conversation(DOG), Wish())
+        waiting = asyncio.ensure_future(book._done(busy.wait))
+        closing = asyncio.ensure_future(book.closed(opened, "What a name."))
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.sleep(0)
+        busy.set()
+        await waiting
+
+    asyncio.run(answered())
+    book.close()
+    assert [turn.content for turn in turns(home)] == [DOG, "What a name."]
 
 
 # -- recalled ----------------------------------------------------------------------------------------------------------

@@ -127,7 +127,8 @@ class Logbook:
     # -- in the thread -------------------------------------------------------------------------------------------
 
     async def _done(self, work: Callable[..., T], *values: object) -> T | None:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._safely, work, *values)
+        done = asyncio.get_running_loop().run_in_executor(self._thread, self._safely, work, *values)
+        return await asyncio.shield(done)  # one that is given up while it waits would never run
 
     def _safely(self, work: Callable[..., T], *values: object) -> T | None:
         """What the work gives; None where it fails, which is told when it begins to."""
