@@ -20,11 +20,12 @@ import numpy as np
 import openai
 import pytest
 from click.testing import CliRunner
-from grown import Bases, go_to, grow, make_store
+from grown import Bases, full, go_to, grow, make_store
 from serving import SMALL, Running, said, serving, turns, wait
 
 from edgesleep import cli
 from edgesleep.config import ServeSettings
+from edgesleep.day import answers
 from edgesleep.day.answers import Answers, Choice, End, Event, pick
 from edgesleep.day.guard import Rules
 from edgesleep.day.wire import Ask
@@ -146,9 +147,9 @@ def test_the_llm_command_chats(served: Running, tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("llm")
     if not command.exists():
         pytest.skip("llm is not installed")
-    known = f"- model_id: edgesleep\n  model_name: any\n  api_base: {served.url}/v1\n"
+    known = f"- model_id: served\n  model_name: any\n  api_base: {served.url}/v1\n"
     (tmp_path / "extra-openai-models.yaml").write_text(known)
-    words = ["-m", "edgesleep", "-o", "max_tokens", "6", "the hat and the cat"]
+    words = ["-m", "served", "-o", "max_tokens", "6", "the hat and the cat"]
     own = {"LLM_USER_PATH": str(tmp_path), "OPENAI_API_KEY": "none", "NO_PROXY": "*", "HOME": str(tmp_path)}
     done = subprocess.run([command, *words], capture_output=True, env={**os.environ, **own}, check=False)
     assert done.returncode == 0, done.stderr
@@ -352,6 +353,49 @@ def test_the_generation_before_goes_on_where_the_newer_cannot_be_served(store: S
         wait(lambda: running.said)
         assert "Still serving generation 0" in running.said[0]
         assert running.chat("the hat", tokens=2).headers["x-edgesleep-generation"] == "0"
+
+
+def test_a_generation_that_could_not_be_loaded_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it failed of, and after a while only."""
+    monkeypatch.setattr(answers, "PAUSE", 0.0)
+    served, Real = Answers(store.home, SMALL.serve), answers.Served
+    grow(store)
+    monkeypatch.setattr(answers, "Served", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            served.refresh()
+    with served.taken() as old:
+        assert old.number == 0
+    monkeypatch.setattr(answers, "PAUSE", 3600.0)
+    with pytest.raises(OSError, match="No space"):
+        served.refresh()
+    monkeypatch.setattr(answers, "Served", Real)
+    assert not served.refresh()
+    monkeypatch.setattr(served, "_again", 0.0)
+    assert served.refresh() and served.number == 1
+    assert not served.refresh()
+    served.close()
+
+
+def test_a_generation_that_is_gone_answers_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may know what was forgotten; the server says so until what is current can be loaded."""
+    monkeypatch.setattr(answers, "PAUSE", 0.0)
+    grow(store)
+    with serving(store.home) as running:
+        model = store.model_path(0)
+        held = model.with_name("held.gguf")
+        model.rename(held)
+        go_back = store.home / "current"
+        go_back.write_text(go_back.read_text().replace("1", "0", 1))
+        shutil.rmtree(store.folder(1))
+        reply = running.chat("the hat", tokens=2)
+        assert reply.status_code == 503 and "not loaded yet" in reply.json()["error"]["message"]
+        wait(lambda: running.said)
+        assert running.said[0].startswith("Serving nothing:")
+        held.rename(model)
+        wait(lambda: len(running.said) > 1)
+        assert running.chat("the hat", tokens=2).headers["x-edgesleep-generation"] == "0"
+    assert running.said[1:] == ["Serving generation 0."]
 
 
 # -- load --------------------------------------------------------------------------------------------------------------

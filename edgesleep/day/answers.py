@@ -30,6 +30,7 @@ from edgesleep.records import now
 from edgesleep.store import Store
 
 FEW = 256  # tokens that are sorted first, where the likeliest are wanted
+PAUSE = 10.0  # seconds after which a generation that could not be loaded is tried again
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Served:
     def __init__(self, path: Path, number: int, settings: ServeSettings) -> None:
         """Raises EdgesleepError where the file cannot be loaded, or there is no memory for it."""
         self.number, self.loaded = number, now()
-        self.users = 0  # as `Answers` counts them
+        self.users, self.dropped = 0, False  # as `Answers` has it
         self._engine = Engine(path, context=settings.context, sequences=settings.answers)
         self._slots = [_Slot(place) for place in range(settings.answers)]
         self._waiting: deque[Job] = deque()
@@ -267,15 +268,28 @@ def _likeliest(weights: NDArray[np.float64], choice: Choice) -> NDArray[np.intp]
 # -- which generation --------------------------------------------------------------------------------------------------
 
 
+class AwayError(EdgesleepError):
+    """There is nothing to answer with just now."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"Generation {number} was removed, and the one that is current now is not loaded yet.", "Try again."
+        )
+
+
 class Answers:
-    """The current generation of a home, and a newer one when there is one."""
+    """The current generation of a home, and a newer one when there is one.
+
+    A generation whose folder is gone begins no more answers, whatever there is in its place: it may know what was
+    forgotten.
+    """
 
     def __init__(self, home: Path, settings: ServeSettings) -> None:
         """Load what is current. Raises EdgesleepError where that cannot be served."""
         self._store, self._settings = Store(home), settings
         self._lock = threading.Lock()
-        self._seen: Any = None
-        self.base = self._store.base().spec
+        self._seen = self._failed = self._pointer()  # as it was when the model was loaded, or could not be
+        self._again = 0.0
         self._current = self._load()
 
     @property
@@ -286,46 +300,76 @@ class Answers:
     def loaded(self) -> str:
         return self._current.loaded
 
+    @property
+    def away(self) -> bool:
+        """Whether nothing is served until what is current can be loaded."""
+        with self._lock:
+            self._look()
+            return self._current.dropped
+
     @contextmanager
     def taken(self) -> Iterator[Served]:
-        """What is current now, which stays loaded until it is given back."""
+        """What is current now, which stays loaded until it is given back. Raises AwayError where there is nothing."""
         with self._lock:
+            self._look()
             served = self._current
+            if served.dropped:
+                raise AwayError(served.number)
             served.users += 1
         try:
             yield served
         finally:
-            with self._lock:
-                served.users -= 1
-                if served is not self._current and not served.users:
-                    served.retire()
+            self._give_back(served)
+
+    def _give_back(self, served: Served) -> None:
+        with self._lock:
+            served.users -= 1
+            if served.dropped and not served.users:
+                served.retire()
 
     def refresh(self) -> bool:
         """Load what was published since, and whether there was anything; meanwhile the one before goes on.
 
-        Raises EdgesleepError where it cannot be served; that is tried again only when something else is current.
+        Raises EdgesleepError where it cannot be served; that is tried again after `PAUSE`, or when something else is
+        current.
         """
-        if self._pointer() == self._seen:
+        pointer = self._pointer()
+        if pointer == self._seen or (pointer == self._failed and time.monotonic() < self._again):
             return False
-        new = self._load()
         with self._lock:
-            old, self._current = self._current, new
-            if not old.users:
-                old.retire()
+            self._look()  # before the newer is loaded: both may not have room
+        try:
+            new = self._load()
+        except BaseException:
+            self._failed, self._again = pointer, time.monotonic() + PAUSE
+            raise
+        with self._lock:
+            old, self._current, self._seen = self._current, new, pointer
+            self._drop(old)
         return True
 
     def close(self) -> None:
         self._current.retire()
         self._current.join(5)
 
+    def _look(self) -> None:
+        """Drop what is current where its folder is gone; under the lock."""
+        number = self._current.number
+        if number and not self._store.folder(number).exists():
+            self._drop(self._current)
+
+    def _drop(self, served: Served) -> None:
+        served.dropped = True
+        if not served.users:
+            served.retire()
+
     def _load(self) -> Served:
-        self._seen = self._pointer()
         number = self._store.current()
         served = Served(self._store.model_path(number), number, self._settings)
         self.base = self._store.base().spec
         return served
 
-    def _pointer(self) -> tuple[Any, ...]:
+    def _pointer(self) -> Any:
         """What changes with the model that is served."""
         files = (self._store.home / name for name in ("current", "base.json"))
         return tuple((stat.st_mtime_ns, stat.st_ino) if (stat := _stat(path)) else None for path in files)

@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 from edgesleep import embed
 from edgesleep.config import Settings
 from edgesleep.day import logbook, wire
-from edgesleep.day.answers import Answers, End, Event, Served, TooLongError
+from edgesleep.day.answers import Answers, AwayError, End, Event, Served, TooLongError
 from edgesleep.day.guard import Guard, Rules
 from edgesleep.day.logbook import Logbook, Opened, Wish
 from edgesleep.day.recall import preface
@@ -119,14 +119,20 @@ class Server:
 
     async def _watch(self) -> None:
         """Go on with a newer generation as soon as there is one."""
+        told = ""
         while self.answers:
             await asyncio.sleep(EVERY)
             try:
                 if await asyncio.to_thread(self.answers.refresh):
                     self.book.renew()
+                    told = ""
                     self._say(f"Serving generation {self.answers.number}.")
-            except EdgesleepError as error:
-                self._say(f"Still serving generation {self.answers.number}: {error.message} {error.hint}")
+            except Exception as error:  # whatever it was, it may be mended
+                goes_on = "Serving nothing" if self.answers.away else f"Still serving generation {self.answers.number}"
+                found = f"{goes_on}: {_words(error)}"
+                if found != told:  # it is tried again and again
+                    told = found
+                    self._say(told)
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -355,14 +361,21 @@ async def _listened(sent: AsyncIterator[bytes], turn: _Kept | None) -> AsyncIter
 def _failure(error: Exception) -> tuple[int, dict[str, Any]]:
     """The status and the body that tell an error as llama-server does."""
     if not isinstance(error, EdgesleepError):
-        return 500, wire.failure(500, "server_error", f"{type(error).__name__}: {error}")
+        return 500, wire.failure(500, "server_error", _words(error))
     kinds = {
+        AwayError: (503, "unavailable_error"),
         TooLongError: (400, "exceed_context_size_error"),
         BodyError: (413, "invalid_request_error"),
         UpstreamError: (502, "unavailable_error"),
     }
     code, kind = kinds.get(type(error), (400, "invalid_request_error"))
-    return code, wire.failure(code, kind, f"{error.message} {error.hint}".strip())
+    return code, wire.failure(code, kind, _words(error))
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, EdgesleepError):
+        return f"{error.message} {error.hint}".strip()
+    return f"{type(error).__name__}: {error}"
 
 
 async def _failed(request: Request, error: Exception) -> Response:
