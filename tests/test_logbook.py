@@ -18,7 +18,7 @@ from serving import Running, said, serving, turns, wait
 
 from edgesleep import cli
 from edgesleep.config import Settings
-from edgesleep.day.logbook import Logbook, Wish, new
+from edgesleep.day.logbook import Logbook, Wish, new, turn
 from edgesleep.day.wire import Said
 from edgesleep.journal import Journal
 from edgesleep.store import Store
@@ -235,6 +235,18 @@ def test_nothing_is_kept_where_that_was_asked(running: Running, empty: Path) -> 
     assert said(empty)[0][2] == "four"
 
 
+def test_a_switch_is_read_however_it_is_written_and_never_guessed(running: Running, empty: Path) -> None:
+    for name, value in (("Log", "OFF"), ("Log", "Off"), ("Recall", "OFF")):
+        running.answer("one", heads={**OFF, f"X-Edgesleep-{name}": value}, tokens=1)
+    for value in ("false", "0", "no", ""):
+        for name in ("Log", "Recall"):
+            reply = running.chat("one", heads={f"X-Edgesleep-{name}": value})
+            assert reply.status_code == 400 and f"X-Edgesleep-{name}" in reply.json()["error"]["message"]
+    for wish in (False, 0, "", "no", []):
+        assert running.chat("one", recall=wish).status_code == 400
+    assert said(empty) == [] and running.chat("one", recall=None, heads=OFF, tokens=1).status_code == 200
+
+
 def test_that_nothing_can_be_kept_is_told_once_and_breaks_no_reply(running: Running, empty: Path) -> None:
     running.answer("one")
     with sqlite3.connect(empty / "journal.db") as db:
@@ -290,6 +302,19 @@ def test_an_answer_whose_reader_leaves_at_its_end_is_kept(home: Path) -> None:
     asyncio.run(answered())
     book.close()
     assert [turn.content for turn in turns(home)] == [DOG, "What a name."]
+
+
+def test_an_answer_that_was_awaited_when_logging_was_turned_off_is_not_kept(home: Path) -> None:
+    book = Logbook(home, Settings().recall, pytest.fail)
+
+    async def answered() -> None:
+        opened = await book.opened(conversation(DOG), Wish())
+        turn(home, on=False)
+        await book.closed(opened, "What a name.")
+
+    asyncio.run(answered())
+    book.close()
+    assert [kept.content for kept in turns(home)] == [DOG]
 
 
 # -- recalled ----------------------------------------------------------------------------------------------------------

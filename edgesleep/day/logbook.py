@@ -174,7 +174,8 @@ class Logbook:
             self._log([Entry("assistant", answer, session=opened.session)])
 
     def _log(self, entries: Sequence[Entry]) -> None:
-        self._open_journal().log_many(entries)
+        if is_on(self._home):  # still: that may be said while an answer is awaited
+            self._open_journal().log_many(entries)
 
 
 # -- what is new -------------------------------------------------------------------------------------------------------

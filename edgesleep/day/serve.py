@@ -188,11 +188,12 @@ class Server:
         return await self._written(ask, _Kept(self.book, said, wish), heads)
 
     def _wish(self, heads: Mapping[str, str], body: dict[str, Any], chat: bool) -> Wish:
-        recall = heads.get("x-edgesleep-recall") or body.get("recall") or "auto"
-        if recall not in ("auto", "off"):
-            raise EdgesleepError("recall is auto or off.", "Correct the request.")
+        log = _switch(heads.get("x-edgesleep-log"), "X-Edgesleep-Log", "on", "off")
+        recall = _switch(heads.get("x-edgesleep-recall"), "X-Edgesleep-Recall", "auto", "off")
+        if recall == "auto":
+            recall = _switch(body.get("recall"), "recall", "auto", "off")
         return Wish(
-            log=heads.get("x-edgesleep-log") != "off" and logbook.is_on(self.plan.home),
+            log=log == "on" and logbook.is_on(self.plan.home),
             recall=chat and self.plan.recall and recall == "auto",
             session=heads.get("x-edgesleep-session", "")[:200].strip(),
             again=heads.get("x-stainless-retry-count", "0") != "0",
@@ -258,6 +259,14 @@ class Server:
             if len(data) > most:
                 raise too_large
         return bytes(data)
+
+
+def _switch(value: Any, name: str, usual: str, other: str) -> str:
+    """A wish that has two values. Raises EdgesleepError for any third: it would not be what was meant."""
+    found = usual if value is None else value.strip().casefold() if isinstance(value, str) else ""
+    if found not in (usual, other):
+        raise EdgesleepError(f"{name} is {usual} or {other}.", "Correct the request.")
+    return found
 
 
 def _prompt(body: dict[str, Any]) -> list[Said]:
