@@ -35,20 +35,22 @@ PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_stor
 _accounts: dict[tuple[int, int], str] = {}
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False, wait: float | None = None) -> sqlite3.Connection:
     """A connection to a database that is there, plain or encrypted; nothing is written yet.
 
+    It waits for another that writes for WAIT_SECONDS, or those of `wait`.
     Raises EdgesleepError where it is encrypted and its key, or the package that can use it, is missing or wrong.
     """
     place = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    seconds = WAIT_SECONDS if wait is None else wait
     if not (name := account(path)):
-        return sqlite3.connect(place, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+        return sqlite3.connect(place, uri=True, timeout=seconds, isolation_level=None)
     try:
         cipher, key = _cipher(), _key(name)
     except EdgesleepError as error:
         said = f"{path} is encrypted, or damaged and no journal: {error.message}"
         raise EdgesleepError(said, error.hint) from error
-    connection: sqlite3.Connection = cipher.connect(place, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
+    connection: sqlite3.Connection = cipher.connect(place, uri=True, timeout=seconds, isolation_level=None)
     try:
         _unlock(connection, key)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -63,11 +65,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def open_journal(path: Path) -> sqlite3.Connection:
+def open_journal(path: Path, wait: float | None = None) -> sqlite3.Connection:
     """The same for writing, with all that is promised; where there is no file, an empty one is made."""
     make_home(path.parent)
     _create_private(path)
-    connection = connect(path)
+    connection = connect(path, wait=wait)
     try:
         for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
@@ -88,9 +90,9 @@ def again_where_replaced(path: Path, use: Callable[[], T]) -> T:
     return use()
 
 
-def use_wal(connection: sqlite3.Connection) -> None:
+def use_wal(connection: sqlite3.Connection, wait: float | None = None) -> None:
     # SQLite's own waiting does not cover this switch: it fails at once while another process makes it.
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + (WAIT_SECONDS if wait is None else wait)
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -99,6 +101,12 @@ def use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether an error, or what it was explained of, says that another program is writing."""
+    found = error.__cause__ or error
+    return isinstance(found, failures("OperationalError")) and "locked" in str(found)
 
 
 def failures(name: str) -> tuple[type[Exception], ...]:

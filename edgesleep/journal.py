@@ -42,23 +42,23 @@ class Journal:
         self._path = path
 
     @classmethod
-    def open(cls, home: Path) -> Journal:
+    def open(cls, home: Path, wait: float | None = None) -> Journal:
         """Open or create the journal and bring its tables up to date.
 
-        Raises EdgesleepError when the file is no journal, was written by a
-        newer edgesleep, or cannot be written.
+        It waits for others that write as long as `database` does, or `wait` seconds. Raises EdgesleepError when the
+        file is no journal, was written by a newer edgesleep, or cannot be written.
         """
         path = home / FILE
         with explained(path):
-            return again_where_replaced(path, lambda: cls._open(path))
+            return again_where_replaced(path, lambda: cls._open(path, wait))
 
     @classmethod
-    def _open(cls, path: Path) -> Journal:
-        connection = open_journal(path)
+    def _open(cls, path: Path, wait: float | None) -> Journal:
+        connection = open_journal(path, wait)
         try:
             db = Database(connection, execute_plugins=False)
             _check_owner(db, path)
-            use_wal(connection)
+            use_wal(connection, wait)
             _migrate(db, path)
         except BaseException:
             connection.close()

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from grown import MEMORIES
 from serving import Running, said, serving, turns, wait
 
-from edgesleep import cli
+from edgesleep import cli, database
 from edgesleep.config import Settings
+from edgesleep.day import logbook
 from edgesleep.day.logbook import Logbook, Wish, new, turn
 from edgesleep.day.wire import Said
 from edgesleep.journal import Journal
@@ -315,6 +316,28 @@ def test_an_answer_that_was_awaited_when_logging_was_turned_off_is_not_kept(home
     asyncio.run(answered())
     book.close()
     assert [kept.content for kept in turns(home)] == [DOG]
+
+
+def test_a_locked_journal_is_waited_for_once_and_briefly(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is locked for long would have every reply wait, one after the other."""
+    monkeypatch.setattr(logbook, "WAIT", 0.05)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 3600.0)
+    told: list[str] = []
+    book = Logbook(home, Settings().recall, told.append)
+
+    async def asked() -> None:
+        assert await book.opened(conversation("one"), Wish())
+        other = sqlite3.connect(home / "journal.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert not await book.opened(conversation("two"), Wish())
+        other.close()
+        assert not await book.opened(conversation("three"), Wish())
+        monkeypatch.setattr(book, "_locked", 0.0)
+        assert await book.opened(conversation("four"), Wish())
+
+    asyncio.run(asked())
+    book.close()
+    assert [kept.content for kept in turns(home)] == ["one", "four"] and len(told) == 1 and "locked" in told[0]
 
 
 # -- recalled ----------------------------------------------------------------------------------------------------------

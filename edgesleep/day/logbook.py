@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edgesleep.config import RecallSettings
+from edgesleep.database import is_locked
 from edgesleep.day.recall import Recall, Recalled
 from edgesleep.day.wire import Said
 from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
@@ -34,6 +36,7 @@ T = TypeVar("T")
 
 OFF = "log.off"  # lies in the home while nothing is kept
 SCAFFOLDS = ("### Task:",)  # how Open WebUI begins what it asks itself, as the title of a chat
+WAIT, PAUSE = 1.0, 3.0  # seconds for which a locked journal is waited for, and is then left alone
 AGAIN = 300.0  # seconds after which a request that is sent once more is another
 
 
@@ -94,6 +97,7 @@ class Logbook:
         self._recall: Recall | None = None
         self._journal: Journal | None = None
         self._warned: set[str] = set()
+        self._locked = 0.0  # until when it is left alone
         self._thread = ThreadPoolExecutor(1, "journal")
 
     async def recalled(self, messages: Sequence[Said]) -> list[Recalled]:
@@ -121,7 +125,7 @@ class Logbook:
 
     def close(self) -> None:
         """Wait for what is to be kept yet."""
-        self._thread.submit(self._safely, self._shut)
+        self._thread.submit(self._shut)
         self._thread.shutdown()
 
     # -- in the thread -------------------------------------------------------------------------------------------
@@ -133,19 +137,23 @@ class Logbook:
     def _safely(self, work: Callable[..., T], *values: object) -> T | None:
         """What the work gives; None where it fails, which is told when it begins to."""
         what = "What was said is not recalled" if work == self._find else "What is said is not kept"
+        if time.monotonic() < self._locked:
+            return None  # each reply would wait for it in turn
         try:
             result = work(*values)
             self._warned.discard(what)
             return result
         except Exception as error:
             self._shut()
+            if is_locked(error):
+                self._locked = time.monotonic() + PAUSE
             if what not in self._warned:
                 self._warned.add(what)
                 self._warn(f"{what}: {error} {error.hint if isinstance(error, EdgesleepError) else ''}".strip())
             return None
 
     def _open_journal(self) -> Journal:
-        self._journal = self._journal or Journal.open(self._home)
+        self._journal = self._journal or Journal.open(self._home, WAIT)
         return self._journal
 
     def _shut(self) -> None:
