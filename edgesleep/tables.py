@@ -116,6 +116,11 @@ def m008_keep_judgements(db: Database) -> None:
     db.execute(f"CREATE TABLE judgements ({columns})")
 
 
+@MIGRATIONS()
+def m009_find_the_turns_of_a_session(db: Database) -> None:
+    db.execute("CREATE INDEX turns_by_session ON turns (session)")
+
+
 def texts(path: Path) -> Iterator[tuple[str, str]]:
     """Every text of every row with the name of its table, whole: in the file, a long one lies in several places.
 
