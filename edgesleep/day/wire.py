@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgesleep import __version__
-from edgesleep.errors import EdgesleepError
-from edgesleep.records import Message
+from edgesleep.errors import EdgesleepError, shown
+from edgesleep.records import ROLES, Message
 
 DONE = b"data: [DONE]\n\n"
 FINGERPRINT = f"edgesleep-{__version__}"
@@ -41,6 +41,20 @@ _REFUSED: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
     "response_format": ({"type": "text"},),
     "audio": (),
+    # llama-server's own
+    "min_p": (0,),
+    "typical_p": (1,),
+    "top_n_sigma": (-1,),
+    "repeat_penalty": (1,),
+    "repetition_penalty": (1,),
+    "dry_multiplier": (0,),
+    "xtc_probability": (0,),
+    "dynatemp_range": (0,),
+    "mirostat": (0,),
+    "grammar": ("",),
+    "json_schema": (),
+    "ignore_eos": (False,),
+    "n_probs": (0,),
 }
 
 
@@ -98,6 +112,7 @@ class _Body(msgspec.Struct):
     stop: str | list[str] | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    n_predict: int | None = None  # llama-server's name for it
 
 
 def body_of(data: bytes) -> dict[str, Any]:
@@ -126,7 +141,8 @@ def read(body: dict[str, Any], *, chat: bool) -> Ask:
     messages = tuple(_message(message) for message in got.messages)
     if chat and not messages:
         raise EdgesleepError("The request has no messages.", 'Send "messages", as OpenAI\'s API has it.')
-    limit = got.max_completion_tokens or got.max_tokens
+    limits = (got.max_completion_tokens, got.max_tokens, got.n_predict)
+    limit = next((limit for limit in limits if limit is not None), None)
     if limit is not None and limit < 0:
         limit = None  # llama-server's way to say any number
     return Ask(
@@ -152,13 +168,16 @@ def _message(message: dict[str, Any]) -> Message:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str):
         raise EdgesleepError("A message has no role.", "Give each one.")
+    role = _ROLES.get(role, role)
+    if role not in ROLES:  # its name would be part of the prompt, as the marks between messages are
+        raise EdgesleepError(f"{shown(repr(role))} is no role.", f"One of {', '.join(ROLES)} is.")
     parts = content if isinstance(content, list) else []
     if message.get("tool_calls") or any(not isinstance(part, dict) or part.get("type") != "text" for part in parts):
         raise EdgesleepError(
             "The model in this process reads text alone, without tools and pictures.",
             "Put edgesleep in front of a server that has them: `edgesleep serve --upstream URL`.",
         )
-    return Message(_ROLES.get(role, role), _text(content))
+    return Message(role, _text(content))
 
 
 def said(messages: Any) -> list[Said]:
