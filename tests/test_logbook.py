@@ -340,6 +340,16 @@ def test_a_locked_journal_is_waited_for_once_and_briefly(home: Path, monkeypatch
     assert [kept.content for kept in turns(home)] == ["one", "four"] and len(told) == 1 and "locked" in told[0]
 
 
+def test_that_nobody_can_be_told_breaks_no_reply(home: Path) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    home.write_text("no folder")
+    book = Logbook(home, Settings().recall, gone)
+    assert asyncio.run(book.opened(conversation("one"), Wish())) is None
+    book.close()
+
+
 # -- recalled ----------------------------------------------------------------------------------------------------------
 
 

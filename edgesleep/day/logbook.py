@@ -149,7 +149,8 @@ class Logbook:
                 self._locked = time.monotonic() + PAUSE
             if what not in self._warned:
                 self._warned.add(what)
-                self._warn(f"{what}: {error} {error.hint if isinstance(error, EdgesleepError) else ''}".strip())
+                with suppress(OSError, ValueError):  # a closed terminal breaks no reply either
+                    self._warn(f"{what}: {error} {error.hint if isinstance(error, EdgesleepError) else ''}".strip())
             return None
 
     def _open_journal(self) -> Journal:
