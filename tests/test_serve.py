@@ -406,6 +406,24 @@ def test_a_generation_that_is_gone_answers_no_more(store: Store, monkeypatch: py
     assert running.said[1:] == ["Serving generation 0."]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_has_left_keeps_nobody_waiting(store: Store, monkeypatch: pytest.MonkeyPatch, stream: bool) -> None:
+    """Neither while a whole reply is written, nor before a stream begins."""
+    goes_on, step = threading.Event(), answers.Served._step
+    monkeypatch.setattr(answers.Served, "_step", lambda served: goes_on.wait() and step(served))
+    with serving(store.home) as running:
+        assert running.server.answers
+        served = running.server.answers._current
+        body = {"messages": [{"role": "user", "content": "the hat"}], "stream": stream}
+        try:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{running.url}/v1/chat/completions", json=body, timeout=0.5, trust_env=False)
+            wait(lambda: not served.users, 20)
+        finally:
+            goes_on.set()
+        assert running.chat("the hat", tokens=1).status_code == 200
+
+
 # -- load --------------------------------------------------------------------------------------------------------------
 
 

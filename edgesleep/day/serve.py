@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +38,7 @@ from edgesleep.day.wire import Ask, Heard, Reply, Said
 from edgesleep.errors import EdgesleepError
 
 EVERY = 1.0  # seconds between two looks for a newer generation
+LOOK = 0.2  # the same for whether somebody still waits for a reply
 JSON, EVENTS = "application/json", "text/event-stream"
 OURS = ("X-Edgesleep-Generation", "X-Edgesleep-Recalled")  # headers of a reply
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
@@ -185,7 +186,7 @@ class Server:
             turn = _Kept(self.book, said, wish)
             return await self._passed(request, data, turn, heads, stream=bool(body.get("stream")))
         ask = wire.read(changed, chat=chat)
-        return await self._written(ask, _Kept(self.book, said, wish), heads)
+        return await _unless_left(request, self._written(ask, _Kept(self.book, said, wish), heads))
 
     def _wish(self, heads: Mapping[str, str], body: dict[str, Any], chat: bool) -> Wish:
         log = _switch(heads.get("x-edgesleep-log"), "X-Edgesleep-Log", "on", "off")
@@ -316,6 +317,25 @@ class _Stream(StreamingResponse):
         finally:
             if self._after:
                 self._after()
+
+
+async def _unless_left(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """What comes of the work on a request that was read, which is given up when its reader leaves before."""
+
+    async def leaving() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(LOOK)
+
+    tasks = asyncio.create_task(work), asyncio.create_task(leaving())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        return tasks[0].result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _asked(served: Served, ask: Ask, left: ExitStack) -> AsyncIterator[Event]:
