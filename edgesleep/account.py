@@ -103,7 +103,7 @@ class Account:
 
     `waiting` memories were left out as nights with them were refused. `drift_bound` as in `Verdict`; `drift_budget` is
     what was allowed. `watts` is assumed, not measured. The first of `line` is the generation that is served.
-    There are `rivals` where `report.beside` asked for them.
+    There are `rivals` where `report.beside` asked for them; `rivals_failed` says why there are none all the same.
     """
 
     began: str
@@ -120,6 +120,7 @@ class Account:
     line: tuple[Ancestor, ...] = ()
     machine: dict[str, str | int] = field(default_factory=dict)
     rivals: tuple[Rival, ...] = ()
+    rivals_failed: str = ""
 
 
 @dataclass(frozen=True)

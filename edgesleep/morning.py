@@ -156,6 +156,8 @@ def _findings(account: Account) -> Iterator[str]:
         yield f"{found.name:29} {found.before:.2f} -> {found.after:.2f} of {found.asked}{silent}"
     for one in account.rivals:
         yield f"{one.name:29} {one.right} of {one.asked} right, prompts of {one.tokens:.0f} tokens"
+    if account.rivals_failed:
+        yield f"memories in the prompt        not compared: {account.rivals_failed}"
     changed, codes = moved(account)
     yield f"codes moved                   {changed:,} of {codes:,} ({changed / max(codes, 1):.1%})"
 

@@ -18,7 +18,7 @@ from edgesleep import account, page, records
 from edgesleep.account import NIGHT, Account, Lesson, NightRecord
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
-from edgesleep.night import agenda, compare, cycle, gate, remains, scope
+from edgesleep.night import agenda, beside, compare, cycle, gate, remains, scope
 from edgesleep.night.beside import NIGHT as NIGHT_FILE
 from edgesleep.night.beside import WHOLE
 from edgesleep.night.hearing import hear
@@ -146,3 +146,33 @@ def test_a_real_night_leaves_one_and_so_does_a_refused_one(home: Path, bases: Ba
         assert [one.name for one in kept.rivals][:2] == ([NIGHT_FILE, WHOLE] if status == "promoted" else [])
         assert (home / f"nights/{night.night:04d}/report.txt").read_text("utf-8") == run("report").stdout
         assert page.night(night).startswith("<!DOCTYPE html>")
+
+
+def test_a_comparison_that_fails_costs_no_night_and_none_is_made_to_end_one(
+    home: Path, bases: Bases, short_night: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when it has published, nor in the midst of a forgetting, which only has it end."""
+    comparing = replace(SETTINGS, report=replace(SETTINGS.report, beside=True))
+    make_home(home, bases.first)
+    compared: list[int | None] = []
+
+    def failing(*_: object) -> tuple[account.Rival, ...]:
+        with Journal.open(home) as journal:
+            compared.append(journal.open_night())
+        raise MemoryError("too little memory")
+
+    monkeypatch.setattr(beside, "beside", failing)
+    cut = pytest.MonkeyPatch()
+    cut.setattr(Journal, "end_night", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cycle.run_night(home, comparing)
+    cut.undo()
+    with Journal.open(home) as journal:
+        assert cycle.end_published(Store(home), journal, comparing) and journal.open_night() is None
+    assert compared == []
+    tell(home, "My sister is called Ingrid.")
+    result, _ = sleep(home, comparing)
+    assert compared == [None], "it has ended before"
+    kept = account.night_of(home, result.night).account
+    assert kept is not None and (kept.rivals, kept.rivals_failed) == ((), "too little memory")
+    assert "not compared: too little memory" in run("report").stdout

@@ -52,7 +52,10 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
         night = Night(folder_of(home, number), number, store, settings, replace(watch, stage=stage))
         night.artefacts.sweep()
         dump(agenda, night.folder / AGENDA)
-        return _ended(night, journal, agenda)
+        result = _ended(night, journal, agenda)
+        if result.status != "interrupted":
+            night.compare(agenda)
+        return result
 
 
 def _ended(night: Night, journal: Journal, agenda: Agenda) -> NightReport:

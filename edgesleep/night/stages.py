@@ -9,7 +9,6 @@ stopped; the current model changes in the store's publish step and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -447,29 +446,39 @@ class Night:
         line = [*self._line(self.store.current())]
         found = report.Evidence(agenda, dreams, steps.judged(self.folder), verdict, moves, line)
         told = report.account(self.number, self.started, self.store.base().spec, found)
-        told = replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
-        return replace(told, rivals=self._rivals(found))
+        return replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
 
-    def _rivals(self, found: report.Evidence) -> tuple[Rival, ...]:
-        """What the base makes of the memories in its prompt, where that is asked for and the night has time left."""
-        if not self.settings.report.beside or self._seconds_left() <= 0:
-            return ()
+    def compare(self, agenda: Agenda) -> None:
+        """Add to the report of a night that has ended what the base makes of the memories in its prompt.
 
-        def work(path: Path) -> None:
-            after = {answer.probe_id: answer.right for answer in found.verdict.after.answers}
-            told, limit = found.agenda.memories, self.settings.gate.answer_tokens
-            dump(beside.beside(self.store.model_path(0), told, found.dreams.probes, after, limit), path)
+        Only where that is asked for, and the night has time left. What goes wrong is told in the report: the night is
+        published already, or was refused, and loses nothing by it.
+        """
+        if not self.settings.report.beside or self._seconds_left() <= 0 or self.watch.should_stop():
+            return
+        self.watch.stage("beside")
+        record = load(NightRecord, self.folder / NIGHT)
+        if record.account is None:
+            return
+        try:
+            told = replace(record.account, rivals=self._rivals(agenda))
+        except Exception as error:
+            told = replace(record.account, rivals_failed=str(error) or type(error).__name__)
+        self._write(replace(record, account=told))
 
-        with suppress(Interrupted):  # it is published already, or was refused: its owner need not wait for this
-            path = self.artefacts.make("beside.json", [found.verdict.sha256, found.agenda, VERSION, __version__], work)
-            return load(tuple[Rival, ...], path)
-        return ()
+    def _rivals(self, agenda: Agenda) -> tuple[Rival, ...]:
+        probes, (_, verdict) = load(Dreams, self.folder / "dreams.json").probes, steps.outcome(self.folder)
+        after = {answer.probe_id: answer.right for answer in verdict.after.answers}
+        limit = self.settings.gate.answer_tokens
+        return beside.beside(self.store.model_path(0), agenda.memories, probes, after, limit)
 
     def _finish(self, result: NightReport, account: Account | None = None) -> NightReport:
         """Write down how it ended; the figures alone are what is handed on."""
         result = replace(result, seconds=round(working() - self.began, 1), peak_rss=machine.peak_rss())
-        record = NightRecord.of(result, account)
-        dump(record, self.folder / NIGHT)
-        if account:
-            write_atomically(self.folder / "report.txt", morning.text(record).encode())
+        self._write(NightRecord.of(result, account))
         return result
+
+    def _write(self, record: NightRecord) -> None:
+        dump(record, self.folder / NIGHT)
+        if record.account:
+            write_atomically(self.folder / "report.txt", morning.text(record).encode())
