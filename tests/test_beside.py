@@ -64,15 +64,27 @@ def test_without_a_sentence_model_nothing_is_looked_up(bases: Bases, monkeypatch
     assert [one.name for one in beside.beside(bases.first, MEMORIES, PROBES, AFTER, 4)] == [NIGHT, WHOLE]
 
 
-def test_where_not_all_fit_the_newest_are_kept(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_not_all_fit_the_newest_are_kept_and_counted(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order they come in: an agenda has the new ones first."""
     monkeypatch.setattr(embed, "load", lambda **_: Pieces("it is not here"))
     monkeypatch.setattr(beside, "CONTEXT", 200)
-    many = tuple(Memory(f"{n}", "fact", "", "", f"I have {n} goats.", f"{n}", (), (), "") for n in range(60))
+    many = tuple(
+        Memory(f"{n}", "fact", "", "", f"I have {n} goats.", f"{n}", (), (), f"2026-01-01T00:{n:02}")
+        for n in reversed(range(60))
+    )
     told: list[Sequence[str]] = []
     prompt = beside._prompt
     monkeypatch.setattr(beside, "_prompt", lambda kept, question: told.append(list(kept)) or prompt(kept, question))
-    beside.beside(bases.first, many, PROBES, AFTER, 4)
+    _, whole = beside.beside(bases.first, many, PROBES, AFTER, 4)
+    assert whole.name == f"the newest {len(told[-1])} of 60 memories in the prompt"
     assert 0 < len(told[-1]) < 60 and told[-1][-1] == "I have 59 goats."
+
+
+def test_seconds_in_which_the_night_was_held_are_not_counted(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embed, "load", lambda **_: Pieces("it is not here"))
+    monkeypatch.setattr(beside, "working", lambda: 7.0)
+    _, whole = beside.beside(bases.first, MEMORIES, PROBES, AFTER, 4)
+    assert whole.seconds == 0
 
 
 def test_a_night_that_asks_nothing_compares_nothing(bases: Bases) -> None:

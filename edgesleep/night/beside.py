@@ -1,19 +1,19 @@
 """Beside: what the base answers with memories in its prompt, to hold a night against.
 
-Owns what is put into the prompt: all memories that fit, or those that are nearest to the question. Leaves asking to
-`engine`, meaning to `embed`. Must stay true: each way is asked the very same held-out wordings, and one that cannot be
-had here is left out, never replaced by another.
+Owns what is put into the prompt: all memories, or the newest that fit, or those that are nearest to the question.
+Leaves asking to `engine`, meaning to `embed`. Must stay true: each way is asked the very same held-out wordings, and is
+called what it is; one that cannot be had here is left out, never replaced by another.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgesleep import embed
 from edgesleep.account import Rival
 from edgesleep.engine import Engine
+from edgesleep.held import working
 from edgesleep.night.phrases import right
 from edgesleep.records import Memory, Message, Probe
 
@@ -32,7 +32,7 @@ def beside(
     """
     first = {probe.memory_id: probe for probe in reversed(probes) if probe.hops == 1}
     asked = list(first.values())[::-1][:SAMPLE]
-    told = [memory.told for memory in memories]
+    told = [memory.told for memory in sorted(memories, key=lambda memory: (memory.at, memory.turn_ids))]
     if not asked:
         return ()
     with Engine(base, context=CONTEXT) as engine:
@@ -40,7 +40,7 @@ def beside(
         known = sum(after[probe.id] for probe in asked)
         found = [Rival(NIGHT, len(asked), known, bare / len(asked))]
         kept = _fitting(engine, told, asked, CONTEXT - limit)
-        found.append(_asked(WHOLE, engine, asked, lambda question: kept, limit))
+        found.append(_asked(whole(len(kept), len(told)), engine, asked, lambda question: kept, limit))
         embedder = embed.load(download=False)
         if not embedder.why:
             vectors = embedder.embed(told)
@@ -53,6 +53,11 @@ def beside(
     return tuple(found)
 
 
+def whole(kept: int, told: int) -> str:
+    """What to call a prompt in which so many of the memories are."""
+    return WHOLE if kept == told else f"the newest {kept} of {told} memories in the prompt"
+
+
 def _prompt(told: Sequence[str], question: str) -> list[Message]:
     """As in bench/arms.py: the form that a small model makes most of (docs/LOG.md)."""
     if not told:
@@ -62,7 +67,7 @@ def _prompt(told: Sequence[str], question: str) -> list[Message]:
 
 
 def _fitting(engine: Engine, told: Sequence[str], asked: Sequence[Probe], room: int) -> list[str]:
-    """The newest, cut once for the longest question: then all prompts begin alike."""
+    """The last of those `told`, cut once for the longest question: then all prompts begin alike."""
     longest, kept = max((probe.question for probe in asked), key=len), list(told)
     while len(kept) > 1 and len(engine.chat(_prompt(kept, longest))) > room:
         kept.pop(0)
@@ -72,9 +77,9 @@ def _fitting(engine: Engine, told: Sequence[str], asked: Sequence[Probe], room: 
 def _asked(
     name: str, engine: Engine, asked: Sequence[Probe], context: Callable[[str], Sequence[str]], limit: int
 ) -> Rival:
-    began = time.monotonic()
+    began = working()
     prompts = [engine.chat(_prompt(context(probe.question), probe.question)) for probe in asked]
     answers = [engine.text(tokens).strip() for tokens in engine.complete(prompts, limit)]
     known = sum(right(answer, probe.gold) for answer, probe in zip(answers, asked, strict=True))
-    seconds = (time.monotonic() - began) / len(asked)
+    seconds = (working() - began) / len(asked)
     return Rival(name, len(asked), known, sum(map(len, prompts)) / len(asked), seconds)
