@@ -47,8 +47,8 @@ class Lesson:
 
     @property
     def learned(self) -> bool:
-        """Whether most of its wordings were answered right after the night; of one not asked for, as it was before."""
-        return 2 * self.right_after > self.asked or (self.known and not self.asked)
+        """Whether most of its wordings were answered right after the night; one that was not asked was not learned."""
+        return 2 * self.right_after > self.asked
 
 
 @dataclass(frozen=True)

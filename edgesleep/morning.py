@@ -27,6 +27,7 @@ class Groups:
     learned: tuple[Lesson, ...]
     refreshed: tuple[Lesson, ...]
     weak: tuple[Lesson, ...]
+    unasked: tuple[Lesson, ...]
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,17 @@ class Layers:
 
 
 def groups(account: Account) -> Groups:
-    """New memories that are answered, older ones that still are, and those that are not."""
+    """Those that were not known and are answered, known ones that still are, those that are not, and the unasked."""
     learned = tuple(one for one in account.lessons if one.learned and not one.known)
     refreshed = tuple(one for one in account.lessons if one.learned and one.known)
-    return Groups(learned, refreshed, tuple(one for one in account.lessons if not one.learned))
+    weak = tuple(one for one in account.lessons if one.asked and not one.learned)
+    return Groups(learned, refreshed, weak, tuple(one for one in account.lessons if not one.asked))
+
+
+def fresh(record: NightRecord) -> tuple[Lesson, ...]:
+    """Those that no night had taught before, of those that the served model goes back to."""
+    lessons = record.account.lessons if record.account else ()
+    return tuple(one for one in lessons if not one.known and one.since == record.night)
 
 
 def superseded(account: Account) -> tuple[Lesson, ...]:
@@ -108,14 +116,19 @@ def headline(record: NightRecord) -> str:
     """Whether it did anything, and whether it was good, in a sentence or two."""
     if record.account is None:
         return record.reason
-    found, lessons = groups(record.account), record.account.lessons
-    new = sum(not one.known for one in lessons)
     if record.status != "promoted":
         return f"Nothing was changed: the night was refused, and {served(record)} is served as before."
-    kept = sum(one.known for one in lessons)
-    said = [f"{len(found.learned)} of {new} new memories learned"] if new else []
-    said += [f"{len(found.refreshed)} of {kept} older ones kept"] if kept else []
-    return f"{', '.join(said) or 'Nothing was asked'}. Nothing else got worse than is allowed."
+    new = {one.id for one in fresh(record)}
+    lessons = [one for one in record.account.lessons if one.asked]
+    kinds = {
+        "new memories learned": [one for one in lessons if one.id in new],
+        "earlier ones learned at last": [one for one in lessons if not one.known and one.id not in new],
+        "older ones kept": [one for one in lessons if one.known],
+    }
+    said = [f"{sum(one.learned for one in ones)} of {len(ones)} {name}" for name, ones in kinds.items() if ones]
+    if unasked := len(record.account.lessons) - len(lessons):
+        said.append(f"{unasked} not asked")
+    return f"{', '.join(said) or 'Nothing was taught'}. Nothing else got worse than is allowed."
 
 
 def served(record: NightRecord) -> str:
@@ -142,7 +155,7 @@ def _lines(record: NightRecord) -> Iterator[str]:
         yield f"loss on plain text, mean      {record.drift_mean:+.3f} nats per token against the base{bound}"
         yield f"loss on plain text, median    {record.drift_median:+.3f}"
     if account:
-        yield from _findings(account)
+        yield from _findings(record, account)
     yield f"trained                       {record.tokens:,} tokens, {record.tokens_per_second:,.0f} a second"
     yield f"time and peak memory          {record.seconds:,.0f} s, {record.peak_rss / 2**20:,.0f} MiB"
     if account:
@@ -150,7 +163,7 @@ def _lines(record: NightRecord) -> Iterator[str]:
         yield from _told(record, account)
 
 
-def _findings(account: Account) -> Iterator[str]:
+def _findings(record: NightRecord, account: Account) -> Iterator[str]:
     for found in account.findings:
         silent = "" if found.tells else ", which tells nothing: too little was right before for a loss to show"
         yield f"{found.name:29} {found.before:.2f} -> {found.after:.2f} of {found.asked}{silent}"
@@ -159,12 +172,12 @@ def _findings(account: Account) -> Iterator[str]:
     if account.rivals_failed:
         yield f"memories in the prompt        not compared: {account.rivals_failed}"
     changed, codes = moved(account)
-    yield f"codes moved                   {changed:,} of {codes:,} ({changed / max(codes, 1):.1%})"
+    yield f"codes moved                   {changed:,} of {codes:,} ({changed / max(codes, 1):.1%}) {moved_by(record)}"
 
 
 def _told(record: NightRecord, account: Account) -> Iterator[str]:
     found = groups(account)
-    for title, lessons in zip(titles(record), (found.learned, found.refreshed, found.weak), strict=True):
+    for title, lessons in zip(titles(record), (found.learned, found.refreshed, found.weak, found.unasked), strict=True):
         if lessons:
             yield f"\n{title}"
             for lesson in lessons:
@@ -202,11 +215,18 @@ def source(lesson: Lesson) -> str:
     return " ".join(filter(None, [messages, f"on {lesson.at[:10]}" if lesson.at else ""])) or "unknown"
 
 
-def titles(record: NightRecord) -> tuple[str, str, str]:
-    """Of the three groups, by what they mean in this night."""
+def titles(record: NightRecord) -> tuple[str, str, str, str]:
+    """Of the four groups, by what they mean in this night."""
     if record.status == "promoted":
-        return "Learned", "Known before, and still", "Not learned yet: tried again in the next night"
-    return "The refused file answered", "It still answered what was known before", "It did not answer"
+        weak = "Not learned yet: tried again in the next night"
+        return "Learned", "Known before, and still", weak, "Not asked: tried again in the next night"
+    return "The refused file answered", "It still answered what was known before", "It did not answer", "Not asked"
+
+
+def moved_by(record: NightRecord) -> str:
+    """Against what weights have moved, and in which file."""
+    nights = "against the base, by all nights so far"
+    return nights if record.status == "promoted" else f"in the refused file {nights} and this one"
 
 
 def waiting(account: Account) -> str:

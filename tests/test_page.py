@@ -63,7 +63,11 @@ def test_it_tells_what_was_learned_from_what_and_how_to_undo_it() -> None:
     said = shown(replace(record(), passes=PASSES))
     for part in (
         "Night 12 promoted",
-        "1 of 2 new memories learned, 1 of 1 older ones kept.",
+        "1 of 2 new memories learned, 1 not asked.",
+        "memories rehearsed 3 (2 new)",
+        "Not asked: tried again in the next night (1) You are vegan.",
+        "Known before, and still: 0 of 0",
+        "chance of such a change by luck alone",
         "You live in Skelwick. told I live in Skelwick now. (m3, m9 on 2026-03-11) replaces Porto",
         "asked Any idea where I live?",
         "edgesleep rollback 6",
@@ -71,7 +75,7 @@ def test_it_tells_what_was_learned_from_what_and_how_to_undo_it() -> None:
         "1 memory waits for a later night",
         "general knowledge 40 0.65 0.62",
         "tells nothing: too little was right before",
-        "450 of 18,000 weights moved",
+        "450 of 18,000 weights moved against the base, by all nights so far, at most",
         "5.2 Wh, if the machine draws 25 watts more",
         "7 (served) 9 2026-03-09",
     ):
@@ -84,6 +88,18 @@ def test_a_refused_night_says_why_and_offers_no_undo() -> None:
     said = shown(record(replace(RESULT, status="rejected", reason=why), verdict))
     assert "Nothing was changed" in said and f"1.00 {why} 0.67 +0.051" in said
     assert "The refused file answered (1)" in said and "To undo this night" not in said
+    assert "weights moved in the refused file against the base, by all nights so far and this one" in said
+
+
+def test_what_an_earlier_night_taught_in_vain_is_not_new() -> None:
+    night = record(replace(RESULT, memories_found=1))
+    assert night.account is not None
+    again, fresh, known = night.account.lessons
+    known = replace(known, asked=2, right_before=2, right_after=2)
+    night = replace(night, account=replace(night.account, lessons=(replace(again, since=9), fresh, known)))
+    said = "1 of 1 new memories learned, 0 of 1 earlier ones learned at last, 1 of 1 older ones kept."
+    assert morning.headline(night).startswith(said)
+    assert "memories rehearsed 3 (1 new)" in shown(night)
 
 
 def test_a_night_of_an_older_edgesleep_shows_its_figures() -> None:
