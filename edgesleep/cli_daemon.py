@@ -8,15 +8,13 @@ daemon stays small; what only reports changes nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgesleep import config, errors
-from edgesleep.cli_shared import dry_run_flag, json_flag, print_json
+from edgesleep.cli_shared import daemon_line, dry_run_flag, json_flag, print_json
 from edgesleep.errors import EdgesleepError
 
 if TYPE_CHECKING:
@@ -264,18 +262,4 @@ def _show(told: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(told)
     else:
-        click.echo(" ".join(_line(told)))
-
-
-def _line(told: dict[str, Any]) -> Iterator[str]:
-    """The state in one line."""
-    phases = {"running": "A night is under way.", "held": "A night is held still:", "ending": "A night is ending."}
-    yield phases.get(told["phase"], "No night now:" if told["against"] else "A night begins now.")
-    if told["against"] and told["phase"] in ("none", "held"):
-        yield f"{', '.join(no['why'] for no in told['against'])}."
-    if last := told["last_night"]:
-        yield f"Last night: {last['outcome']}, ended {datetime.fromtimestamp(last['ended']):%Y-%m-%d %H:%M}."
-    if told.get("failure"):  # a daemon from before an update knows none
-        yield told["failure"]
-    if not told["within_hours"] and told["hours_begin"]:
-        yield f"Next hours: from {datetime.fromisoformat(told['hours_begin']):%H:%M}."
+        click.echo(daemon_line(told))

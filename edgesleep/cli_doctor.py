@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @json_flag
 @click.pass_obj
 def doctor(home: Path, as_json: bool) -> int:
-    """Check this machine: kernel, processor, llama.cpp, permissions, disk and memory.
+    """Check this machine: kernel, processor, llama.cpp, sensors, permissions, disk and memory.
 
     Each line is ok, warn or fail, and says what to do. A model is loaded, in a process of its own, and writes a few
     words; nothing is changed or fetched. Whether the files of a home are whole is asked with `edgesleep verify`. Exit

@@ -7,13 +7,14 @@ health to `doctor`. Must stay true: a report is made from night.json alone; a pa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgesleep import records
-from edgesleep.cli_shared import demand_nothing_to_forget, json_flag, print_json, say
+from edgesleep.cli_shared import daemon_line, demand_nothing_to_forget, json_flag, print_json, say
 from edgesleep.errors import EdgesleepError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _standing(home: Path) -> dict[str, Any]:
         "last_night": nights[-1] if nights else None,
         "next_night": {"night": coming, "messages": waiting, "memories": counts["new"] + counts["weak"]},
         "unfinished_night": under_way,
+        "daemon": _daemon(home),
         "disk": {
             "home": size(home),
             "generations": size(home / "generations"),
@@ -79,6 +81,15 @@ def _standing(home: Path) -> dict[str, Any]:
         },
         "health": [check for check in doctor.quick(home) if check.state != doctor.OK],
     }
+
+
+def _daemon(home: Path) -> dict[str, Any] | None:
+    """What the daemon of this home says of itself; nothing where none runs."""
+    from edgesleep.daemon.control import ask
+
+    with suppress(EdgesleepError):
+        return ask(home, do="status")
+    return None
 
 
 def _screen(found: dict[str, Any]) -> Iterator[str]:
@@ -94,6 +105,10 @@ def _screen(found: dict[str, Any]) -> Iterator[str]:
         yield f"Night {found['unfinished_night']} is unfinished; `edgesleep run-night` goes on with it."
     else:
         yield _coming(found["next_night"])
+    if found["daemon"]:
+        yield f"Daemon: {daemon_line(found['daemon'])}"
+    else:
+        yield "Daemon: none runs; `edgesleep daemon install` has nights come by themselves"
     disk = {name: number / 1e9 for name, number in found["disk"].items()}
     budget = f"of {disk['budget']:.0f} GB allowed" if disk["budget"] else "with no limit"
     yield f"Disk: {disk['home']:.2f} GB, generations {disk['generations']:.2f} {budget}; {disk['free']:.1f} GB are free"

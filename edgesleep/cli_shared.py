@@ -1,4 +1,4 @@
-"""What the commands share: how an error is told, the flags that mean the same everywhere, JSON, and choosing a model.
+"""What commands share: telling errors and the daemon, flags that mean the same everywhere, JSON, choosing a model.
 
 Owns the one place where an error becomes `Error:` and `Try:` with its exit code. Leaves the commands to the other
 `cli` files. Must stay true: results go to stdout, all else to stderr, and a fault of ours keeps its traceback.
@@ -7,7 +7,9 @@ Owns the one place where an error becomes `Error:` and `Try:` with its exit code
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +85,24 @@ def print_json(record: Any) -> None:
 def say(line: str) -> None:
     """Tell what takes time."""
     click.echo(line, err=True)
+
+
+def daemon_line(told: dict[str, Any]) -> str:
+    """What a daemon says of itself, in one line."""
+    return " ".join(_stands(told))
+
+
+def _stands(told: dict[str, Any]) -> Iterator[str]:
+    phases = {"running": "A night is under way.", "held": "A night is held still:", "ending": "A night is ending."}
+    yield phases.get(told["phase"], "No night now:" if told["against"] else "A night begins now.")
+    if told["against"] and told["phase"] in ("none", "held"):
+        yield f"{', '.join(no['why'] for no in told['against'])}."
+    if last := told["last_night"]:
+        yield f"Last night: {last['outcome']}, ended {datetime.fromtimestamp(last['ended']):%Y-%m-%d %H:%M}."
+    if told.get("failure"):  # a daemon from before an update knows none
+        yield told["failure"]
+    if not told["within_hours"] and told["hours_begin"]:
+        yield f"Next hours: from {datetime.fromisoformat(told['hours_begin']):%H:%M}."
 
 
 def demand_nothing_to_forget(home: Path) -> None:

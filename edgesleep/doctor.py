@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgesleep import __version__, account, catalog, config, files, journal, machine
+from edgesleep import __version__, account, catalog, config, files, journal, machine, records
 from edgesleep.config import Settings
+from edgesleep.daemon import policy, sensors
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.night.pending import unfinished
@@ -47,6 +48,7 @@ def checks(home: Path) -> Iterator[Check]:
         "kernel": _kernel,
         "processor": _processor,
         "llama.cpp": lambda: _llama(home),
+        "sensors": lambda: _sensors(home),
     }
     for what, look in looks.items():
         yield from _safely(what, look)
@@ -177,6 +179,20 @@ def _model(home: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def _sensors(home: Path) -> Iterator[Check]:
+    """What the daemon can see of this machine: where that is too little, no night comes by itself."""
+    reading = sensors.sensors(home).all()
+    against = policy.against_beginning(reading, policy.Affairs(), _settings_of(home).daemon)
+    if blind := [str(no) for no in against if no.name in ("idle_unknown", "power_unknown")]:
+        fix = "`edgesleep run-night` starts a night; where nobody ever sits at this machine, set daemon.assume_idle."
+        yield Check("sensors", WARN, f"no night comes by itself: {' and '.join(blind)}", fix)
+        return
+    told = records.plain(reading)
+    unknown = [name.replace("_", " ") for name in told if told[name] is None and name not in ("load", "charge")]
+    also = f"; unknown, which holds up no night: {', '.join(unknown)}" if unknown else ""
+    yield Check("sensors", OK, f"what the daemon has to know of this machine can be read{also}")
+
+
 # -- the home --------------------------------------------------------------------------------------------------------
 
 
@@ -202,17 +218,17 @@ def _disk(home: Path) -> Iterator[Check]:
 
 def _memory(home: Path) -> Iterator[Check]:
     """By what the last night took, or else by the size of the model."""
-    free, wanted = machine.free_memory(), _model_bytes(home) + (_train_memory(home) << 20) + SPARE
+    free, wanted = machine.free_memory(), _model_bytes(home) + (_settings_of(home).train.memory << 20) + SPARE
     wanted = next((night.peak_rss for night in account.nights(home) if night.peak_rss), wanted)
     found = f"{free / 1e9:.1f} GB are free, a night takes about {wanted / 1e9:.1f}"
     fix = "End other programs before the night, lower train.memory, or choose a smaller model."
     yield Check("memory", OK if free >= wanted else WARN, found, "" if free >= wanted else fix)
 
 
-def _train_memory(home: Path) -> int:
+def _settings_of(home: Path) -> Settings:
     with suppress(EdgesleepError):  # told by its own check
-        return config.load(home).train.memory
-    return Settings().train.memory
+        return config.load(home)
+    return Settings()
 
 
 def _model_bytes(home: Path) -> int:

@@ -13,6 +13,8 @@ from grown import Bases, make_store, run
 
 from edgesleep import doctor, errors, kernel, machine
 from edgesleep.account import NIGHT
+from edgesleep.daemon import sensors
+from edgesleep.daemon.policy import Reading
 from edgesleep.doctor import FAIL, OK, WARN, Check
 from edgesleep.errors import KernelError
 from edgesleep.night.pending import PENDING
@@ -30,7 +32,13 @@ def healthy(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(machine, "free_memory", lambda: 64 << 30)
     monkeypatch.setattr(machine, "free_disk", lambda path: 64 << 30)
     monkeypatch.setattr(kernel, "name", lambda: "avx2")
+    sees(monkeypatch, Reading(idle=5.0, mains=True))
     return home
+
+
+def sees(monkeypatch: pytest.MonkeyPatch, reading: Reading) -> None:
+    """What the sensors of the machine tell."""
+    monkeypatch.setattr(sensors.Machine, "all", lambda self: reading)
 
 
 def spoke(monkeypatch: pytest.MonkeyPatch, code: int, said: str = "", error: str = "") -> None:
@@ -114,6 +122,26 @@ def test_amx_is_warned_of_as_other_programs_may_crash(healthy: Path, monkeypatch
     monkeypatch.setattr(machine, "has_amx", lambda: True)
     check = found(doctor.checks(healthy))["amx"]
     assert check.state == WARN and "--no-repack" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("reading", "assume_idle", "said"),
+    [
+        (Reading(idle=5.0, mains=False), False, None),
+        (Reading(mains=True), False, "whether someone is here"),
+        (Reading(mains=True), True, None),
+        (Reading(idle=5.0), False, "whether there is mains power"),
+    ],
+)
+def test_sensors_without_which_no_night_comes_are_warned_of(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch, reading: Reading, assume_idle: bool, said: str | None
+) -> None:
+    spoke(monkeypatch, 0)
+    sees(monkeypatch, reading)
+    (healthy / "config.toml").write_text(f"[daemon]\nassume_idle = {str(assume_idle).lower()}\n")
+    check = found(doctor.checks(healthy))["sensors"]
+    assert (check.state, bool(check.fix)) == ((WARN, True) if said else (OK, False))
+    assert (said or "unknown, which holds up no night: ") in check.found
 
 
 def test_a_kernel_that_merges_wrongly_fails(healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

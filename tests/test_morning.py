@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from grown import CAT, DOG, Bases, fails, grow, make_store, run
 from test_report import RESULT, page, record
+from test_service import TOLD
 
 from edgesleep import account, errors, morning
 from edgesleep.account import NIGHT, NightRecord
+from edgesleep.daemon import control
 from edgesleep.journal import Journal
 from edgesleep.night.pending import PENDING
 from edgesleep.records import NightReport, dump, encode
@@ -133,3 +135,11 @@ def test_status_says_what_is_wrong_and_what_to_do(grown: Store, home: Path, monk
     assert (disk["what"], disk["state"]) == ("disk", "fail")
     screen = run("status").stdout
     assert "Health: disk: 0.0 GB are free" in screen and "Try: Free some space" in screen
+
+
+def test_status_says_what_the_daemon_is_at(grown: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Daemon: none runs; `edgesleep daemon install`" in run("status").stdout
+    assert json.loads(run("status", "--json").stdout)["daemon"] is None
+    monkeypatch.setattr(control, "ask", lambda home, **asked: TOLD)
+    assert f"\nDaemon: {run('daemon', 'status').stdout}" in run("status").stdout
+    assert json.loads(run("status", "--json").stdout)["daemon"] == TOLD
