@@ -217,9 +217,9 @@ def _disk(home: Path) -> Iterator[Check]:
 
 
 def _memory(home: Path) -> Iterator[Check]:
-    """By what the last night took, or else by the size of the model."""
+    """By the size of the model, or what the last night took: the more, as one may have ended before its worst."""
     free, wanted = machine.free_memory(), _model_bytes(home) + (_settings_of(home).train.memory << 20) + SPARE
-    wanted = next((night.peak_rss for night in account.nights(home) if night.peak_rss), wanted)
+    wanted = max(wanted, next((night.peak_rss for night in account.nights(home)), 0))
     found = f"{free / 1e9:.1f} GB are free, a night takes about {wanted / 1e9:.1f}"
     fix = "End other programs before the night, lower train.memory, or choose a smaller model."
     yield Check("memory", OK if free >= wanted else WARN, found, "" if free >= wanted else fix)

@@ -60,6 +60,7 @@ LAYERS = (
         "account",
         "adapter",
         "model",
+        "night.spent",
         "night.underway",
         "night.parts",
         "night.verbs",

@@ -25,12 +25,13 @@ from nights import (
 )
 from whole import STAGES, STEPS, Whole, check_finished, dying_night, turns
 
-from edgesleep import errors
+from edgesleep import account, errors
 from edgesleep.errors import BusyError
 from edgesleep.journal import Journal
-from edgesleep.night import agenda, gate
+from edgesleep.night import agenda, artefacts, gate
 from edgesleep.night.cycle import run_night
-from edgesleep.records import Agenda, NightReport, file_digest, load
+from edgesleep.night.spent import Spent
+from edgesleep.records import Agenda, NightReport, dump, file_digest, load
 from edgesleep.store import Store
 
 REFUSING = replace(SETTINGS, gate=replace(SETTINGS.gate, recall_gain=1.5))
@@ -58,6 +59,22 @@ def test_a_night_that_is_asked_to_stop_goes_on_later(ready: Path, whole: Whole) 
     assert rest.stages == STAGES[3:]
     assert [report.step for report in rest.steps] == list(range(4, STEPS + 1)), "not one step is lost"
     check_finished(ready, result, whole)
+
+
+@needs_fork
+def test_its_time_and_memory_are_those_of_all_its_runs(ready: Path) -> None:
+    """Of one that was stopped, of one that was killed, and of the last."""
+    path = ready / "nights" / "0001" / artefacts.SPENT
+    run_night(ready, SETTINGS, Listener(stop=path.exists).watch)
+    dump(replace(load(Spent, path), began="2026-01-01", seconds=5000.0, peak_rss=1 << 50), path)
+    killed(dying_night, ready, "step 3", memories(turns(ready)))
+    assert load(Spent, path).began == "2026-01-01" and load(Spent, path).seconds >= 5000
+    dump(replace(load(Spent, path), seconds=6000.0), path)
+    result, _ = sleep(ready)
+    assert result.seconds > 6000 and result.peak_rss == 1 << 50
+    told = account.night_of(ready, 1)
+    assert told.account and told.account.began == "2026-01-01" and told.seconds == result.seconds
+    assert not path.exists()
 
 
 def test_a_night_may_be_stopped_between_any_two_stages(ready: Path, whole: Whole) -> None:

@@ -17,7 +17,8 @@ from edgesleep.files import LEFT, remove, sweep, write_atomically
 from edgesleep.records import digest
 
 CACHE = "../../cache"  # from a night's folder
-PASSING = (LEFT, "checkpoint-*", "*.gguf", "adapter*.safetensors")
+SPENT = "spent.json"  # what the night took so far
+PASSING = (LEFT, SPENT, "checkpoint-*", "*.gguf", "adapter*.safetensors")
 
 
 class Interrupted(Exception):

@@ -22,13 +22,13 @@ from edgesleep.engine import VERSION, Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove, write_atomically
 from edgesleep.gguf import Gguf
-from edgesleep.held import working
 from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import beside, dream, gate, merge, report, standing, steps, train
 from edgesleep.night.agenda import LEARNED, WEAK
 from edgesleep.night.artefacts import Artefacts, Interrupted, shared
+from edgesleep.night.spent import EVERY, Meter
 from edgesleep.night.steps import Step
 from edgesleep.records import (
     Agenda,
@@ -102,12 +102,22 @@ class Night:
     store: Store
     settings: Settings
     watch: Watch
-    began: float = field(default_factory=working)
-    started: str = field(default_factory=now)
+    meter: Meter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.meter = Meter(self.folder)
 
     @cached_property
     def artefacts(self) -> Artefacts:
-        return Artefacts(self.folder, self.watch.stage, self.watch.should_stop)
+        return Artefacts(self.folder, self._stage, self.watch.should_stop)
+
+    def _stage(self, name: str) -> None:
+        self.meter.note()
+        self.watch.stage(name)
+
+    def _step(self, report: StepReport) -> None:
+        self.meter.note(EVERY)
+        self.watch.step(report)
 
     @property
     def _seed(self) -> int:
@@ -299,7 +309,7 @@ class Night:
             self.watch.passed(scores[-1])
             return gate.enough(scores, self.settings.gate)
 
-        watch = train.Watch(self.watch.step, self.watch.should_stop, passed)
+        watch = train.Watch(self._step, self.watch.should_stop, passed)
         training = train.train(network, adapter, plan, checkpoint, watch)
         if training.stopped == "asked":
             raise Interrupted
@@ -322,7 +332,7 @@ class Night:
         return network, adapter or Adapter.fresh(network.shapes, settings.rank, settings.alpha, seed, base.sha256)
 
     def _seconds_left(self) -> float:
-        return 60 * self.settings.night.minutes - (working() - self.began)
+        return 60 * self.settings.night.minutes - self.meter.run
 
     def _exam_takes(self, ready: Ready) -> float:
         """Seconds, for the merge as well."""
@@ -445,7 +455,7 @@ class Night:
         dreams, moves = load(Dreams, self.folder / "dreams.json"), load(Merge, step.merged)
         line = [*self._line(self.store.current())]
         found = report.Evidence(agenda, dreams, steps.judged(self.folder), verdict, moves, line)
-        told = report.account(self.number, self.started, self.store.base().spec, found)
+        told = report.account(self.number, self.meter.spent().began, self.store.base().spec, found)
         return replace(told, drift_budget=self.settings.gate.drift_budget, watts=self.settings.report.watts)
 
     def compare(self, agenda: Agenda) -> None:
@@ -474,7 +484,9 @@ class Night:
 
     def _finish(self, result: NightReport, account: Account | None = None) -> NightReport:
         """Write down how it ended; the figures alone are what is handed on."""
-        result = replace(result, seconds=round(working() - self.began, 1), peak_rss=machine.peak_rss())
+        self.meter.note()
+        spent = self.meter.spent()
+        result = replace(result, seconds=spent.seconds, peak_rss=spent.peak_rss)
         self._write(NightRecord.of(result, account))
         return result
 
