@@ -3,8 +3,8 @@
 Owns the commands of the day and the night, and a night's exit codes. Leaves those
 on memories and on generations to files of their own, the work to the modules, a
 night's progress to `progress`, and errors, common flags and choosing a model to
-`cli_shared`. Only the `cli` files import click. Results go to stdout, all
-else to stderr; nothing heavy is imported before the command that needs it runs.
+`cli_shared`. Only the `cli` files import click, and the plugin of `llm`, which is
+made of it. Results go to stdout, all else to stderr; nothing heavy is imported before the command that needs it runs.
 """
 
 from __future__ import annotations

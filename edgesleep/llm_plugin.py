@@ -1,8 +1,9 @@
 """`llm -m edgesleep`: the current generation as a model of the command line tool `llm`.
 
 Owns what `llm` asks of a plugin, and which words of a prompt are the user's own. Leaves answering to `day.answers`,
-recall and keeping to `api`. Must stay true: only what was typed at a terminal teaches, unless the caller says that it
-is the user's own; a file, a pipe and a fragment are kept as what was read; that nothing could be kept breaks no answer.
+recall and keeping to `api`. Must stay true: only what was typed into `llm` at a terminal teaches, unless the caller
+says that it is the user's own; a file, a pipe, a fragment and what a program asks are kept as what was read; that
+nothing could be kept breaks no answer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import click
 import llm
 from pydantic import Field
 
@@ -41,7 +43,8 @@ class Edgesleep(llm.Model):
         recall: Literal["auto", "off"] = Field("auto", description="Whether what you said before may stand before it")
         log: Literal["auto", "off"] = Field("auto", description="Whether it is kept in the journal")
         mine: bool | None = Field(
-            None, description="Whether these are your own words, to be learned; without it, what is typed at a terminal"
+            None,
+            description="Whether these are your own words, to be learned; without it, what is typed into llm",
         )
         temperature: float = Field(0.0, ge=0, description="0 takes the likeliest word each time, as it was tested")
         max_tokens: int | None = Field(None, gt=0, description="Length of the answer; without it, what fits")
@@ -120,9 +123,17 @@ def _said(prompt: llm.Prompt, mine: bool | None) -> list[tuple[str, str, str | N
     """What of a prompt is new, with who is behind it: fragments were read, and so is what comes through a pipe."""
     fragments = [str(fragment) for fragment in prompt.fragments or []]
     typed = prompt.prompt.removeprefix("\n".join(fragments)).strip()
-    own = mine if mine is not None else sys.stdin.isatty()
+    own = mine if mine is not None else _is_typed()
     read = [("user", text, "tool") for text in fragments if text.strip()]
     return [*read, *([("user", typed, "user" if own else "tool")] if typed else [])]
+
+
+def _is_typed() -> bool:
+    """Whether the command `llm` itself runs, at a terminal: a program started from one asks in its own words."""
+    from llm.cli import cli
+
+    context = click.get_current_context(silent=True)
+    return context is not None and context.find_root().command is cli and sys.stdin.isatty()
 
 
 def _keep(home: Path, session: str, said: list[tuple[str, str, str | None]]) -> bool:

@@ -143,7 +143,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
     "_native": {"kernel", "network"},
-    "click": {module for module in LEVEL if module.startswith("cli")},
+    "click": {"llm_plugin", *(module for module in LEVEL if module.startswith("cli"))},
     "detect_secrets": {"secrets"},
     "filelock": {"lock"},
     "gguf": {"gguf"},

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import llm
+import llm.cli
 import pytest
 from grown import DOG, grow
 
@@ -81,16 +84,44 @@ def test_what_was_told_stands_before_the_question(model: llm.Model, store: Store
     assert [content for role, _, content in said(store.home) if role == "user"] == [ASKED, ASKED], "kept as it was said"
 
 
-TYPED = [(True, None, "user"), (False, None, "tool"), (False, True, "user"), (True, False, "tool")]
+TYPED = [
+    (True, True, None, "user"),
+    (True, False, None, "tool"),
+    (False, True, None, "tool"),
+    (False, False, True, "user"),
+    (True, True, False, "tool"),
+]
 
 
-@pytest.mark.parametrize(("typed", "mine", "source"), TYPED)
+@pytest.mark.parametrize(("command", "terminal", "mine", "source"), TYPED)
 def test_only_what_its_user_typed_teaches(
-    model: llm.Model, store: Store, monkeypatch: pytest.MonkeyPatch, typed: bool, mine: bool | None, source: str
+    model: llm.Model,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    command: bool,
+    terminal: bool,
+    mine: bool | None,
+    source: str,
 ) -> None:
-    monkeypatch.setattr(llm_plugin.sys.stdin, "isatty", lambda: typed)
-    model.prompt("I live in Skelwick.", fragments=["A page about zithers."], mine=mine, max_tokens=2).text()
+    monkeypatch.setattr(llm_plugin.sys.stdin, "isatty", lambda: terminal)
+    with click.Context(llm.cli.cli) if command else nullcontext():
+        model.prompt("I live in Skelwick.", fragments=["A page about zithers."], mine=mine, max_tokens=2).text()
     assert said(store.home)[:2] == [("user", "tool", "A page about zithers."), ("user", source, "I live in Skelwick.")]
+
+
+SCRIPT = "import llm; llm.get_model('edgesleep').prompt('I live in Skelwick.', recall='off', max_tokens=2).text()"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such terminals")
+def test_a_program_that_was_started_from_a_terminal_is_not_its_user(store: Store, tmp_path: Path) -> None:
+    """By the real `llm` and a script, both at a terminal."""
+    env = os.environ | {"LLM_USER_PATH": str(tmp_path / "llm"), "LLM_LOAD_PLUGINS": "edgesleep"}
+    options = ["-m", "edgesleep", "-o", "recall", "off", "-o", "max_tokens", "2", "I live in Skelwick."]
+    ours, theirs = os.openpty()
+    for words in (["-c", SCRIPT], ["-m", "llm", *options]):
+        subprocess.run([sys.executable, *words], stdin=theirs, env=env, timeout=300, check=True, capture_output=True)
+    os.close(ours), os.close(theirs)
+    assert [source for role, source, _ in said(store.home) if role == "user"] == ["tool", "user"]
 
 
 def test_a_conversation_is_one_session_and_is_known_to_the_model(model: llm.Model, store: Store) -> None:
