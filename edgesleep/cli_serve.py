@@ -31,9 +31,11 @@ KEY = "EDGESLEEP_API_KEY"
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"File with the key that requests have to bear; or in {KEY}. Needed where --host is not loopback.",
+    help=f"File with the key that requests have to bear; or in {KEY}. Needed off loopback, and with --cors '*'.",
 )
-@click.option("--cors", "origins", multiple=True, metavar="ORIGIN", help="Web pages that may ask; can be repeated.")
+@click.option(
+    "--cors", "origins", multiple=True, metavar="ORIGIN", help="Web pages that may ask, or *; can be repeated."
+)
 @recall_option
 @click.pass_obj
 def serve(

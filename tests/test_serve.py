@@ -217,6 +217,9 @@ def test_a_key_is_demanded_where_there_is_one(store: Store) -> None:
     for host in ("0.0.0.0", "192.168.1.5", "::", "example.org"):
         with pytest.raises(EdgesleepError, match="other machines"):
             Rules(host)
+    with pytest.raises(EdgesleepError, match="Every web page"):
+        Rules("127.0.0.1", origins=("https://chat.example", "*"))
+    assert Rules("127.0.0.1", KEY, ("*",)).origins
 
 
 def test_a_request_that_is_too_large_is_not_read(served: Running) -> None:

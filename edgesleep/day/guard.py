@@ -3,7 +3,7 @@
 Owns the checks of a request's head: Host, Origin and key. Leaves its body to `serve`. Must stay true: on a loopback
 address only this machine's own names are answered to, so that no web page reaches it by a name that it has pointed
 here; no page from elsewhere is listened to, even by a request that needs no leave, as it could put words into the
-journal; elsewhere than on loopback a key is demanded.
+journal; elsewhere than on loopback, and where any page may ask, a key is demanded.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 OPEN = ("/health", "/v1/health")  # without a key, as in llama-server
+GIVE_KEY = "Put a long random one into a file that only you can read, and give it with --key-file."
 
 
 def is_loopback(host: str) -> bool:
@@ -46,7 +47,11 @@ class Rules:
         if not self.key and not is_loopback(self.host):
             raise EdgesleepError(
                 f"{self.host} can be reached from other machines, and there is no key.",
-                "Put a long random one into a file that only you can read, and give it with --key-file.",
+                GIVE_KEY,
+            )
+        if not self.key and "*" in self.origins:
+            raise EdgesleepError(
+                "Every web page that you open could ask for what you said, and there is no key.", GIVE_KEY
             )
 
 
