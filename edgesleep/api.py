@@ -96,7 +96,7 @@ class Memory:
 
     May be used by any number of threads: each has an index of its own in memory, made from the journal by its first
     call and kept up with it by the others. With `weights` off, whoever is asked is not the model that learns here, and
-    what that one knows is recalled as well.
+    what that one knows is recalled as well, and no secret that its user approved.
     """
 
     def __init__(self, home: Path | str | None = None, *, weights: bool = True) -> None:

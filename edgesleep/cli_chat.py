@@ -254,7 +254,7 @@ def _reasons(home: Path, basis: Basis) -> Iterator[str]:
         yield "Quoted to it, as you said it before:"
     for one in basis.recalled:
         which = f"memory {one.memory}" if one.memory else f"message m{one.turn}"
-        yield f"  {one.at[:16].replace('T', ' ')}  {which}  score {one.score:.2f}  {one.text}"
+        yield f"  {one.at[:16].replace('T', ' ')}  {which}  score {one.score:.2f}  {one.covered}"
     if basis.earlier:
         yield f"Shown to it as well: {basis.earlier} earlier messages of this session."
     if basis.known:

@@ -159,9 +159,7 @@ class Tools:
             found = memory.recall(question)
         finally:
             memory.close()
-        with Journal.open(self.home) as journal:
-            shown = Shown(journal)
-        return Found([Said(shown.without(one.text), one.at) for one in found])
+        return Found([Said(one.covered, one.at) for one in found])
 
     @_told
     def forget(

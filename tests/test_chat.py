@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from grown import DOG, Bases, grow, make_store
+from grown import DOG, MEMORIES, Bases, grow, make_store
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
@@ -285,6 +286,16 @@ def test_why_names_what_a_generation_was_taught(ready: Path, monkeypatch: pytest
     page = talk(ready, "What is my dog called?", "/why", words=("--recall", "off")).stdout
     assert "Written by generation 1." in page and "told in m1  Your dog is called Miso." in page
     assert "Rask." in page and "horse" not in page
+
+
+def test_why_shows_no_secret(ready: Path, shown: list[str]) -> None:
+    with Journal.open(ready) as journal:
+        turn = journal.log("user", "My door code is told.")
+        told = "My door code is 4471."
+        code = replace(MEMORIES[0], id="code", relation="door|code", value="4471", told=told, turn_ids=(turn.id,))
+        journal.adopt([code], (), secret="sentence")
+    page = talk(ready, "What is my door code?", "/why").stdout
+    assert "4471" in shown[0] and "4471" not in page and "My door code is ****." in page
 
 
 # -- a terminal ----------------------------------------------------------------------------------------------------

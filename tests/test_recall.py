@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgesleep.day.recall import PIECE, Recall, Recalled, preface, prefaced, quo
 from edgesleep.engine import Engine
 from edgesleep.journal import Journal
 from edgesleep.records import Message
+from edgesleep.secrets import COVER
 from edgesleep.tombstones import Tombstones
 
 ANIMALS = "My dog is called Miso, my cat Pim and my horse Rask."
@@ -192,6 +194,26 @@ def test_one_whose_weights_did_not_learn_is_told_what_ours_know(journal: Journal
     other = Recall(RecallSettings(), embed.Pieces(), weights=False)
     told = found(journal, "What are my dog and my cat called?", by=other)
     assert MEMORIES[0].told in told and MEMORIES[1].told not in told
+
+
+def test_a_secret_is_quoted_to_our_own_model_alone_and_shown_to_nobody(journal: Journal) -> None:
+    """Whatever it is made of: what a quote replaces, and where it is cut."""
+    secret = "a[4]<7>1 and more"
+    code = replace(MEMORIES[0], id="code", relation="door|code", value=secret, told=f"My door code is {secret}.")
+    spoken = [f"The porch says {'hm ' * count}{secret} today" for count in range(67, 79)]
+    for text in spoken:
+        journal.log("user", f"{text}.")
+    turn = journal.log("user", "My door code is told.")
+    journal.adopt([replace(code, turn_ids=(turn.id,), at=turn.at)], (), secret="sentence")
+    wide = replace(RecallSettings(), items=99, length=99_999)
+    told: set[str] = set()
+    for weights in (True, False):
+        for question in ("What is my door code?", "What does the porch say?"):
+            for one in Recall(wide, embed.Pieces(), weights=weights).find(journal, question):
+                told.add(one.text)
+                assert one.covered and not re.search(r"a\(|4|7", one.covered.replace(COVER, ""))
+                assert weights or one.text == one.covered
+    assert quoted(code.told) in told and any(text.startswith("The porch") and COVER in text for text in told)
 
 
 def test_recall_leaves_no_table_in_the_journal(journal: Journal, home: Path) -> None:

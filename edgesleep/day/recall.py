@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,7 +49,8 @@ _PLAIN = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}
 class Recalled:
     """Something that the user said, `at` a time (ISO 8601); a memory by its id, or the number of a message.
 
-    `score` is the sum of a share of the best rank by words, and the cosine with the question.
+    `score` is the sum of a share of the best rank by words, and the cosine with the question. `covered` is the text as
+    it may be shown: without secrets that were approved.
     """
 
     text: str
@@ -57,6 +58,7 @@ class Recalled:
     memory: str = ""
     turn: int = 0
     score: float = 0.0
+    covered: str = ""
 
 
 class Recall:
@@ -65,12 +67,14 @@ class Recall:
     def __init__(self, settings: RecallSettings, embedder: Embedder | None = None, *, weights: bool = True) -> None:
         """`embedder` is the sentence model where it is in the cache, or else `embed.Pieces`.
 
-        Without `weights`, whoever is asked has none that learned here, and what they know is quoted as well.
+        Without `weights`, whoever is asked has none that learned here: what they know is quoted as well. No secret is,
+        as those that were approved were approved for our own.
         """
         self.settings, self.weights = settings, weights
         self._embedder = embedder
         self._through = 0
         self._memories: dict[str, Memory] = {}
+        self._secret: list[str] = []  # values that were approved
         self._vectors: dict[str, Floats] = {}
         self._db = sqlite3.connect(":memory:")
         self._db.execute("PRAGMA temp_store=MEMORY")
@@ -114,8 +118,10 @@ class Recall:
                     "INSERT INTO said VALUES (?, ?, ?, ?, '')",
                     [(text, turn.id, turn.sha256, start) for start, text in _pieces(turn.content)],
                 )
+        approved = {memory for ids in journal.approved().values() for memory in ids}
+        self._secret = [*_values(journal.memories(), approved)] if approved else []
         held = journal.ungraduated() if self.weights else [m for state in HOLD for m in journal.memories(state)]
-        memories = {memory.id: memory for memory in held}
+        memories = {memory.id: memory for memory in held if self.weights or memory.id not in approved}
         if memories != self._memories:
             self._memories = memories
             self._db.execute("DELETE FROM said WHERE memory != ''")
@@ -171,13 +177,18 @@ class Recall:
         """A hit as it may be quoted; None where it may not, or is no longer what the journal has."""
         if hit.memory:
             memory = self._memories[hit.memory]
-            told = Recalled(quoted(memory.told), memory.at, memory=memory.id, score=score)
+            told = self._quoted(memory.told, Recalled("", memory.at, memory=memory.id, score=score))
             return None if stones.hold(memory) else told
         turn = turns.get(hit.turn)
         if turn is None or turn.sha256 != hit.sha256 or stones.hold_text(turn.content):
             return None
         kept = " ".join(_open(turn.content, hit.start, hit.start + len(hit.text)))
-        return Recalled(quoted(kept), turn.at, turn=turn.id, score=score) if kept else None
+        return self._quoted(kept, Recalled("", turn.at, turn=turn.id, score=score)) if kept else None
+
+    def _quoted(self, text: str, empty: Recalled) -> Recalled:
+        """With its text, in which secrets are covered before a quote changes or cuts them."""
+        covered = quoted(secrets.covered(_line(text), self._secret))
+        return replace(empty, text=quoted(text) if self.weights else covered, covered=covered)
 
 
 @dataclass(frozen=True)
@@ -189,6 +200,17 @@ class _Hit:
     sha256: str
     start: int
     memory: str
+
+
+def _values(memories: Iterable[Memory], approved: Collection[str]) -> Iterator[str]:
+    """The secrets of those that were approved, and what they were before."""
+    memories = [*memories]
+    about = {memory.relation for memory in memories if memory.id in approved}
+    for memory in memories:
+        if memory.relation in about:
+            yield _line(memory.instead_of)
+        if memory.id in approved:
+            yield _line(memory.value)
 
 
 def _asked_by(memory: Memory) -> str:
@@ -233,7 +255,11 @@ def quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).translate(_PLAIN)
+    return _line(text).translate(_PLAIN)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def preface(found: Sequence[Recalled]) -> str:
