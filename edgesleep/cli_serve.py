@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from edgesleep import config
-from edgesleep.cli_shared import dry_run_flag, json_flag, print_json, recall_option, say
+from edgesleep.cli_shared import dry_run_flag, json_flag, print_json, say
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.pending import unfinished
 
@@ -36,7 +36,11 @@ KEY = "EDGESLEEP_API_KEY"
 @click.option(
     "--cors", "origins", multiple=True, metavar="ORIGIN", help="Web pages that may ask, or *; can be repeated."
 )
-@recall_option
+@click.option(
+    "--recall",
+    type=click.Choice(["auto", "off"]),
+    help="Whether what you said before may stand before a question. [default auto, and off with --remote]",
+)
 @click.pass_obj
 def serve(
     home: Path,
@@ -46,12 +50,13 @@ def serve(
     remote: bool,
     key_file: Path | None,
     origins: tuple[str, ...],
-    recall: str,
+    recall: str | None,
 ) -> None:
     """Serve OpenAI's API, and keep what is said for the night.
 
     Chat, completions and embeddings of the current generation; when a night publishes a newer one, that is served from
-    the next request on. With --upstream another server answers (llama-server, Ollama, LM Studio), tools included. A
+    the next request on. With --upstream another server answers (llama-server, Ollama, LM Studio), tools included; no
+    secret that you approved is quoted to it, and to one on another machine nothing unless --recall auto is given. A
     request may bear the headers X-Edgesleep-Log: off, X-Edgesleep-Recall: off, and X-Edgesleep-Session: NAME.
     Needs `pip install 'edgesleep[serve]'`.
 
@@ -69,7 +74,8 @@ def serve(
     key = _key(key_file)
     rules = Rules(host, key, origins)
     behind = Upstream(upstream, remote=remote, key=bool(key)) if upstream else None
-    plan = day.Plan(home, settings, rules, recall == "auto", behind, lambda: unfinished(home))
+    wanted = recall or ("off" if remote else "auto")
+    plan = day.Plan(home, settings, rules, wanted == "auto", behind, lambda: unfinished(home))
     listener = day.listening(host, port)
     try:
         server = day.Server(plan, say)

@@ -464,6 +464,19 @@ def test_the_command_says_what_is_wrong(store: Store, served: Running, tmp_path:
     assert "edgesleep init" in fails("--port", 0)
 
 
+@pytest.mark.parametrize(
+    ("words", "recalls"),
+    [((), True), (("--remote",), False), (("--remote", "--recall", "auto"), True), (("--recall", "off"), False)],
+)
+def test_another_machine_is_quoted_nothing_unless_that_was_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], recalls: bool
+) -> None:
+    plans: list[bool] = []
+    monkeypatch.setattr("edgesleep.day.serve.run", lambda server, listener: plans.append(server.plan.recall))
+    result = CliRunner().invoke(cli.main, ["serve", "--port", "0", "--upstream", "http://127.0.0.1:9", *words])
+    assert result.exit_code == 0 and plans == [recalls], result.output
+
+
 def test_the_command_serves_until_it_is_stopped(store: Store) -> None:
     words = [sys.executable, "-m", "edgesleep", "serve", "--port", "0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
