@@ -21,7 +21,6 @@ import click
 from edgesleep import config, errors
 from edgesleep.cli_shared import explain, recall_option, say
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
 
 if TYPE_CHECKING:
     from edgesleep.day.chat import Basis, Conversation
@@ -49,7 +48,7 @@ def chat(home: Path, recall: str, no_log: bool, session: str | None) -> int:
     from edgesleep.day.chat import Conversation
 
     settings = config.load(home)
-    with Conversation(home, settings, session, log=not no_log, tell=say) as conversation:
+    with Conversation(home, settings, session, recall=recall == "auto", log=not no_log, tell=say) as conversation:
         conversation.ready()
         screen: Screen = Plain()
         if sys.stdin.isatty() and sys.stdout.isatty():
@@ -57,7 +56,7 @@ def chat(home: Path, recall: str, no_log: bool, session: str | None) -> int:
 
             screen = Terminal([f"/{name}" for name in COMMANDS], conversation.history())
             screen.show(f"Generation {conversation.generation} answers. /help lists commands, Ctrl-D leaves.")
-        return Chat(home, conversation, screen, recall == "auto").run()
+        return Chat(home, conversation, screen).run()
 
 
 class Screen(Protocol):
@@ -104,8 +103,8 @@ class Plain:
 class Chat:
     """A conversation on a screen, and its commands."""
 
-    def __init__(self, home: Path, conversation: Conversation, screen: Screen, recall: bool) -> None:
-        self._home, self._conversation, self._screen, self._recall = home, conversation, screen, recall
+    def __init__(self, home: Path, conversation: Conversation, screen: Screen) -> None:
+        self._home, self._conversation, self._screen = home, conversation, screen
         self._over, self._code = False, errors.DONE
 
     def run(self) -> int:
@@ -126,8 +125,6 @@ class Chat:
                 raise EdgesleepError(f"There is no command /{name}.", "`/help` lists those that there are.")
             COMMANDS[name][0](self, rest.strip())
         elif line:
-            # What may be about to go is not told.
-            self._conversation.recall = self._recall and not unfinished(self._home)
             self._screen.answer(self._conversation.answer(line))
 
     # -- the commands --------------------------------------------------------------------------------------------
@@ -169,8 +166,9 @@ class Chat:
         self._screen.show("\n".join(_reasons(self._home, basis)))
 
     def recall(self, text: str) -> None:
-        self._recall = _switched(text, {"auto": True, "off": False}, self._recall, "recall")
-        self._screen.show(f"Recall is {'auto' if self._recall else 'off'}.")
+        wanted = _switched(text, {"auto": True, "off": False}, self._conversation.recall, "recall")
+        self._conversation.recall = wanted
+        self._screen.show(f"Recall is {'auto' if wanted else 'off'}.")
 
     def log(self, text: str) -> None:
         self._conversation.log = _switched(text, {"on": True, "off": False}, self._conversation.log, "log")

@@ -1,9 +1,9 @@
 """`llm -m edgesleep`: the current generation as a model of the command line tool `llm`.
 
 Owns what `llm` asks of a plugin, and which words of a prompt are the user's own. Leaves answering to `day.answers`,
-recall and keeping to `api`. Must stay true: only what was typed into `llm` at a terminal teaches, unless the caller
-says that it is the user's own; a file, a pipe, a fragment and what a program asks are kept as what was read; that
-nothing could be kept breaks no answer.
+recall and keeping to `day.keeping`. Must stay true: only what was typed into `llm` at a terminal teaches, unless the
+caller says that it is the user's own; a file, a pipe, a fragment and what a program asks are kept as what was read;
+that nothing could be kept breaks no answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import llm
 from pydantic import Field
 
 from edgesleep import config
-from edgesleep.api import Journal, Memory
+from edgesleep.day import keeping
 from edgesleep.day.answers import Answers, End, Event
+from edgesleep.day.keeping import Exchange
+from edgesleep.day.recall import Recall, prefaced
 from edgesleep.day.wire import Ask, Choice
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import Message
@@ -69,9 +71,10 @@ class Edgesleep(llm.Model):
         messages = _texts(prompt.messages)
         if not messages or messages[-1].role != "user":
             raise EdgesleepError("There is no question.", "Give a prompt.")
-        asked = _recalled(home, messages) if options.recall == "auto" else messages[-1].content
         session = f"llm-{conversation.id}"[:200] if conversation else "llm"
-        kept = options.log == "auto" and _keep(home, session, _said(prompt, options.mine))
+        exchange = Exchange(home, session, _warn, log=options.log == "auto")
+        asked = _recalled(home, messages) if options.recall == "auto" else messages[-1].content
+        kept = [exchange.asked(text, source) for text, source in _said(prompt, options.mine)]
         events: queue.Queue[Event] = queue.Queue()
         chat = (*messages[:-1], replace(messages[-1], content=asked))
         choice = Choice(temperature=options.temperature)
@@ -88,8 +91,8 @@ class Edgesleep(llm.Model):
                 response.set_usage(input=event.usage.prompt, output=event.usage.answer)
             finally:
                 job.cancelled = True  # where its reader has left
-                if kept and answer.strip():
-                    _keep(home, session, [("assistant", answer, None)])
+                if all(kept) and answer.strip():
+                    exchange.answered(answer)
 
     def _loaded(self, home: Path) -> Answers:
         """What is current now; a chat goes on with a newer generation once there is one."""
@@ -108,24 +111,19 @@ def _texts(messages: Any) -> tuple[Message, ...]:
 
 
 def _recalled(home: Path, messages: tuple[Message, ...]) -> str:
-    """The question with what bears on it; without, where the journal cannot be read."""
-    memory = Memory(home)
-    try:
-        return memory.prompt(messages[-1].content, beside=[one.content for one in messages if one.role != "system"])
-    except EdgesleepError as error:
-        _warn("What you said is not recalled", error)
-        return messages[-1].content
-    finally:
-        memory.close()
+    """The question with what bears on it."""
+    question, beside = messages[-1].content, [one.content for one in messages if one.role != "system"]
+    found = keeping.recalled(home, Recall(config.load(home).recall), question, beside, tell=_warn)
+    return prefaced(question, found)
 
 
-def _said(prompt: llm.Prompt, mine: bool | None) -> list[tuple[str, str, str | None]]:
+def _said(prompt: llm.Prompt, mine: bool | None) -> list[tuple[str, str]]:
     """What of a prompt is new, with who is behind it: fragments were read, and so is what comes through a pipe."""
     fragments = [str(fragment) for fragment in prompt.fragments or []]
     typed = prompt.prompt.removeprefix("\n".join(fragments)).strip()
     own = mine if mine is not None else _is_typed()
-    read = [("user", text, "tool") for text in fragments if text.strip()]
-    return [*read, *([("user", typed, "user" if own else "tool")] if typed else [])]
+    read = [(text, "tool") for text in fragments if text.strip()]
+    return [*read, *([(typed, "user" if own else "tool")] if typed else [])]
 
 
 def _is_typed() -> bool:
@@ -136,17 +134,5 @@ def _is_typed() -> bool:
     return context is not None and context.find_root().command is cli and sys.stdin.isatty()
 
 
-def _keep(home: Path, session: str, said: list[tuple[str, str, str | None]]) -> bool:
-    """Write it to the journal, and whether that could be."""
-    try:
-        with Journal(home) as journal:
-            for role, content, source in said:
-                journal.log(role, content, source=source, session=session)
-    except (EdgesleepError, OSError) as error:
-        _warn("What is said is not kept", error)
-        return False
-    return True
-
-
-def _warn(what: str, error: Exception) -> None:
-    print(f"{what}: {error}", file=sys.stderr)
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -104,6 +104,7 @@ LAYERS = (
         "day.guard",
         "day.logbook",
     ),
+    ("day.keeping",),
     (
         "day.chat",
         "doctor",

@@ -25,6 +25,7 @@ from edgesleep.day.chat import Conversation
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
+from edgesleep.night.pending import PENDING, REPORTS
 from edgesleep.store import Store
 from edgesleep.terminal import Terminal, interruptible, whole_blocks
 
@@ -244,7 +245,28 @@ def test_a_journal_that_cannot_be_written_breaks_no_answer(
     with Conversation(ready, config.load(ready), tell=told.append) as one:
         monkeypatch.setattr(Journal, "log", full)
         assert ask(one, "Hello") == "Answer 1."
-    assert told == ["Not logged: The disk is full."] * 2
+    assert told == ["What is said is not kept: The disk is full. Free some."] * 2
+
+
+@pytest.mark.parametrize("proven", [False, True])
+def test_an_answer_that_may_tell_what_was_forgotten_meanwhile_is_not_kept(
+    ready: Path, shown: list[str], proven: bool
+) -> None:
+    """Neither while that forgetting is under way, nor after its proof."""
+    told: list[str] = []
+    with Conversation(ready, config.load(ready), tell=told.append) as one:
+        pieces = one.answer("Hello")
+        assert [next(pieces), next(pieces)] == ["", "Answer"]
+        (ready / PENDING).write_text("{}")
+        if proven:
+            (ready / REPORTS).mkdir()
+            (ready / PENDING).rename(ready / REPORTS / "0001.json")
+        assert "".join(pieces) == " 1."
+        (ready / PENDING).unlink(missing_ok=True)
+        assert told == ["The answer is not kept: it may tell what is forgotten."]
+        ask(one, "Well?")
+    assert said(ready) == [("user", "Hello"), ("user", "Well?"), ("assistant", "Answer 2.")]
+    assert "Answer 1." not in shown[1]
 
 
 def full(*_: object, **__: object) -> None:

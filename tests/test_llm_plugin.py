@@ -21,6 +21,7 @@ from edgesleep import llm_plugin
 from edgesleep.day import logbook
 from edgesleep.engine import Engine
 from edgesleep.journal import Journal
+from edgesleep.night.pending import REPORTS
 from edgesleep.records import Message, Turn
 
 if TYPE_CHECKING:
@@ -148,6 +149,15 @@ def test_what_cannot_be_kept_is_told_and_answered(
     assert model.prompt(ASKED, max_tokens=4).text()
     told = capsys.readouterr().err
     assert "is not kept" in told and "is not recalled" in told
+
+
+def test_an_answer_that_may_tell_what_was_forgotten_meanwhile_is_not_kept(model: llm.Model, store: Store) -> None:
+    pieces = iter(model.prompt("aaaa", recall="off", max_tokens=12))
+    next(pieces)
+    (store.home / REPORTS).mkdir()
+    (store.home / REPORTS / "0001.json").write_text("{}")
+    assert [*pieces]
+    assert [role for role, *_ in said(store.home)] == ["user"]
 
 
 def test_a_chat_goes_on_with_a_newer_generation(model: llm.Model, store: Store) -> None:

@@ -1,10 +1,10 @@
 """A conversation: what is said in it, what of that the model is shown, and what is kept of it. Without a screen.
 
 Owns the context of a session and its budget, when which turn is logged, the change to a new generation between two
-answers, and on what an answer rests. Leaves what is recalled to `recall`, running the model to `engine`, commands and
-the screen to the `cli` files. Must stay true: what the user said is in the journal before it is answered, and where
-that fails it is answered all the same; what was erased from the journal is in no later prompt; with logging off nothing
-is written at all.
+answers, and on what an answer rests. Leaves what is recalled to `recall`, what may be quoted and kept to `keeping`,
+running the model to `engine`, commands and the screen to the `cli` files. Must stay true: what the user said is in the
+journal before it is answered, and where that fails it is answered all the same; what was erased from the journal is in
+no later prompt; with logging off nothing is written at all.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgesleep.config import Settings
-from edgesleep.day import logbook
+from edgesleep.day import keeping, logbook
+from edgesleep.day.keeping import Exchange
 from edgesleep.day.recall import Recall, Recalled, prefaced
 from edgesleep.engine import Engine
 from edgesleep.entries import Entry, checked, clean
@@ -157,10 +158,11 @@ class Conversation:
         content = checked(Entry("user", text, session=self.session)).content
         engine = self.ready()
         self._drop_erased()
+        exchange = Exchange(self.home, self.session, self.tell, log=self.log)
         found = self._find(content) if self.recall else []
         prompt = self._prompt(engine, content, found)
         earlier = len(self._said)
-        self._said.append(self._logged("user", content))
+        self._said.append(Said("user", content, exchange.asked(content)))
         written: list[str] = []
         ended = False
         settings = self._settings.chat
@@ -176,25 +178,25 @@ class Conversation:
                 written.append(piece if any(written) else piece.lstrip())
                 yield written[-1]
         finally:
-            self._answered(content, "".join(written).strip(), found, earlier, ended)
+            basis = Basis(content, "".join(written).strip(), self.generation, tuple(found), earlier, (), ended)
+            self._answered(exchange, basis)
 
-    def _answered(self, question: str, answer: str, found: Sequence[Recalled], earlier: int, ended: bool) -> None:
+    def _answered(self, exchange: Exchange, basis: Basis) -> None:
+        turn = exchange.answered(basis.answer) if basis.answer else 0
+        if exchange.is_stale:
+            self.basis = replace(basis, recalled=())
+            return
+        if basis.answer:
+            self._said.append(Said("assistant", basis.answer, turn))
         known: tuple[Memory, ...] = ()
-        said = self._logged("assistant", answer) if answer else Said("assistant", "")
-        if answer:
-            self._said.append(said)
         with suppress(EdgesleepError):  # what cannot be said of an answer does not break it
-            known = tuple(self._known(answer))
-        self.basis = Basis(question, answer, self.generation, tuple(found), earlier, known, ended, said.turn)
+            known = tuple(self._known(basis.answer))
+        self.basis = replace(basis, known=known, turn=turn)
 
     def _find(self, text: str) -> list[Recalled]:
-        """What was said elsewhere that bears on it; an answer does not wait for a journal that cannot be read."""
-        try:
-            with Journal.open(self.home) as journal:
-                return self._recall.find(journal, text, [said.content for said in self._said if said.role == "user"])
-        except EdgesleepError as error:
-            self.tell(f"Nothing is recalled: {error.message}")
-            return []
+        """What was said elsewhere that bears on it."""
+        beside = [said.content for said in self._said if said.role == "user"]
+        return keeping.recalled(self.home, self._recall, text, beside, tell=self.tell)
 
     def _known(self, answer: str) -> Iterator[Memory]:
         """Memories that the generation was taught and whose value stands in the answer."""
@@ -263,16 +265,6 @@ class Conversation:
             raise EdgesleepError("The last answer is not in the journal.", "It was not logged.")
         with Journal.open(self.home) as journal:
             journal.judge(self.basis.turn, good)
-
-    def _logged(self, role: str, content: str) -> Said:
-        if not self.keeps:
-            return Said(role, content)
-        try:
-            with Journal.open(self.home) as journal:
-                return Said(role, content, journal.log(role, content, session=self.session).id)
-        except EdgesleepError as error:
-            self.tell(f"Not logged: {error.message}")
-            return Said(role, content)
 
 
 def _stands(value: str, text: str) -> bool:
