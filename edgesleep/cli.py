@@ -42,7 +42,6 @@ from edgesleep.cli_shared import (
     planned,
     print_json,
     recall_option,
-    recalled,
     say,
 )
 from edgesleep.config import NightSettings, Settings
@@ -142,24 +141,22 @@ def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None
 
     Example: edgesleep ask "What is my sister called?"
     """
-    from edgesleep.day import logbook
-    from edgesleep.day.recall import prefaced
+    from edgesleep.day import keeping
+    from edgesleep.day.recall import Recall, prefaced
     from edgesleep.entries import Entry, checked
-    from edgesleep.journal import Journal
     from edgesleep.store import Store
 
     text = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text
-    said = [Entry("user", text, session=SESSION)]
-    checked(said[0])
+    checked(Entry("user", text, session=SESSION))
     store = Store(home)
     generation = store.current()
     model = store.model_path(generation)
-    found = recalled(home, text) if recall == "auto" else []
-    if answer := _answer(model, prefaced(text, found)):
-        said.append(Entry("assistant", answer, session=SESSION))
-    if not no_log and logbook.is_on(home):
-        with Journal.open(home) as journal:
-            journal.log_many(said)
+    exchange = keeping.Exchange(home, SESSION, say, log=not no_log)
+    by = Recall(config.load(home).recall)
+    found = keeping.recalled(home, by, text, tell=say) if recall == "auto" else []
+    answer = _answer(model, prefaced(text, found), lambda: exchange.asked(text))
+    if answer:
+        exchange.answered(answer)
     if as_json:
         said_of = {"recalled": found, "generation": generation, "model": str(model)}
         print_json({"question": text, "answer": answer, **said_of})
@@ -167,8 +164,8 @@ def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None
         click.echo(answer)
 
 
-def _answer(model: Path, text: str) -> str:
-    """The likeliest answer of a model file in its own chat template."""
+def _answer(model: Path, text: str, begun: Callable[[], Any]) -> str:
+    """The likeliest answer of a model file in its own chat template; `begun` is called once the question fits it."""
     from edgesleep.engine import Engine
 
     with Engine(model, context=CONTEXT) as engine:
@@ -176,6 +173,7 @@ def _answer(model: Path, text: str) -> str:
         if len(prompt) > CONTEXT - ANSWER:
             room = f"it has {len(prompt):,} tokens, and {CONTEXT - ANSWER:,} fit"
             raise EdgesleepError(f"The question is too long: {room}.", "Ask about a shorter text.")
+        begun()
         return engine.text(engine.complete([prompt], ANSWER)[0]).strip()
 
 

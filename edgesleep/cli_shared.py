@@ -11,16 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edgesleep import errors, records
 from edgesleep.errors import EdgesleepError
 from edgesleep.night.pending import unfinished
-
-if TYPE_CHECKING:
-    from edgesleep.day.recall import Recalled
 
 EXIT_CODES = {
     "promoted": errors.DONE,
@@ -112,18 +109,6 @@ def demand_nothing_to_forget(home: Path) -> None:
             "A forgetting is unfinished, and what is served and held waits for it.",
             "`edgesleep forget --resume` ends it.",
         )
-
-
-def recalled(home: Path, question: str) -> list[Recalled]:
-    """What the user said that bears on a question; nothing while a forgetting is unfinished, since it might go."""
-    from edgesleep import config
-    from edgesleep.day.recall import Recall
-    from edgesleep.journal import Journal
-
-    if unfinished(home):
-        return []
-    with Journal.open(home) as journal:
-        return Recall(config.load(home).recall).find(journal, question)
 
 
 @dataclass(frozen=True)

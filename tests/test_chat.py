@@ -282,6 +282,20 @@ def test_control_characters_reach_no_screen(ready: Path, monkeypatch: pytest.Mon
     assert talk(ready, "Hello").stdout == "[2Ja\tb\n\n"
 
 
+def test_a_journal_that_cannot_be_read_breaks_no_answer(
+    ready: Path, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may have been forgotten meanwhile is not shown."""
+    told: list[str] = []
+    with Conversation(ready, config.load(ready), tell=told.append) as one:
+        ask(one, "The hat is red")
+        monkeypatch.setattr(Journal, "open", full)
+        assert ask(one, "And now?") == "Answer 2."
+    assert (
+        "red" not in shown[1] and "What was said before is not shown to the model: The disk is full. Free some." in told
+    )
+
+
 # -- generations ---------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from commands import DAY, fails, night_ends, publish, remember, run, tree
 from tiny import make_tiny
 
 from edgesleep import __version__, catalog, cli, config, errors
+from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
 from edgesleep.records import NightReport, PassScore
@@ -108,11 +109,32 @@ def test_import_twice_adds_nothing(ready: Path, day: Path) -> None:
 
 
 def test_ask_answers_and_logs_both_sides(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_answer", lambda model, text: "Ingrid.")
+    monkeypatch.setattr(cli, "_answer", lambda model, text, begun: begun() and "Ingrid.")
     assert run("ask", "What is my sister called?").stdout == "Ingrid.\n"
     with Journal.open(ready) as journal:
         said = [(turn.role, turn.source, turn.content) for turn in journal.turns()]
     assert said == [("user", "user", "What is my sister called?"), ("assistant", "assistant", "Ingrid.")]
+
+
+def test_what_was_asked_is_kept_before_it_is_answered(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "complete", stopped)
+    assert run("ask", "My sister is called Ingrid.").exit_code == errors.ERROR
+    with Journal.open(ready) as journal:
+        assert [turn.content for turn in journal.turns()] == ["My sister is called Ingrid."]
+
+
+def test_a_journal_that_cannot_be_opened_breaks_no_answer(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(home: Path) -> None:
+        raise EdgesleepError("The journal is locked.", "Wait.")
+
+    monkeypatch.setattr(Journal, "open", locked)
+    monkeypatch.setattr(Engine, "text", lambda *_: "Ingrid.")
+    result = run("ask", "What is my sister called?")
+    assert (result.exit_code, result.stdout) == (0, "Ingrid.\n")
+    assert result.stderr.count("is not kept: The journal is locked. Wait.") == 2
 
 
 def test_ask_without_log_leaves_no_trace(ready: Path) -> None:

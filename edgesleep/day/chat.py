@@ -189,7 +189,7 @@ class Conversation:
         if basis.answer:
             self._said.append(Said("assistant", basis.answer, turn))
         known: tuple[Memory, ...] = ()
-        with suppress(EdgesleepError):  # what cannot be said of an answer does not break it
+        with suppress(Exception):  # what cannot be said of an answer does not break it
             known = tuple(self._known(basis.answer))
         self.basis = replace(basis, known=known, turn=turn)
 
@@ -236,10 +236,14 @@ class Conversation:
             del self._said[0]
 
     def _drop_erased(self) -> None:
-        """What was forgotten since, here or by another process, is shown no more."""
+        """What was forgotten since, here or by another process, is shown no more; nor what cannot be looked up."""
         if any(said.turn for said in self._said):
-            with Journal.open(self.home) as journal:
-                left = {turn.id for turn in journal.session(self.session)}
+            left: set[int] = set()
+            try:
+                with Journal.open(self.home) as journal:
+                    left = {turn.id for turn in journal.session(self.session)}
+            except Exception as error:  # whatever it is, the answer matters more
+                keeping.warn(self.tell, "What was said before is not shown to the model", error)
             self._said = [said for said in self._said if not said.turn or said.turn in left]
 
     # -- what is kept --------------------------------------------------------------------------------------------
