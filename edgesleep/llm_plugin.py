@@ -95,12 +95,19 @@ class Edgesleep(llm.Model):
                     exchange.answered(answer)
 
     def _loaded(self, home: Path) -> Answers:
-        """What is current now; a chat goes on with a newer generation once there is one."""
+        """What is current now; a chat goes on with a newer generation once there is one.
+
+        Where that one cannot be loaded the one before does not answer either: it may know what was forgotten since.
+        """
         if home not in self._answers:
             self._answers[home] = Answers(home, replace(config.load(home).serve, answers=1))
             atexit.register(self._answers[home].close)
         else:
-            self._answers[home].refresh()
+            try:
+                self._answers[home].refresh()
+            except BaseException:
+                self._answers.pop(home).close()  # the next prompt loads what is current then
+                raise
         return self._answers[home]
 
 

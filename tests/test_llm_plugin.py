@@ -167,6 +167,19 @@ def test_a_chat_goes_on_with_a_newer_generation(model: llm.Model, store: Store) 
     assert after == greedy(store.model_path(1), ASKED) != before
 
 
+def test_no_generation_before_it_answers_where_the_newer_cannot_be_loaded(model: llm.Model, store: Store) -> None:
+    """At every prompt, until it can."""
+    model.prompt(ASKED, recall="off", max_tokens=2).text()
+    grow(store, DOG)
+    whole = store.model_path(1).read_bytes()
+    store.model_path(1).write_bytes(b"no model")
+    for _ in range(2):
+        with pytest.raises(llm.ModelError):
+            model.prompt(ASKED, recall="off", max_tokens=2).text()
+    store.model_path(1).write_bytes(whole)
+    assert model.prompt(ASKED, recall="off", max_tokens=8).text() == greedy(store.model_path(1), ASKED)
+
+
 def test_without_a_home_it_says_what_to_do(home: Path) -> None:
     model = llm_plugin.Edgesleep()
     with pytest.raises(llm.ModelError, match="edgesleep init"):
