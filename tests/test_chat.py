@@ -188,6 +188,17 @@ def test_the_last_judgement_counts_and_goes_with_its_turn(ready: Path, shown: li
             journal.judge(5, True)
 
 
+def test_nothing_is_judged_while_nothing_is_logged(ready: Path, shown: list[str]) -> None:
+    result = talk(ready, "Hello", "/log off", "/good", "/bad", "/log on", "/bad")
+    assert result.exit_code == errors.ERROR and result.stderr.count("Nothing is logged now") == 2
+    with conversation(ready) as one, Journal.open(ready) as journal:
+        ask(one, "Well?")
+        logbook.turn(ready, on=False)
+        with pytest.raises(EdgesleepError, match="Nothing is logged now"):
+            one.judge(True)
+        assert journal.judgements() == {3: False}
+
+
 # -- the context ---------------------------------------------------------------------------------------------------
 
 

@@ -262,11 +262,16 @@ class Conversation:
         return turn
 
     def judge(self, good: bool) -> None:
-        """Keep with the last answer whether it was good. Raises EdgesleepError where there is none in the journal."""
+        """Keep with the last answer whether it was good.
+
+        Raises EdgesleepError where there is none in the journal, and while nothing is logged.
+        """
         if not self.basis or not self.basis.answer:
             raise EdgesleepError("Nothing was answered yet.", "Ask something first.")
         if not self.basis.turn:
             raise EdgesleepError("The last answer is not in the journal.", "It was not logged.")
+        if not self.keeps:
+            raise EdgesleepError("Nothing is logged now, nor what you think of an answer.", "Turn logging on first.")
         with Journal.open(self.home) as journal:
             journal.judge(self.basis.turn, good)
 
