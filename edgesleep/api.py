@@ -21,7 +21,7 @@ from edgesleep import journal as journals
 from edgesleep import store as stores
 from edgesleep.day import logbook
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
+from edgesleep.forgotten import unfinished
 from edgesleep.records import NightReport, PassScore, StepReport, Turn
 
 if TYPE_CHECKING:

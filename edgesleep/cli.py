@@ -46,7 +46,7 @@ from edgesleep.cli_shared import (
 )
 from edgesleep.config import NightSettings, Settings
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
+from edgesleep.forgotten import unfinished
 from edgesleep.records import NightReport
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -148,10 +148,10 @@ def ask(home: Path, text: str, recall: str, no_log: bool, as_json: bool) -> None
 
     text = text.encode(errors="replace").decode()  # an argument may hold bytes that are no text
     checked(Entry("user", text, session=SESSION))
+    exchange = keeping.Exchange(home, SESSION, say, log=not no_log)
     store = Store(home)
     generation = store.current()
     model = store.model_path(generation)
-    exchange = keeping.Exchange(home, SESSION, say, log=not no_log)
     by = Recall(config.load(home).recall)
     found = keeping.recalled(home, by, text, tell=say) if recall == "auto" else []
     answer = _answer(model, prefaced(text, found), lambda: exchange.asked(text))

@@ -21,7 +21,7 @@ from edgesleep import config, errors, machine, records
 from edgesleep.cli_memories import Shown
 from edgesleep.cli_shared import EXIT_CODES, dry_run_flag, json_flag, print_json, say
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
+from edgesleep.forgotten import unfinished
 
 if TYPE_CHECKING:
     from edgesleep.config import Settings

@@ -15,7 +15,7 @@ import click
 from edgesleep import config
 from edgesleep.cli_shared import dry_run_flag, json_flag, print_json, say
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
+from edgesleep.forgotten import unfinished
 
 PORT = 8422
 KEY = "EDGESLEEP_API_KEY"

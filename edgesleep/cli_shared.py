@@ -17,7 +17,7 @@ import click
 
 from edgesleep import errors, records
 from edgesleep.errors import EdgesleepError
-from edgesleep.night.pending import unfinished
+from edgesleep.forgotten import unfinished
 
 EXIT_CODES = {
     "promoted": errors.DONE,

@@ -19,8 +19,8 @@ from edgesleep import __version__, account, catalog, config, files, journal, mac
 from edgesleep.config import Settings
 from edgesleep.daemon import policy, sensors
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import unfinished
 from edgesleep.journal import Journal
-from edgesleep.night.pending import unfinished
 from edgesleep.store import Store
 
 OK, WARN, FAIL = "ok", "warn", "fail"

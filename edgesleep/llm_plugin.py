@@ -67,12 +67,12 @@ class Edgesleep(llm.Model):
     def _answered(
         self, home: Path, prompt: llm.Prompt, options: Any, response: llm.Response, conversation: Any
     ) -> Iterator[str]:
+        session = f"llm-{conversation.id}"[:200] if conversation else "llm"
+        exchange = Exchange(home, session, _warn, log=options.log == "auto")
         answers = self._loaded(home)
         messages = _texts(prompt.messages)
         if not messages or messages[-1].role != "user":
             raise EdgesleepError("There is no question.", "Give a prompt.")
-        session = f"llm-{conversation.id}"[:200] if conversation else "llm"
-        exchange = Exchange(home, session, _warn, log=options.log == "auto")
         asked = _recalled(home, messages) if options.recall == "auto" else messages[-1].content
         kept = [exchange.asked(text, source) for text, source in _said(prompt, options.mine)]
         events: queue.Queue[Event] = queue.Queue()

@@ -27,10 +27,10 @@ from edgesleep.cli_shared import demand_nothing_to_forget
 from edgesleep.day import logbook
 from edgesleep.entries import Entry, checked
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import unfinished
 from edgesleep.journal import Journal
 from edgesleep.night import forget as forgetting
 from edgesleep.night import owner, scope
-from edgesleep.night.pending import unfinished
 from edgesleep.night.withheld import noted
 from edgesleep.records import digest, now
 from edgesleep.store import Store

@@ -18,8 +18,8 @@ from tiny import make_tiny
 import edgesleep
 from edgesleep import journal, records
 from edgesleep.errors import BusyError, EdgesleepError
+from edgesleep.forgotten import PENDING
 from edgesleep.night import compare, cycle
-from edgesleep.night.pending import PENDING
 
 if TYPE_CHECKING:
     from grown import Bases

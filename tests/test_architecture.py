@@ -20,7 +20,7 @@ PACKAGE = ROOT / "edgesleep"
 # From the bottom up. A module imports only from rows below its own, so neighbours never import each other.
 LAYERS = (
     ("errors", "_native"),
-    ("files", "secrets", "plots", "night.lexicon", "night.dates", "night.paired"),
+    ("files", "forgotten", "secrets", "plots", "night.lexicon", "night.dates", "night.paired"),
     ("database", "records"),
     ("tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones", "traces"),
     (

@@ -24,8 +24,8 @@ from edgesleep.day import chat, logbook
 from edgesleep.day.chat import Conversation
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import PENDING, REPORTS
 from edgesleep.journal import Journal
-from edgesleep.night.pending import PENDING, REPORTS
 from edgesleep.store import Store
 from edgesleep.terminal import Terminal, interruptible, whole_blocks
 

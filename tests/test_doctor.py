@@ -17,7 +17,7 @@ from edgesleep.daemon import sensors
 from edgesleep.daemon.policy import Reading
 from edgesleep.doctor import FAIL, OK, WARN, Check
 from edgesleep.errors import KernelError
-from edgesleep.night.pending import PENDING
+from edgesleep.forgotten import PENDING
 from edgesleep.records import NightReport, dump
 from edgesleep.store import Store
 

@@ -15,8 +15,8 @@ from tiny import CHATML, make_tiny
 from edgesleep import export, files
 from edgesleep.engine import Engine
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import PENDING
 from edgesleep.modelfile import Chat, chat_of, modelfile
-from edgesleep.night.pending import PENDING
 from edgesleep.records import Message
 from edgesleep.store import Store
 

@@ -20,10 +20,10 @@ from test_store import Cut, cut_at
 from edgesleep import config, errors
 from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import PENDING, unfinished
 from edgesleep.journal import Journal
 from edgesleep.night import agenda, compare, cycle, gate
 from edgesleep.night.hearing import hear
-from edgesleep.night.pending import PENDING, unfinished
 from edgesleep.records import Memory, NightReport, Probe, dump
 from edgesleep.store import Store
 from edgesleep.tombstones import KEY

@@ -20,8 +20,8 @@ from grown import DOG, grow
 from edgesleep import llm_plugin
 from edgesleep.day import logbook
 from edgesleep.engine import Engine
+from edgesleep.forgotten import REPORTS
 from edgesleep.journal import Journal
-from edgesleep.night.pending import REPORTS
 from edgesleep.records import Message, Turn
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from mcp import Client, StdioServerParameters
 
 from edgesleep import mcp_server
 from edgesleep.day import logbook
+from edgesleep.forgotten import PENDING
 from edgesleep.journal import Journal
 from edgesleep.night.agenda import gather
-from edgesleep.night.pending import PENDING
 from edgesleep.store import Store
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from test_service import TOLD
 from edgesleep import account, errors, morning
 from edgesleep.account import NIGHT, NightRecord
 from edgesleep.daemon import control
+from edgesleep.forgotten import PENDING
 from edgesleep.journal import Journal
-from edgesleep.night.pending import PENDING
 from edgesleep.records import NightReport, dump, encode
 from edgesleep.store import Store
 

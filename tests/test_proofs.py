@@ -19,9 +19,10 @@ from nights import tell
 
 from edgesleep import errors, tables
 from edgesleep.config import Settings
+from edgesleep.forgotten import PENDING, unfinished
 from edgesleep.journal import Journal
 from edgesleep.night import compare, cycle, forget, proofs, scope
-from edgesleep.night.pending import PENDING, Asked, Pending, Proof, unfinished
+from edgesleep.night.pending import Asked, Pending, Proof
 from edgesleep.night.proofs import Recall
 from edgesleep.records import NightReport, Probe, dump
 from edgesleep.store import Store

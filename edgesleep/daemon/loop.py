@@ -30,8 +30,8 @@ from edgesleep.daemon.policy import Reading
 from edgesleep.daemon.sensors import Sensors
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import make_folder, write_atomically
+from edgesleep.forgotten import unfinished
 from edgesleep.lock import Holder, Lock
-from edgesleep.night.pending import unfinished
 from edgesleep.night.underway import forgive
 from edgesleep.records import dump, load, plain
 from edgesleep.waiting import BASE, Waiting, is_being_written, mark, waiting

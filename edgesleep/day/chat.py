@@ -156,9 +156,9 @@ class Conversation:
         EdgesleepError, before anything was logged, where the text is empty or too long.
         """
         content = checked(Entry("user", text, session=self.session)).content
+        exchange = Exchange(self.home, self.session, self.tell, log=self.log)
         engine = self.ready()
         self._drop_erased()
-        exchange = Exchange(self.home, self.session, self.tell, log=self.log)
         found = self._find(content) if self.recall else []
         prompt = self._prompt(engine, content, found)
         earlier = len(self._said)

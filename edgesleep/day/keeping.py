@@ -14,8 +14,8 @@ from pathlib import Path
 from edgesleep.day import logbook
 from edgesleep.day.recall import Recall, Recalled
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import next_number, unfinished
 from edgesleep.journal import Journal
-from edgesleep.night.pending import next_number, unfinished
 
 Tell = Callable[[str], None]
 
@@ -33,7 +33,7 @@ def recalled(home: Path, by: Recall, question: str, beside: Iterable[str] = (), 
 
 
 class Exchange:
-    """A question and its answer, kept in a session as they are said. Made before the model sees anything."""
+    """A question and its answer, kept in a session as they are said. Made before a generation is chosen to answer."""
 
     def __init__(self, home: Path, session: str, tell: Tell, *, log: bool = True) -> None:
         """With `log` off nothing is kept; with it on, nothing while its owner has switched that off for all."""

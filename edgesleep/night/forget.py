@@ -15,22 +15,11 @@ from pathlib import Path
 
 from edgesleep.config import Settings
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import PENDING, next_number, unfinished
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, generations, proofs, remains, stages
 from edgesleep.night.agenda import NEW, REPLACED, WEAK
-from edgesleep.night.pending import (
-    PENDING,
-    Asked,
-    Forgotten,
-    Pending,
-    Proof,
-    Relearned,
-    file_report,
-    next_number,
-    noted,
-    report_path,
-    unfinished,
-)
+from edgesleep.night.pending import Asked, Forgotten, Pending, Proof, Relearned, file_report, noted, report_path
 from edgesleep.night.proofs import AGAIN, Recall, Say
 from edgesleep.night.scope import Held, Scope
 from edgesleep.records import NightReport, Results, dump, now

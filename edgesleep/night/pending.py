@@ -1,7 +1,7 @@
 """What is noted of a forgetting: while it is unfinished what goes, and at last only what was proven.
 
-Owns the two records and their files. Leaves filling and following them to `forget`. Must stay true: the note is the
-only file that still says what goes, and a report says nothing of it.
+Owns the two records. Leaves where they lie to `forgotten`, and filling and following them to `forget`. Must stay true:
+the note is the only file that still says what goes, and a report says nothing of it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from pathlib import Path
 
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove
+from edgesleep.forgotten import PENDING, REPORTS
 from edgesleep.records import Memory, dump, load
-
-PENDING = "forgetting.json"  # in the home as long as a forgetting is unfinished
-REPORTS = "forgotten"  # the folder of what was proven, one file for each forgetting
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,6 @@ class Forgotten:
         return all(proof.ok for proof in self.proofs if proof.what != "rest")
 
 
-def unfinished(home: Path) -> bool:
-    """Whether a forgetting was cut short, or one of its proofs failed."""
-    return (home / PENDING).exists()
-
-
 def noted(home: Path) -> Pending:
     """What is noted of the forgetting that is unfinished."""
     try:
@@ -141,8 +134,3 @@ def file_report(home: Path, report: Forgotten) -> None:
 
 def report_path(home: Path, report: Forgotten) -> Path:
     return home / REPORTS / f"{report.number:04d}.json"
-
-
-def next_number(home: Path) -> int:
-    """The number of the next report: none is used twice."""
-    return 1 + max((int(path.stem) for path in home.glob(f"{REPORTS}/*.json") if path.stem.isdigit()), default=0)

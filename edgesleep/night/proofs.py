@@ -17,9 +17,10 @@ from edgesleep.config import Settings
 from edgesleep.daemon.log import CLAIM, FOLDER
 from edgesleep.database import account, failures
 from edgesleep.errors import EdgesleepError
+from edgesleep.forgotten import PENDING
 from edgesleep.journal import FILE, Journal
 from edgesleep.night import compare, paired, remains
-from edgesleep.night.pending import PENDING, Asked, Pending, Proof
+from edgesleep.night.pending import Asked, Pending, Proof
 from edgesleep.night.phrases import probes, right
 from edgesleep.records import Probe
 from edgesleep.store import Store

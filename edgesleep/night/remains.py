@@ -15,8 +15,8 @@ from edgesleep.account import NIGHT
 from edgesleep.daemon.log import FOLDER, PRINTED
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import leftovers, remove
+from edgesleep.forgotten import REPORTS
 from edgesleep.night.artefacts import folder_of
-from edgesleep.night.pending import REPORTS
 from edgesleep.night.scope import CACHE
 from edgesleep.records import NightReport, load
 from edgesleep.store import Store
