@@ -246,7 +246,7 @@ def test_ask_puts_it_before_the_question_and_logs_only_what_was_asked(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(cli, "_answer", lambda model, text: asked.append(text) or "Fine.")
+    monkeypatch.setattr(cli, "_answer", lambda model, text, begun: begun() and (asked.append(text) or "Fine."))
     run = CliRunner().invoke
     run(cli.main, ["init", "--model", str(make_tiny(tmp_path / "tiny.gguf", "llama"))])
     run(cli.main, ["ask", "I live in Skelwick."])
