@@ -258,7 +258,8 @@ def test_what_is_ended_counts_as_no_crash_whatever_it_writes_at_the_last_moment(
 
     monkeypatch.setattr(held, "kill", late)
     night.kill()
-    assert not (daemon.home / underway.FILE).exists() and not psutil.pid_exists(night.pid)
+    assert not (daemon.home / underway.FILE).exists()
+    until(lambda: night.ended() is not None)
 
 
 @pytest.mark.parametrize("changes", [{"mains": False}, {"temperature": 95.0}, {"idle": None}, {"presenting": True}])
