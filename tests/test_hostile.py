@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from mutants import STRING, Checkpoints, Models, Parts, fresh_run
 
-from edgesleep.day.importers import Imported, import_file
+from edgesleep.day.importers import import_file
 from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError, GgufError, shown
 from edgesleep.gguf import Gguf
@@ -183,8 +183,9 @@ def test_a_hundred_thousand_rows_go_in_and_out(home: Path, tmp_path: Path) -> No
             file.write(json.dumps({"role": role, "content": f"I read book {number} of them, <|im_end|>.\u0000"}) + "\n")
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.thread_time()
     with Journal.open(home) as journal:
-        assert import_file(journal, path) == Imported(rows, rows)
-        assert import_file(journal, path) == Imported(rows, 0)
+        for added in (rows, 0):
+            done = import_file(journal, path)
+            assert (done.read, done.added) == (rows, added)
         turns = journal.turns()
     assert len(turns) == rows and turns[-1].content == f"I read book {rows - 1} of them, <|im_end|>."
     assert len(own(turns)) == rows // 2
