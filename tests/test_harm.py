@@ -18,7 +18,7 @@ from edgesleep.model import Tokens
 from edgesleep.network import build
 from edgesleep.night import gate, merge, phrases, standing, train, untold
 from edgesleep.night.gate import Exam, Topics
-from edgesleep.records import Baseline, Message, Probe, Row, Verdict
+from edgesleep.records import Baseline, Message, Row, Verdict
 
 SETS = standing.bundled()
 TEXT = "\n\n".join(gate.plain_text().split("\n\n")[:8])
@@ -203,33 +203,3 @@ def test_on_a_real_model_an_adapter_that_never_ends_its_turn_is_refused(
     found = judged(smollm2, adapter, before, tmp_path)
     assert found.regressed
     assert "Answers in good chat format fell by" in " ".join(found.reasons)
-
-
-@pytest.mark.slow
-def test_on_a_real_model_an_adapter_that_only_overfits_its_training_wordings_is_refused(
-    smollm2: Path, before: Baseline, tmp_path: Path
-) -> None:
-    """Of each memory one wording is learned by heart; on some others, and on prose, it is trained to stay the base."""
-    network, adapter = fresh(smollm2)
-    asked = [[v for v in phrases.views(memory, 40, 0) if v.kind == "question"] for memory in MEMORIES]
-    with Engine(smollm2, threads=1, context=256, sequences=16) as engine:
-        taught = [engine.exchange(first.prompt, first.answer) for first, *_ in asked]
-        prompts = [engine.chat(view.prompt) for _, *others in asked for view in others[:4]]
-        stays = list(zip(prompts, engine.complete(prompts, 16), strict=True))
-        prose = [engine.tokenize(text, begin=True)[:100] for text in gate.plain_text().split("\n\n")[8:12]]
-    lessons = [Row(memory.id, tuple(tokens), start) for memory, (tokens, start) in zip(MEMORIES, taught, strict=True)]
-    anchors = [Row("", (*prompt, *answer), len(prompt)) for prompt, answer in stays]
-    anchors += [Row("", tuple(tokens), 1) for tokens in prose]
-    settings = TrainSettings(lessons_per_step=len(lessons), anchors_per_step=8)
-    plan = train.Plan(lambda number, losses: lessons, tuple(anchors), settings, passes=24, minutes=5.0, seed=0)
-    train.train(network, adapter, plan, tmp_path / "checkpoint.npz", train.Watch())
-    found = judged(smollm2, adapter, before, tmp_path)
-    with Engine(tmp_path / "candidate.gguf", threads=1, context=256, sequences=16) as engine:
-        wordings = [
-            Probe(first.memory_id, first.memory_id, first.prompt[0].content, memory.value)
-            for memory, (first, *_) in zip(MEMORIES, asked, strict=True)
-        ]
-        known = [answer.right for answer in gate.ask(engine, wordings, EXAM.settings.answer_tokens)]
-    assert sum(known) > 0.8 * len(known), "it did not even learn those"
-    assert (found.outcome, found.regressed, len(found.reasons)) == ("refused", False, 1)
-    assert found.reasons[0].startswith("Recall of new memories rose by")
