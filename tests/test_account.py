@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +35,6 @@ MACHINE = {"processor": "Quetzalcoatl 9000", "threads": 2, "system": "Linux"}
 def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Three nights, each with a memory more, and the accounts of what they taught."""
     monkeypatch.setattr(grown, "MEMORIES", MEMORIES)
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(cycle, "run_night", learn)
     monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["I do not know."] * len(asked))
     store = live(home, bases)

@@ -247,7 +247,10 @@ SMALL = {
 
 @pytest.fixture
 def usual_signals() -> Iterator[None]:
+    """Those of a terminal: what a shell puts into the background begins with Ctrl-C ignored."""
     usual = {number: signal.getsignal(number) for number in progress.STOPPING}
+    for number in usual:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in usual.items():
         signal.signal(number, handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -39,7 +38,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Three nights, each with a message and a memory more; the models answer nothing, and learning again is cheap."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(cycle, "run_night", learn)
     monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["I do not know."] * len(asked))
     return live(home, bases)
@@ -213,7 +211,6 @@ def test_where_the_fallback_is_damaged_the_base_is_served(store: Store, home: Pa
 
 def test_it_may_be_cut_anywhere(home: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is served is whole; it is not said to be forgotten before it is; and it can always be ended."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     begun(store, HORSE)
     pristine = home.with_name("pristine")
     shutil.copytree(home, pristine)

@@ -6,7 +6,6 @@ forgotten while no night is under way.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -40,7 +39,6 @@ Served = tuple[str, str]  # hashes of a model and its delta
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
         patch.setattr(gate, "plain_text", lambda: TEXT)
         patch.setattr(agenda, "curate", hear)
         yield

@@ -311,7 +311,6 @@ def test_a_move_may_be_cut_anywhere(
 
     Generations 1, 3 and 4 are on the first base, 2 on the second; 1 and 2 are not kept.
     """
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     grow(store, DOG)
     migrate(store, bases.second)
     grow(store, CAT)

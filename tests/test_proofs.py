@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -38,7 +37,6 @@ def names(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(home: Path, bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Three nights, each with a message and a memory more; the models answer nothing, and learning again is cheap."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
     monkeypatch.setattr(cycle, "run_night", learn)
     monkeypatch.setattr(compare, "ask", lambda store, number, asked, *_: ["I do not know."] * len(asked))
     return live(home, bases)

@@ -281,12 +281,6 @@ def check_whole(home: Path, before: bytes, candidate: Candidate) -> bool:
     return published
 
 
-@pytest.fixture
-def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sync stays a step that can be cut, but does not wait for the disk."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
 def with_one_generation(folder: Path) -> tuple[Store, bytes, Candidate]:
     """A store, the bytes of its current model, and a candidate for the second generation."""
     folder.mkdir()
@@ -297,7 +291,6 @@ def with_one_generation(folder: Path) -> tuple[Store, bytes, Candidate]:
     return store, store.model_path().read_bytes(), make(store)
 
 
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.parametrize("error", [Cut(), OSError(28, "No space left on device")])
 def test_an_error_at_any_step_leaves_a_whole_current_model(tmp_path: Path, error: BaseException) -> None:
     for step in range(100):
@@ -318,7 +311,6 @@ def test_an_error_at_any_step_leaves_a_whole_current_model(tmp_path: Path, error
     assert step > 15, "hardly any step was cut"
 
 
-@pytest.mark.usefixtures("no_sync")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process; there is no fork here")
 def test_a_process_killed_at_any_step_leaves_a_whole_current_model(tmp_path: Path) -> None:
     outcomes: list[tuple[int, bool]] = []
