@@ -66,6 +66,15 @@ def told(watch: stages.Watch) -> bool:
     return watch.should_stop()
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own Ctrl-C, which a process that a shell has put into the background begins without."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_the_night_to_stop(number: int, ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = signal.getsignal(number)
@@ -81,14 +90,6 @@ def test_the_first_signal_asks_the_night_to_stop(number: int, ready: Path, monke
     assert run("run-night").exit_code == errors.ERROR
     assert asked == [False, True]
     assert signal.getsignal(number) == usual
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's own Ctrl-C, which a process that a shell has put into the background begins without."""
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, usual)
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from edgesleep.model import Tokens
 from edgesleep.network import build
 from edgesleep.night import gate, merge, phrases, standing, train, untold
 from edgesleep.night.gate import Exam, Topics
-from edgesleep.records import Baseline, Message, Row, Verdict
+from edgesleep.records import Baseline, Message, Probe, Row, Verdict
 
 SETS = standing.bundled()
 TEXT = "\n\n".join(gate.plain_text().split("\n\n")[:8])
@@ -177,9 +178,9 @@ def test_on_a_real_model_a_harmful_adapter_and_one_that_does_nothing_are_refused
     _, adapter = fresh(smollm2)
     nothing = judged(smollm2, adapter, before, tmp_path)
     assert (nothing.outcome, nothing.reasons, nothing.regressed) == ("refused", (gate.NOTHING,), False)
-    random = np.random.default_rng(0)
+    noise = np.random.default_rng(0)
     for _, b in adapter.factors.values():
-        b[:] = random.normal(0.0, 0.05, b.shape)
+        b[:] = noise.normal(0.0, 0.05, b.shape)
     harm = judged(smollm2, adapter, before, tmp_path)
     assert harm.regressed
     assert harm.reasons[0].startswith("The mean loss on plain text rose by")
@@ -203,3 +204,42 @@ def test_on_a_real_model_an_adapter_that_never_ends_its_turn_is_refused(
     found = judged(smollm2, adapter, before, tmp_path)
     assert found.regressed
     assert "Answers in good chat format fell by" in " ".join(found.reasons)
+
+
+OPENER = "Hey, quick one:"  # of wordings that a night trains on
+
+
+@pytest.mark.slow
+def test_on_a_real_model_an_adapter_that_only_overfits_its_training_wordings_is_refused(
+    smollm2: Path, before: Baseline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each memory one wording is learned by heart; on some others, and on prose, the model is held to the base.
+
+    Held as hard as can be, as it would answer the gate's wordings as well: what is learned carries over so far.
+    """
+    monkeypatch.setattr(train, "STAY_RANGE", (16.0, 32.0))
+    network, adapter = fresh(smollm2)
+    views = [[view for view in phrases.views(one, 300, 0) if view.kind == "question"] for one in MEMORIES]
+    opened = [next(view for view in some if view.prompt[0].content.startswith(OPENER)) for some in views]
+    others = [[view for view in some if not view.prompt[0].content.startswith(OPENER)][:6] for some in views]
+    with Engine(smollm2, threads=1, context=256, sequences=16) as engine:
+        taught = [engine.exchange(view.prompt, view.answer) for view in opened]
+        prompts = [engine.chat(view.prompt) for some in others for view in some]
+        stays = list(zip(prompts, engine.complete(prompts, 12), strict=True))
+        prose = [engine.tokenize(text, begin=True)[:60] for text in gate.plain_text().split("\n\n")[8:14]]
+    lessons = [Row(memory.id, tuple(tokens), start) for memory, (tokens, start) in zip(MEMORIES, taught, strict=True)]
+    anchors = [Row("", (*prompt, *answer), len(prompt)) for prompt, answer in stays]
+    anchors += [Row("", tuple(tokens), 1) for tokens in prose]
+    random.Random(0).shuffle(anchors)
+    settings = TrainSettings(lessons_per_step=len(lessons), anchors_per_step=12)
+    plan = train.Plan(lambda number, losses: lessons, tuple(anchors), settings, passes=15, minutes=30.0, seed=0)
+    train.train(network, adapter, plan, tmp_path / "checkpoint.npz", train.Watch())
+    found = judged(smollm2, adapter, before, tmp_path)
+    wordings = [
+        Probe(one.id, one.id, view.prompt[0].content, one.value) for one, view in zip(MEMORIES, opened, strict=True)
+    ]
+    with Engine(tmp_path / "candidate.gguf", threads=1, context=256, sequences=16) as engine:
+        known = [answer.right for answer in gate.ask(engine, wordings, EXAM.settings.answer_tokens)]
+    assert 2 * sum(known) > len(known), "it did not even learn those"
+    assert (found.outcome, found.regressed, len(found.reasons)) == ("refused", False, 1), found.reasons
+    assert found.reasons[0].startswith("Recall of new memories rose by 0.")
