@@ -97,7 +97,7 @@ def test_every_bad_line_is_named_and_nothing_is_imported(journal: Journal, tmp_p
         ("`content`", "`str`", "'robot'", "'late'", "'heaven'", "utf-8", "truncated", "", "object", "empty"),
         strict=True,
     ):
-        assert reason in line
+        assert reason in line.lower()
     assert journal.turns() == []
 
 
