@@ -271,7 +271,8 @@ class Score:
     `recall`, `two_hops` and `abstained` are the right shares of the probes of one hop, of two and of none, which is
     None where there are no such.
     `answers` are those to the night's own probes and to the standing ones. `losses` has each token's, to 4 decimals;
-    only the base's are kept. `margins`: by how many nats a byte each right choice is before the others.
+    only the base's are kept. `margins`: by how many nats a byte each right choice is before the others. `seconds`: how
+    long asking took.
     """
 
     sha256: str
@@ -284,11 +285,12 @@ class Score:
     two_hops: float | None = None
     abstained: float | None = None
     margins: tuple[float, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a candidate is measured against. `seconds`: how long the parent's score took, as the candidate's will.
+    """What a candidate is measured against. `seconds`: how long asking the parent everything takes, as the candidate.
 
     `drifts` are the mean and the median of what the parent's loss on plain text is above the base's.
     """
@@ -321,7 +323,8 @@ class Verdict:
 
     `outcome` is passed, refused or invalid; `reasons` say why not. The drifts are by how much a token's loss rose
     over the base's: on average, `drift_bound` at most but for the error rate, and for the token in the middle.
-    `regressed`: something got worse than is allowed, so that a smaller step may pass.
+    `regressed`: something got worse than is allowed, so that a smaller step may pass. `lasting`: a digest of what every
+    night asks alike.
     """
 
     outcome: str
@@ -334,6 +337,7 @@ class Verdict:
     findings: tuple[Finding, ...] = ()
     regressed: bool = False
     drift_bound: float = 0.0
+    lasting: str = ""
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,9 @@ def test_the_second_night_goes_on_from_the_cumulative_delta_and_the_pristine_bas
     assert factors(Adapter.load(store.delta_path(2))) != factors(first)
     assert given["merged"] == base, "never from a rounded night"
     _, candidate, exam, topics = given["judged"]
-    parent, _, asked = given["baseline"]
+    parent, _, asked, known = given["baseline"]
     assert (asked.sha256, parent, candidate.name) == (file_digest(base), store.model_path(1), "candidate.gguf")
+    assert known.score.sha256 == store.generation(1).model_sha256, "what lasts, it said in its own exam"
     assert topics.known == set(store.generation(1).memory_ids)
     assert topics.known | topics.new == set(store.generation(2).memory_ids)
     assert (

@@ -141,6 +141,21 @@ def test_on_the_first_night_the_base_is_the_parent_and_later_it_is_asked_what_la
     assert set(later.base.answers) < set(found.base.answers), "and says the same, whatever else is asked"
 
 
+def test_what_the_parent_said_when_it_was_judged_itself_is_not_asked_again(
+    tiny: Path, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same baseline comes of it, whatever else was asked then."""
+    base = score(tiny, EXAM.lasting)
+    whole, then = baseline(other, EXAM, base), score(other, replace(EXAM, probes=PROBES[:2]))
+    known = gate.Known(replace(then, losses=()), whole.drifts)
+    monkeypatch.setattr(gate.standing, "chat", lambda engine, probes, settings: () if not probes else pytest.fail())
+    monkeypatch.setattr(gate, "text_losses", lambda engine, text: np.empty(0) if not text else pytest.fail())
+    found = baseline(other, EXAM, base, known)
+    assert replace(found, parent=whole.parent, seconds=whole.seconds) == whole
+    assert found.parent == whole.parent
+    assert found.seconds > then.seconds > 0, "the candidate will be asked all of it"
+
+
 @pytest.mark.parametrize(
     ("change", "missing"),
     [

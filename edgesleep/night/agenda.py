@@ -150,3 +150,8 @@ def _told_again(held: Sequence[Memory], fresh: Sequence[Memory]) -> list[Memory]
         else memory
         for memory in held
     ]
+
+
+def waiting(agenda: Agenda) -> str:
+    """What to say of memories that are not in this night."""
+    return f" {agenda.waiting} wait for a later night, as nights with them were refused." if agenda.waiting else ""

@@ -27,7 +27,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Artefacts:
-    """One night's folder. Before anything is made its `stage` is told, and it is asked whether to stop."""
+    """One night's folder. Before a stage makes anything, it is asked whether to stop, and the `stage` is told."""
 
     folder: Path
     stage: Callable[[str], None]
@@ -36,14 +36,15 @@ class Artefacts:
     def make(self, file: str, inputs: Sequence[Any], work: Callable[[Path], Any], stage: str | None = "") -> Path:
         """Have `work` write an artefact, unless it is there for the same inputs; its path.
 
-        It is heard of by the name of its stage, by default its own; None: not at all. Raises Interrupted.
+        It is heard of by the name of its stage, by default its own; None: not at all, as part of one that was. Raises
+        Interrupted.
         """
         path = self.folder / file
         if self.made(file, inputs):
             return path
-        if self.should_stop():
-            raise Interrupted
         if stage is not None:
+            if self.should_stop():
+                raise Interrupted
             self.stage(stage or path.stem)
         wanted = digest(inputs)
         remove(_mark(path))  # at once: after a power cut, the new artefact would bear the old one's mark

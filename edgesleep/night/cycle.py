@@ -14,12 +14,13 @@ from typing import Any
 
 from edgesleep import __version__, kernel
 from edgesleep.config import Settings
+from edgesleep.gguf import Gguf
 from edgesleep.journal import Journal
-from edgesleep.night.agenda import AGENDA, blamed, gather, left_over
+from edgesleep.night.agenda import AGENDA, blamed, gather, left_over, waiting
 from edgesleep.night.artefacts import folder_of, tidy_ended
-from edgesleep.night.stages import Night, Watch, proposer, waiting
+from edgesleep.night.stages import Night, Watch
 from edgesleep.night.underway import READING, watched
-from edgesleep.records import Agenda, NightReport, dump
+from edgesleep.records import Agenda, NightReport, Proposer, dump
 from edgesleep.store import Store
 
 
@@ -49,13 +50,23 @@ def run_night(home: Path, settings: Settings, watch: Watch | None = None, *, for
             underway.at(number, name)
             watch.stage(name)
 
-        night = Night(folder_of(home, number), number, store, settings, replace(watch, stage=stage))
+        folder, listened = folder_of(home, number), replace(watch, stage=stage)
+        night = Night(folder, number, store, settings, listened, teaches=large is not None)
         night.artefacts.sweep()
         dump(agenda, night.folder / AGENDA)
         result = _ended(night, journal, agenda)
         if result.status != "interrupted":
             night.compare(agenda)
         return result
+
+
+def proposer(store: Store, settings: Settings) -> Proposer | None:
+    """The base, where it is large enough to propose memories and to teach itself."""
+    base = store.model_path(0)
+    billions = Gguf.open(base).parameters / 1e9
+    if round(billions, 1) < settings.curate.proposes_from:
+        return None
+    return Proposer(str(base), billions, settings.night.threads, settings.curate.minutes)
 
 
 def _ended(night: Night, journal: Journal, agenda: Agenda) -> NightReport:

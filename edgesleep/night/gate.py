@@ -65,6 +65,11 @@ class Exam:
         """What no night is to change: all but what was told, and what was not."""
         return replace(self, probes=(), standing=replace(self.standing, unknowable=()))
 
+    @property
+    def passing(self) -> Exam:
+        """The rest."""
+        return replace(self, text="", standing=Standing(unknowable=self.standing.unknowable))
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -76,6 +81,14 @@ class Topics:
     known: frozenset[str]
     new: frozenset[str]
     owned: float = 0.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a file scored on the lasting part of the exam, and its drifts against the base, as in `Baseline`."""
+
+    score: Score
+    drifts: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -107,18 +120,32 @@ def plain_text() -> str:
     return (files("edgesleep") / "data" / "plain_text.txt").read_text("utf-8")
 
 
-def baseline(parent: Path, exam: Exam, base: Score | None = None) -> Baseline:
+def baseline(parent: Path, exam: Exam, base: Score | None = None, known: Known | None = None) -> Baseline:
     """What the candidate is measured against: its parent, and what the base scored on the lasting part of the exam.
 
-    None: the parent is the base.
+    No `base`: the parent is it. What is `known` of the parent is not asked again.
     """
-    began = working()
-    asked = score(parent, exam)
-    seconds = working() - began
-    drifts = (0.0, 0.0)
-    if base and base.tokens == asked.tokens:
-        drifts = _centres(np.subtract(asked.losses, base.losses))
-    return Baseline(base or asked, replace(asked, losses=()), seconds, drifts)
+    if known is None:
+        asked = score(parent, exam)
+        drifts = (0.0, 0.0)
+        if base and base.tokens == asked.tokens:
+            drifts = _centres(np.subtract(asked.losses, base.losses))
+    else:
+        asked, drifts = _joined(score(parent, exam.passing), known.score, exam), known.drifts
+    return Baseline(base or asked, replace(asked, losses=()), asked.seconds, drifts)
+
+
+def _joined(passing: Score, lasting: Score, exam: Exam) -> Score:
+    """The score of the whole exam from those of its two parts, the second of which may have been asked more."""
+    ids = exam.standing.lasting
+    return replace(
+        lasting,
+        recall=passing.recall,
+        answers=passing.answers + tuple(answer for answer in lasting.answers if answer.probe_id in ids),
+        two_hops=passing.two_hops,
+        abstained=passing.abstained,
+        seconds=passing.seconds + lasting.seconds,
+    )
 
 
 def judge(baseline: Baseline, candidate: Path, exam: Exam, topics: Topics) -> Verdict:
@@ -300,7 +327,7 @@ def _share(answers: Sequence[Answer], probes: Set[str]) -> float:
 
 def score(path: Path, exam: Exam) -> Score:
     """Ask a file everything."""
-    common, settings = exam.standing, exam.settings
+    common, settings, began = exam.standing, exam.settings, working()
     with Engine(path, threads=exam.threads, context=256, sequences=16) as engine:
         answers = ask(engine, (*exam.probes, *common.unknowable), settings.answer_tokens)
         chosen, margins = standing.choose(engine, common.choices)
@@ -322,6 +349,7 @@ def score(path: Path, exam: Exam) -> Score:
         _share(answers, two) if two else None,
         _share(answers, none) if none else None,
         margins,
+        working() - began,
     )
 
 

@@ -26,8 +26,8 @@ from edgesleep.journal import Journal
 from edgesleep.model import Shape
 from edgesleep.network import Trainable, build
 from edgesleep.night import beside, dream, gate, merge, report, standing, steps, train
-from edgesleep.night.agenda import LEARNED, WEAK
-from edgesleep.night.artefacts import Artefacts, Interrupted, shared
+from edgesleep.night.agenda import LEARNED, WEAK, waiting
+from edgesleep.night.artefacts import Artefacts, Interrupted, folder_of, shared
 from edgesleep.night.spent import EVERY, Meter
 from edgesleep.night.steps import Step
 from edgesleep.records import (
@@ -38,7 +38,6 @@ from edgesleep.records import (
     Merge,
     NightReport,
     PassScore,
-    Proposer,
     Results,
     Row,
     Score,
@@ -69,20 +68,6 @@ class Watch:
     passed: Callable[[PassScore], None] = lambda score: None
 
 
-def proposer(store: Store, settings: Settings) -> Proposer | None:
-    """The base, where it is large enough to propose memories and to teach itself."""
-    base = store.model_path(0)
-    billions = Gguf.open(base).parameters / 1e9
-    if round(billions, 1) < settings.curate.proposes_from:
-        return None
-    return Proposer(str(base), billions, settings.night.threads, settings.curate.minutes)
-
-
-def waiting(agenda: Agenda) -> str:
-    """What to say of memories that are not in this night."""
-    return f" {agenda.waiting} wait for a later night, as nights with them were refused." if agenda.waiting else ""
-
-
 @dataclass(frozen=True)
 class Ready:
     """What to train and judge with: the agenda, the first pass's lessons with the probes, anchors, baseline."""
@@ -95,13 +80,14 @@ class Ready:
 
 @dataclass
 class Night:
-    """One night's folder, and the stages in it."""
+    """One night's folder, and the stages in it. `teaches`: the base is large enough to write lessons itself."""
 
     folder: Path
     number: int
     store: Store
     settings: Settings
     watch: Watch
+    teaches: bool = False
     meter: Meter = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,10 +114,6 @@ class Night:
     def _anchors_seed(self) -> int:
         """Night after night on the same texts, a model stays itself on those and drifts on all others (docs/LOG.md)."""
         return self.settings.night.seed + (self.number - 1) % ANCHOR_SETS
-
-    @cached_property
-    def _teaches(self) -> bool:
-        return proposer(self.store, self.settings) is not None
 
     def run(self, journal: Journal, agenda: Agenda) -> NightReport:
         """All stages; the outcome, also written to night.json. An error leaves the night open, to be gone on with."""
@@ -166,7 +148,7 @@ class Night:
         anchors = make(shared("anchors", own), own, lambda path: dump(self._dream_anchors(base), path), "anchors")
         dreams = make(
             "dreams.json",
-            [agenda, base_hash, settings.dream, seed, self._teaches],
+            [agenda, base_hash, settings.dream, seed, self.teaches],
             lambda path: dump(self._dream(agenda, 0, {}), path),
         )
         # Before training, so that it knows how long the candidate's exam will take.
@@ -239,7 +221,8 @@ class Night:
         if (current := self.store.current()) == 0:
             return False
         made, memories = self.store.generation(current), tuple(memory.id for memory in agenda.memories)
-        return (made.night, made.memory_ids) == (self.number, memories) and steps.passed(self.folder, made.model_sha256)
+        same = (made.night, made.memory_ids) == (self.number, memories)
+        return same and steps.passed(self.folder, made.model_sha256) is not None
 
     def _dream_anchors(self, base: Path) -> tuple[Row, ...]:
         with Engine(base, vocab_only=True) as engine:
@@ -252,7 +235,7 @@ class Night:
         """Other wordings for every pass, and the same probes."""
         seed = 1000 * self._seed + number
         with Engine(self.store.model_path(0), vocab_only=True) as engine:
-            return dream.dream(agenda, engine, self.settings.dream, seed, losses, score, teach=self._teaches)
+            return dream.dream(agenda, engine, self.settings.dream, seed, losses, score, teach=self.teaches)
 
     def _lessons(self, ready: Ready, number: int, losses: Mapping[str, float]) -> Sequence[Row]:
         """Those of a pass: other wordings in each. Those of the first came with the probes."""
@@ -269,18 +252,33 @@ class Night:
         return load(Dreams, dreams).lessons
 
     def _baseline(self, parent: int, dreams: Path) -> Baseline:
+        """Of what no night is to change, the parent is not asked again what it said when it was judged itself."""
         exam = self._exam(dreams)
-        return gate.baseline(self.store.model_path(parent), exam, self._lasting(exam.lasting) if parent else None)
+        base = self._lasting(exam.lasting)
+        known = self._known(parent, exam) if parent else gate.Known(base)
+        return gate.baseline(self.store.model_path(parent), exam, base, known)
 
     def _lasting(self, exam: gate.Exam) -> Score:
         """The base's own answers to what no night is to change. They are the same in every night: it is asked once."""
-        base, lengths = self.store.base(), (exam.settings.answer_tokens, exam.settings.turn_tokens)
-        own = [base.sha256, exam.text, exam.standing, *lengths, VERSION, __version__]
+        own = self._asked(exam)
 
         def work(path: Path) -> None:
-            dump(gate.score(Path(base.path), exam), path)
+            dump(gate.score(self.store.model_path(0), exam), path)
 
         return load(Score, self.artefacts.make(shared("standing", own), own, work, None))
+
+    def _asked(self, exam: gate.Exam) -> list[Any]:
+        """What the answers to the lasting part of the exam depend on, but for the file."""
+        lasting, lengths = exam.lasting, (exam.settings.answer_tokens, exam.settings.turn_tokens)
+        return [self.store.base().sha256, lasting.text, lasting.standing, *lengths, VERSION, __version__]
+
+    def _known(self, number: int, exam: gate.Exam) -> gate.Known | None:
+        """The verdict on a generation's very bytes, if its night is still there and asked the same of it."""
+        made = self.store.generation(number)
+        verdict = steps.passed(folder_of(self.store.home, made.night), made.model_sha256)
+        if verdict is None or verdict.lasting != digest(self._asked(exam)):
+            return None
+        return gate.Known(verdict.after, (verdict.drift_mean, verdict.drift_median))
 
     def _train(self, path: Path, parent: int, ready: Ready) -> None:
         night, settings = self.settings.night, self.settings.train
@@ -377,7 +375,9 @@ class Night:
         known = ready.agenda.known
         new = frozenset(memory.id for memory in ready.agenda.memories) - known
         topics = gate.Topics(known, new, self._owned(self.store.current()))
-        return gate.judge(ready.baseline, step.candidate, self._exam(ready.dreams), topics)
+        exam = self._exam(ready.dreams)
+        verdict = gate.judge(ready.baseline, step.candidate, exam, topics)
+        return replace(verdict, lasting=digest(self._asked(exam)))
 
     def _owned(self, number: int) -> float:
         """The best share of what was never told that a generation on the way to this one owned up to."""

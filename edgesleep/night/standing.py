@@ -61,6 +61,12 @@ class Standing:
     unknowable: tuple[Probe, ...] = ()
 
     @property
+    def lasting(self) -> frozenset[str]:
+        """Ids of what no night is to change the answers to."""
+        probes = {probe.id for probe in (*self.harmful, *self.everyday)}
+        return frozenset(probes | {choice.id for choice in self.choices})
+
+    @property
     def wordings(self) -> tuple[str, ...]:
         """All that is asked, word for word."""
         probes = (*self.harmful, *self.everyday, *self.unknowable)

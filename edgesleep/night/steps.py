@@ -78,9 +78,10 @@ def outcome(folder: Path) -> tuple[Step, Verdict]:
     return _counts(judged(folder))
 
 
-def passed(folder: Path, sha256: str) -> bool:
-    """Whether one of its steps passed with just these bytes."""
-    return any((verdict.outcome, verdict.sha256) == ("passed", sha256) for _, verdict in judged(folder))
+def passed(folder: Path, sha256: str) -> Verdict | None:
+    """The verdict with which one of its steps passed with just these bytes."""
+    found = (verdict for _, verdict in judged(folder) if (verdict.outcome, verdict.sha256) == ("passed", sha256))
+    return next(found, None)
 
 
 def reason(folder: Path, smaller: int, memories: int) -> str:
