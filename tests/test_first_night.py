@@ -1,24 +1,27 @@
-"""The first night, end to end, on the real SmolLM2: a short day, a short night, the served bytes.
+"""The first nights, end to end, on the real SmolLM2: short days, short nights, the served bytes, and a forgetting.
 
-Smaller than the demonstration (six facts, some thirty steps), so that it fits
-into the suite; `bench/night.py` measures the whole one.
+Smaller than the demonstration (six facts, some thirty steps), so that they fit
+into the suite; `bench/night.py` measures a whole one.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from forgetting import forgets, left
+from nights import tell
 
 from edgesleep import config
 from edgesleep.day.chat import Conversation
 from edgesleep.engine import Engine
 from edgesleep.journal import Journal
 from edgesleep.night import cycle, phrases
-from edgesleep.records import Message
+from edgesleep.records import Message, NightReport
 from edgesleep.store import Store
 
 DAY = (
@@ -40,20 +43,39 @@ SETTINGS = {
 }
 
 
-@pytest.mark.slow
-def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> None:
-    store = Store.open(home)
-    store.adopt_base(smollm2, "smollm2-135m")
-    settings = config.load(home, SETTINGS)
+LATER = (("My dog is called Rumpole.", "My brother works as a glazier."), ("I'm afraid of geese.",))
+FEWER_PASSES = 5  # in the nights after those
+
+
+@pytest.fixture(scope="module")
+def slept(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NightReport]:
+    """A home after its first night, and what came of that."""
+    home = tmp_path_factory.mktemp("slept") / "home"
+    Store.open(home).adopt_base(smollm2, "smollm2-135m")
+    settings = write_settings(home, SETTINGS)
     with Journal.open(home) as journal, Conversation(home, settings) as chat:
         for place, (role, content) in enumerate(DAY):
             if place == TOLD_IN_CHAT:
                 assert "".join(chat.answer(content))
             else:
                 journal.log(role, content)
+    return home, cycle.run_night(home, settings)
 
-    night = cycle.run_night(home, settings)
 
+def write_settings(home: Path, changes: dict[str, dict[str, object]]) -> config.Settings:
+    lines = [
+        f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in some.items()) for name, some in changes.items()
+    ]
+    (home / "config.toml").write_text("\n".join(lines))
+    return config.load(home)
+
+
+@pytest.mark.slow
+def test_a_small_model_learns_a_day_in_one_night(
+    slept: tuple[Path, NightReport], smollm2: Path, tmp_path: Path
+) -> None:
+    home, night = slept
+    settings, store = config.load(home), Store(home)
     assert (night.status, night.generation) == ("promoted", 1), night.reason
     with Journal.open(home) as journal:
         told = {memory.value for memory in journal.memories()}
@@ -67,7 +89,7 @@ def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> N
     assert merged.stat().st_size == smollm2.stat().st_size
 
     # Ordinary requantization of the very same adapter forgets the day: it is the rounding that is learned through.
-    naive = bench_night().requantized(smollm2, store, home / "requantized.gguf", settings)
+    naive = bench_night().requantized(smollm2, store, tmp_path / "requantized.gguf", settings)
     assert naive <= 0.2 < night.recall_after
 
     # Stock llama.cpp loads the exported adapter on the pristine base, and says about the same as the merged file.
@@ -86,6 +108,31 @@ def test_a_small_model_learns_a_day_in_one_night(smollm2: Path, home: Path) -> N
         answer = "".join(chat.answer("Where do I live?"))
         assert phrases.right(answer, "Skelwick") and chat.basis is not None, answer
         assert chat.basis.recalled == () and "Skelwick" in {memory.value for memory in chat.basis.known}
+
+
+@pytest.mark.slow
+def test_a_small_model_forgets_in_the_time_of_a_night(
+    slept: tuple[Path, NightReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After two more: some of what was told on the second day is forgotten, and what was told beside it is not."""
+    home, first = slept
+    monkeypatch.setenv("EDGESLEEP_HOME", str(home))
+    settings = write_settings(home, SETTINGS | {"night": {"passes": FEWER_PASSES, "minutes": 30.0}})
+    nights = [first]
+    for day in LATER:
+        tell(home, *day)
+        nights.append(cycle.run_night(home, settings))
+        assert nights[-1].status == "promoted", nights[-1].reason
+    report = json.loads(forgets("--query", "Rumpole", "--yes", "--json").stdout)
+    assert [(proof["what"], proof["ok"]) for proof in report["proofs"]] == [
+        (what, True) for what in ("bytes", "recall", "rest")
+    ]
+    assert report["generations_removed"] == [2, 3] and report["rebuilt_from"] == 1
+    assert report["recall_after"]["right"] <= report["recall_base"]["right"]
+    assert left(home, "Rumpole") == ()
+    with Journal.open(home) as journal:
+        # As long as a night, give or take what else a machine does: alike ones differ by half beside other work.
+        assert journal.nights()[-1].seconds <= 1.5 * max(night.seconds for night in nights)
 
 
 def next_token(model: Path, adapter: Path | None, messages: list[Message]) -> np.ndarray:

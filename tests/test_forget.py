@@ -16,7 +16,7 @@ from grown import CAT, DOG, HORSE, Bases, failed, fails, run, standing, tree
 from nights import TEXT, make_home, sleep, tell
 from test_store import Cut, cut_at
 
-from edgesleep import config, errors
+from edgesleep import errors
 from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
 from edgesleep.forgotten import PENDING, unfinished
@@ -351,39 +351,6 @@ def test_three_nights_forget_one_of_their_memories(home: Path, bases: Bases, mon
         }
     assert all(proof["ok"] for proof in report["proofs"])
     assert "tamarind" not in run("report").stdout
-
-
-@pytest.mark.slow
-def test_a_small_model_forgets_in_the_time_of_a_night(home: Path, smollm2: Path) -> None:
-    """Three days of SmolLM2: what was told on the second is forgotten, and what was told on the others is not."""
-    from test_first_night import SETTINGS as SHORT
-
-    (home).mkdir()
-    (home / "config.toml").write_text(
-        "\n".join(
-            f"[{section}]\n" + "\n".join(f"{name} = {value}" for name, value in values.items())
-            for section, values in SHORT.items()
-        )
-    )
-    Store.open(home).adopt_base(smollm2, "smollm2-135m")
-    days = (
-        ("My sister is called Ottilie.", "I live in Skelwick.", "I work as a bookbinder."),
-        ("I'm allergic to tamarind.", "My cat is called Pemberly."),
-        ("I play the hurdy-gurdy.", "My brother is called Leopold."),
-    )
-    seconds = []
-    for day in days:
-        tell(home, *day)
-        night = cycle.run_night(home, config.load(home))
-        assert night.status == "promoted", night.reason
-        seconds.append(night.seconds)
-    report = json.loads(forgets("--query", "tamarind", "--yes", "--json").stdout)
-    assert all(proof["ok"] for proof in report["proofs"])
-    assert report["recall_after"]["right"] <= report["recall_base"]["right"]
-    assert left(home, "tamarind") == ()
-    with Journal.open(home) as journal:
-        # As long as a night, give or take what else a machine does: alike ones differ by half beside other work.
-        assert journal.nights()[-1].seconds <= 1.5 * max(seconds)
 
 
 # -- as of every command ---------------------------------------------------------------------------------------------
