@@ -1,8 +1,9 @@
 """Thirty short nights in a row in one home: how many are promoted, what is still known of the first, what it all costs.
 
-    python bench/thirty.py HOME [--nights 30] [--minutes 5] [--passes 6] [--model smollm2-135m] [--seed 0] [--data DIR]
+    python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 5] [--model smollm2-135m] [--seed 0] [--data DIR]
 
-Owns the days and the figures. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
+Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and anchors than
+the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
 empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered), or takes
 back all that it says. HOME is gone on with where an earlier call left off; its nights.jsonl has a line for each. At
 the end the first night's memories are asked in wordings that no lesson had, every generation is made again to its hash
@@ -17,7 +18,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import count, islice
 from pathlib import Path
@@ -37,6 +38,10 @@ from edgesleep.store import Store
 
 FACTS = 5  # of a day
 START = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
+SHORT = {
+    "dream": {"views": 12, "anchors": 48, "anchor_tokens": 48},
+    "train": {"lessons_per_step": 16, "anchors_per_step": 6},
+}
 NOTHING = ("empty", "garbage", "poisoned", "taken back")  # of which one comes after every six days
 
 _PEOPLE = words(
@@ -94,9 +99,8 @@ class Day:
 def main() -> None:
     options = parse()
     base = catalog.resolve(options.model, say)
-    settings = config.Settings()
-    night = replace(settings.night, minutes=options.minutes, passes=options.passes, seed=options.seed)
-    settings = replace(settings, night=night)
+    night = {"minutes": options.minutes, "passes": options.passes, "seed": options.seed}
+    settings = config.load(options.home, SHORT | {"night": night})
     store, lines = Store.open(options.home), options.home / "nights.jsonl"
     store.adopt_base(base, options.model)
     done = lines.read_text("utf-8").splitlines() if lines.exists() else []
@@ -112,8 +116,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("home", type=Path)
     parser.add_argument("--nights", type=int, default=30)
-    parser.add_argument("--minutes", type=float, default=5.0, help="length of a night")
-    parser.add_argument("--passes", type=int, default=6)
+    parser.add_argument("--minutes", type=float, default=15.0, help="length of a night")
+    parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGESLEEP_DATA"))
