@@ -17,7 +17,7 @@ from edgesleep.engine import Engine
 from edgesleep.night import gate
 from edgesleep.night.gate import Exam, Topics, baseline, judge, score
 from edgesleep.night.phrases import fold
-from edgesleep.records import Answer, Baseline, Probe, Score, Verdict, file_digest
+from edgesleep.records import Answer, Baseline, PassScore, Probe, Score, Verdict, file_digest
 
 SPREAD = 0.7  # standard deviation of what a token's loss rises by in a real night, in nats
 
@@ -154,6 +154,26 @@ def test_what_the_parent_said_when_it_was_judged_itself_is_not_asked_again(
     assert replace(found, parent=whole.parent, seconds=whole.seconds) == whole
     assert found.parent == whole.parent
     assert found.seconds > then.seconds > 0, "the candidate will be asked all of it"
+
+
+@pytest.mark.parametrize(
+    ("recalls", "drifts", "enough"),
+    [
+        ((0.1,), (0.2,), False),  # one look says little
+        ((0.1, 0.1), (0.2, 0.19), True),
+        ((0.1, 0.1), (0.2, 0.07), False),
+        ((0.1, 0.1), (0.12, 0.09), False),  # on its way down, as the rate is
+        ((0.1, 0.1, 0.1), (0.12, 0.09, 0.1), True),
+        ((0.1, 0.1, 0.1, 0.1), (0.0,) * 4, False),
+        ((0.5, 0.1, 0.5, 0.5, 0.51), (0.0,) * 5, True),
+        ((0.5, 0.1, 0.1, 0.1, 0.52), (0.0,) * 5, False),
+    ],
+)
+def test_passes_end_where_nothing_rises_or_the_drift_is_spent(
+    recalls: tuple[float, ...], drifts: tuple[float, ...], enough: bool
+) -> None:
+    scores = [PassScore(n, r, None, None, d) for n, (r, d) in enumerate(zip(recalls, drifts, strict=True), 1)]
+    assert gate.enough(scores, GateSettings()) is enough
 
 
 @pytest.mark.parametrize(
