@@ -40,8 +40,9 @@ lint: $(DEVELOP) ## style, types and the lay-out of the native code
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(NATIVE)
 
-bench: $(DEVELOP) ## measure, and print the machine with the numbers
-	@for script in $$(grep -l __main__ bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+# Some systems have a NAME of their own in the environment: only the one on the command line is meant.
+bench: $(DEVELOP) ## measure everything into bench/results (hours), or one: `make bench NAME=steps`
+	$(BIN)/python bench/keep.py $(if $(filter command%,$(origin NAME)),$(NAME))
 
 docs: $(READY) ## write docs/cli.md from the command line itself, and the example of docs/how-it-works.md
 	$(BIN)/python docs/make_cli.py

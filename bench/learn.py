@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ import ability
 from arms import ARMS, Asking, Reply, in_context, nights_of
 from exams import SETS, Exam
 from finds import Finds, finds
+from keep import commit
 from results import Summary, pooled, summary
 from retrieve import Missing
 
@@ -36,7 +36,6 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.night.stages import Watch
 from edgesleep.records import NightReport, StepReport, dump
 
-ROOT = Path(__file__).parents[1]
 ABILITY = "ability"
 
 
@@ -119,12 +118,6 @@ def chosen(options: argparse.Namespace) -> list[Exam]:
         names = ", ".join(exam.name for exam in exams)
         raise EdgesleepError(f"There is no exam {', '.join(sorted(unknown))}.", f"There are {names}.")
     return [exam for exam in exams if not options.only or exam.name in options.only]
-
-
-def commit() -> str:
-    """The commit that is checked out, and whether files differ from it; empty outside a repository."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 # -- running -----------------------------------------------------------------------------------------------------------

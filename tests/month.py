@@ -1,9 +1,10 @@
 """A month on a laptop, made up from a seed, and replayed against the daemon's policy with a fake clock.
 
-    python tests/month.py [--seed N] [--trace]
+    python tests/month.py [--seeds N ...] [--nights] [--trace]
 
-prints every night, hold and "no" of the month, and with --trace what the machine saw. Owns the trace, a machine that
-warms up and is suspended, and a night that takes a while; all that is decided is the daemon's own.
+prints every night, hold and "no" of each month (with --nights only the nights) and how many fit ones were used, and
+with --trace what the machine saw. Owns the trace, a machine that warms up and is suspended, and a night that takes a
+while; all that is decided is the daemon's own.
 """
 
 from __future__ import annotations
@@ -262,20 +263,41 @@ def fit(trace: Trace, settings: DaemonSettings) -> dict[str, float]:
     return longest
 
 
+def fit_nights(trace: Trace, settings: DaemonSettings) -> set[str]:
+    """Those with room for a night's work, and for what holding it takes."""
+    enough = WORK + 60 * (settings.hold + 2)
+    return {night for night, seconds in fit(trace, settings).items() if seconds >= enough}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--nights", action="store_true", help="only the nights")
     parser.add_argument("--trace", action="store_true")
     options = parser.parse_args()
-    trace, settings = Trace(options.seed), DaemonSettings()
-    told = replay(trace, settings)
+    settings, fits, used, hottest = DaemonSettings(), 0, 0, 0.0
+    for seed in options.seeds:
+        print(f"seed {seed}")
+        told = replay(Trace(seed), settings)
+        if not options.nights:
+            show_turns(told, options.trace)
+        show_nights(told, settings)
+        nights = fit_nights(told.trace, settings)
+        fits, used, hottest = fits + len(nights), used + len(nights & {*told.done}), max(hottest, told.hottest)
+    print(f"fit nights used: {used} of {fits}; hottest {hottest:.1f} degrees, {settings.hot:g} allowed")
+
+
+def show_turns(told: Replay, traced: bool) -> None:
     lines = [(t, f"{do:8} {', '.join(names)}") for t, do, names in told.turns]
-    if options.trace:
-        lines += [(span.start, f"   saw   {_changed(span)}") for span in trace.spans]
+    if traced:
+        lines += [(span.start, f"   saw   {_changed(span)}") for span in told.trace.spans]
     for t, line in sorted(lines):
         print(f"{told.local(t):%a %Y-%m-%d %H:%M:%S}  {line}")
-    longest, done = fit(trace, settings), set(told.done)
-    for night, kind in trace.kinds.items():
+
+
+def show_nights(told: Replay, settings: DaemonSettings) -> None:
+    longest, done = fit(told.trace, settings), set(told.done)
+    for night, kind in told.trace.kinds.items():
         print(
             f"{night}  {kind:8} fit for {longest.get(night, 0) / 60:4.0f} minutes  {'night' if night in done else '-'}"
         )

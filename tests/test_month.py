@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import pytest
-from month import KINDS, WORK, Replay, Trace, fit, replay
+from month import KINDS, WORK, Replay, Trace, fit_nights, replay
 
 from edgesleep.config import DaemonSettings
 
@@ -67,8 +67,7 @@ def test_no_night_is_hot(month: Replay) -> None:
 
 
 def test_every_night_that_was_fit_for_one_had_one_and_none_had_two(month: Replay) -> None:
-    enough = WORK + 60 * (SETTINGS.hold + 2)
-    nights = {night for night, seconds in fit(month.trace, SETTINGS).items() if seconds >= enough}
+    nights = fit_nights(month.trace, SETTINGS)
     assert len(nights) >= 15
     assert nights <= {*month.done}
     assert len(month.done) == len({*month.done})
