@@ -51,13 +51,13 @@ class Bench:
 
 # The quick ones first: whoever stops `make bench` has most of it.
 BENCHES = {
-    "month": Bench(("tests/month.py --seeds 0 1 2 --nights",), 0.5, "0 1 2"),
+    "month": Bench(("tests/month.py --seeds 0 1 2 --nights",), 0.2, "0 1 2"),
     "retrieve": Bench(("bench/retrieve.py",), 1, "none: nothing is drawn"),
-    "merge": Bench(("bench/merge.py --seeds 0 1 2",), 1.5, "0 1 2"),
-    "steps": Bench(("bench/steps.py smollm2-135m",), 2, "0", repeats=3),
+    "merge": Bench(("bench/merge.py --seeds 0 1 2",), 0.3, "0 1 2"),
+    "steps": Bench(("bench/steps.py smollm2-135m",), 1.5, "0", repeats=3),
     "stages": Bench(("bench/stages.py smollm2-135m",), 5, "0"),
     "serve": Bench(("bench/serve.py --streams 50 --seconds 60",), 3, "none: nothing is drawn"),
-    "kernels": Bench(("bench/kernels.py --types Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K",), 6, "0", repeats=3),
+    "kernels": Bench(("bench/kernels.py --types Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K",), 3, "0", repeats=3),
     "peers": Bench(("bench/peers.py smollm2-135m",), 8, "0", repeats=3),
     "tests": Bench(("-m pytest -q",), 12, "those of the tests"),
     "preempt": Bench(("bench/preempt.py --times 40",), 15, "0", repeats=3),
