@@ -35,9 +35,10 @@ def edgesleep(*words: str, quiet: bool = False, check: bool = True) -> subproces
 
 
 def ask(questions: list[str]) -> list[str]:
-    """Answers of the current generation. They are not logged: being asked must not become part of the day."""
-    print(f'\n$ edgesleep ask --no-log "{questions[0]}"   (and {len(questions) - 1} more)', flush=True)
-    replies = [edgesleep("ask", "--no-log", "--json", question, quiet=True).stdout for question in questions]
+    """Answers from the weights alone. They are not logged: being asked must not become part of the day."""
+    how = ("--no-log", "--recall", "off")
+    print(f'\n$ edgesleep ask {" ".join(how)} "{questions[0]}"   (and {len(questions) - 1} more)', flush=True)
+    replies = [edgesleep("ask", *how, "--json", question, quiet=True).stdout for question in questions]
     return [json.loads(reply)["answer"] for reply in replies]
 
 
