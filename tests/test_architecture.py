@@ -21,8 +21,18 @@ PACKAGE = ROOT / "edgesleep"
 LAYERS = (
     ("errors", "_native"),
     ("files", "forgotten", "secrets", "plots", "night.lexicon", "night.dates", "night.paired"),
-    ("database", "records"),
-    ("tables", "night.pointing", "night.travels", "night.undone", "entries", "tombstones", "traces"),
+    ("database", "records", "daemon.aside"),
+    (
+        "tables",
+        "daemon.nvidia",
+        "daemon.x11",
+        "night.pointing",
+        "night.travels",
+        "night.undone",
+        "entries",
+        "tombstones",
+        "traces",
+    ),
     (
         "config",
         "machine",
@@ -143,6 +153,7 @@ LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
 
 # One file per heavy dependency (the native module has two); `edgesleep --help` loads none but click.
 HOMES = {
+    "Xlib": {"daemon.x11"},
     "_native": {"kernel", "network"},
     "click": {"llm_plugin", *(module for module in LEVEL if module.startswith("cli"))},
     "detect_secrets": {"secrets"},
@@ -160,6 +171,7 @@ HOMES = {
     "onnxruntime": {"embed"},
     "prompt_toolkit": {"terminal"},
     "psutil": {"daemon.linux", "daemon.sensors", "held", "machine"},
+    "pynvml": {"daemon.nvidia"},
     "rich": {"progress", "terminal"},
     "safetensors": {"adapter"},
     "sqlcipher3": {"database"},

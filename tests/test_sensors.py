@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is Linux'
 
 SERVICES = (
     *("org.freedesktop.login1", "org.gnome.Mutter.IdleMonitor", "org.freedesktop.ScreenSaver"),
-    "org.freedesktop.Notifications",
+    *("org.freedesktop.Notifications", "org.freedesktop.systemd1"),
 )
 
 
@@ -67,8 +68,19 @@ class Desktop:
             self.connection.send(reply)
 
 
+def alone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Nobody is logged in on a terminal, and no display is served."""
+    from edgesleep.daemon import x11
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    monkeypatch.setattr(x11, "SOCKETS", folder)
+    monkeypatch.setattr(psutil, "users", list)
+
+
 @pytest.fixture
-def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
+def bus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desktop]:
     """Both buses are one that only this test knows; nobody is logged in on a terminal."""
     if not shutil.which("dbus-daemon"):
         pytest.skip("there is no dbus-daemon here")
@@ -78,8 +90,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
         address = daemon.stdout.readline().strip()
         for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
             monkeypatch.setenv(name, address)
-        monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-        monkeypatch.setattr(psutil, "users", list)
+        alone(monkeypatch, tmp_path)
         desktop = Desktop(address)
         yield desktop
         daemon.terminate()
@@ -90,9 +101,10 @@ SESSION = ("org.freedesktop.login1.Session", "Type")
 MANAGER = "org.freedesktop.login1.Manager"
 
 
-def log_in(desktop: Desktop, kind: str) -> None:
+def log_in(desktop: Desktop, kind: str, user: int | None = None) -> None:
+    user = os.getuid() if user is None else user
     desktop.answers |= {
-        (MANAGER, "ListSessions"): ("a(susso)", [("1", 1000, "ann", "seat0", "/org/freedesktop/login1/session/_31")]),
+        (MANAGER, "ListSessions"): ("a(susso)", [("1", user, "ann", "seat0", "/org/freedesktop/login1/session/_31")]),
         SESSION: ("s", kind),
         (SESSION[0], "Class"): ("s", "user"),
     }
@@ -186,13 +198,82 @@ def test_a_service_that_hangs_is_unknown_within_a_moment(bus: Desktop) -> None:
     assert time.thread_time() - began < 1  # it is not asked again and again
 
 
+class Shown:
+    """X servers of the test's own: how long ago each was touched."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, told: float | None) -> None:
+        from edgesleep.daemon import x11
+
+        self.told = told
+        self.asked: list[tuple[list[int], str | None]] = []
+        monkeypatch.setattr(x11.Displays, "idle", lambda _, numbers, key: self.idle([*numbers], key))
+
+    def idle(self, numbers: list[int], key: str | None) -> float | None:
+        self.asked.append((numbers, key))
+        return self.told if numbers else None
+
+
+@linux_only
+@pytest.mark.parametrize("kind", ["x11", "tty"], ids=["logged in there", "by startx"])
+def test_a_plain_x_session_is_asked_of_its_server_wherever_the_desktop_says_it_is(
+    bus: Desktop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    log_in(bus, kind)
+    bus.answers[("org.freedesktop.systemd1.Manager", "Environment")] = (
+        *("as", ["PATH=/bin", "DISPLAY=:5", "XAUTHORITY=/run/keys=5"]),
+    )
+    shown, asked = Shown(monkeypatch, 61.5), sensors.system()
+    assert (asked.idle() is None) == (kind == "x11")  # none is served, whatever is left of an earlier one
+    (tmp_path / "X5").touch()
+    assert asked.idle() == 61.5 and shown.asked[-1] == ([5], "/run/keys=5")
+    hint = (SESSION[0], "IdleSinceHintMonotonic")
+    bus.answers |= {hint: ("t", int((time.monotonic() - 100) * 1e6)), (SESSION[0], "IdleHint"): ("b", True)}
+    assert asked.idle() == 61.5
+    shown.told = None
+    assert (asked.idle() is None) == (kind == "tty")  # what logind says of a terminal says nothing of a display
+
+
+@linux_only
+def test_an_x_server_within_wayland_is_not_asked_and_a_compositor_is_seen_without_logind(
+    bus: Desktop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log_in(bus, "tty")
+    (tmp_path / "X5").touch()
+    shown, asked = Shown(monkeypatch, 61.5), sensors.system()
+    assert asked.idle() == 61.5
+    (tmp_path / "wayland-0.lock").touch()
+    assert asked.idle() == 61.5
+    with socket.socket(socket.AF_UNIX) as compositor:
+        monkeypatch.chdir(tmp_path)
+        compositor.bind("wayland-0")
+        assert asked.idle() is None
+        bus.answers["org.gnome.Mutter.IdleMonitor", "GetIdletime"] = ("t", 5_000)
+        assert asked.idle() == 5.0
+    assert len(shown.asked) == 2
+
+
+@linux_only
+def test_of_another_users_desktop_only_its_hint_tells_and_only_while_it_is_on_the_screen(bus: Desktop) -> None:
+    log_in(bus, "wayland", os.getuid() + 1)
+    bus.answers["org.gnome.Mutter.IdleMonitor", "GetIdletime"] = ("t", 900_000)  # is that of this user
+    asked = sensors.system()
+    bus.answers[SESSION[0], "Active"] = ("b", True)
+    assert asked.idle() is None
+    since = int((time.monotonic() - 100) * 1e6)
+    bus.answers |= {(SESSION[0], "IdleSinceHintMonotonic"): ("t", since), (SESSION[0], "IdleHint"): ("b", True)}
+    idle = asked.idle()
+    assert idle is not None and 100 <= idle < 160
+    bus.answers[SESSION[0], "Active"] = ("b", False)
+    assert asked.idle() == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=60)
+
+
 @linux_only
 def test_without_a_bus_a_machine_with_a_display_is_unknown_and_another_counts_terminals(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("DBUS_SYSTEM_BUS_ADDRESS", "DBUS_SESSION_BUS_ADDRESS"):
         monkeypatch.setenv(name, "unix:path=/nowhere/bus")
-    monkeypatch.setattr(psutil, "users", list)
+    alone(monkeypatch, tmp_path)
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
     assert sensors.system().idle() is None
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):

@@ -1,9 +1,9 @@
 """Linux: who is here, the lid, the display and what keeps it on, by D-Bus and the system's files.
 
-Owns asking logind, the desktop, the terminals and the power supplies, and showing a line there. Leaves what it means
-to `policy`. The only module that speaks D-Bus. Must stay true: a bus or a service that is missing or hangs is unknown
-within moments; with a desktop whose own idle time nobody tells, whether someone is here is unknown, whatever terminals
-say.
+Owns asking logind, the desktop, the terminals and the power supplies, and showing a line there. Leaves X servers to
+`x11` and what it means to `policy`. The only module that speaks D-Bus. Must stay true: a bus or a service that is
+missing or hangs is unknown within moments; with a desktop whose own idle time nobody tells, whether someone is here is
+unknown, whatever terminals say.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from jeepney import DBusAddress, Properties, new_method_call
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.low_level import MessageType
 
+from edgesleep.daemon import x11
+
 TIMEOUT = 0.2  # seconds for an answer: a whole look has to fit into one
 AGAIN = 60.0  # seconds after which a bus that failed is tried again
 DESKTOPS = ("x11", "wayland", "mir")
@@ -27,6 +29,7 @@ POWER = Path("/sys/class/power_supply")
 DEVICES = Path("/dev")
 
 LOGIND = DBusAddress("/org/freedesktop/login1", "org.freedesktop.login1", "org.freedesktop.login1.Manager")
+MANAGER = DBusAddress("/org/freedesktop/systemd1", "org.freedesktop.systemd1", "org.freedesktop.systemd1.Manager")
 NOTIFICATIONS = DBusAddress(
     "/org/freedesktop/Notifications", "org.freedesktop.Notifications", "org.freedesktop.Notifications"
 )
@@ -97,37 +100,59 @@ class Linux:
 
     def __init__(self) -> None:
         self.system_bus, self.session_bus = Bus("SYSTEM"), Bus("SESSION")
+        self.displays = x11.Displays()
 
     def idle(self) -> float | None:
         """Seconds since anyone last used a desktop or a terminal here; where nobody is logged in, since it started."""
-        kinds, known = set(), [*terminals()]
         sessions = self.system_bus.call(LOGIND, "ListSessions")
-        for session in sessions or ():
+        desktops = [*self._desktops(sessions or ())]
+        found: list[float | None] = [*terminals()]
+        # Of another user's desktop that is on the screen only logind can be asked; one that is not nobody sits at.
+        others = [where for where, uid, _ in desktops if uid != os.getuid()]
+        found += [self._hint(where) for where in others if self.system_bus.get(where, "Active")]
+        environment = self._environment()
+        displays = x11.displays(names.get("DISPLAY", "") for names in (os.environ, environment))
+        mine = {where: kind for where, uid, kind in desktops if uid == os.getuid()}
+        compositor = _serves_wayland()
+        if mine or displays or compositor or (sessions is None and _has_display()):
+            wayland = compositor or "wayland" in mine.values() or bool(os.environ.get("WAYLAND_DISPLAY"))
+            told = self._desktop(wayland)
+            if told is None and not wayland:
+                told = self.displays.idle(displays, environment.get("XAUTHORITY"))
+            if told is None:
+                told = min((hint for hint in map(self._hint, mine) if hint is not None), default=None)
+            found.append(told)
+        known = [seconds for seconds in found if seconds is not None]
+        if len(known) < len(found):
+            return None
+        return min(known, default=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+    def _desktops(self, sessions: Any) -> Iterator[tuple[DBusAddress, int, str]]:
+        """Where a session of logind is that is a desktop, whose, and of which kind."""
+        for session in sessions:
             where = DBusAddress(str(session[4]), LOGIND.bus_name, "org.freedesktop.login1.Session")
             kind = self.system_bus.get(where, "Type")
             if kind in DESKTOPS and self.system_bus.get(where, "Class") == "user":
-                kinds.add(kind)
-        if kinds or (sessions is None and _has_display()):
-            own = self._desktop(sessions or (), wayland="wayland" in kinds or bool(os.environ.get("WAYLAND_DISPLAY")))
-            if own is None:
-                return None
-            known.append(own)
-        return min(known, default=time.clock_gettime(time.CLOCK_BOOTTIME))
+                yield where, int(session[1]), kind
 
-    def _desktop(self, sessions: Any, *, wayland: bool) -> float | None:
-        """How long nobody has touched the desktop: as it tells itself, or by the hint that it gave to logind."""
+    def _environment(self) -> dict[str, str]:
+        """What the user's own manager gives to what it starts. A desktop tells it where its display is; this process
+        may have begun before there was one."""
+        told = self.session_bus.get(MANAGER, "Environment")
+        return dict(str(line).partition("=")[::2] for line in told) if isinstance(told, list) else {}
+
+    def _desktop(self, wayland: bool) -> float | None:
+        """How long nobody has touched this user's desktop, where it tells."""
         for where, method in IDLE:
             if wayland and method == "GetSessionIdleTime":  # KDE says 0 there, however long nobody has
                 continue
             told = self.session_bus.call(where, method)
             if isinstance(told, int):
                 return told / 1000
-        hints = [self._hint(str(session[4])) for session in sessions]
-        told_hints = [hint for hint in hints if hint is not None]
-        return min(told_hints, default=None)
+        return None
 
-    def _hint(self, path: str) -> float | None:
-        where = DBusAddress(path, LOGIND.bus_name, "org.freedesktop.login1.Session")
+    def _hint(self, where: DBusAddress) -> float | None:
+        """By what a desktop has told logind."""
         since = self.system_bus.get(where, "IdleSinceHintMonotonic")
         if not isinstance(since, int) or not since:  # no desktop has ever given one
             return None
@@ -159,7 +184,12 @@ class Linux:
 
     def gpu(self) -> float | None:
         """How busy the graphics processors are, where the driver says so in a file."""
-        told = [_text(path) for path in DRM.glob("card*/device/gpu_busy_percent")]
+        told = []
+        for path in DRM.glob("card*/device/gpu_busy_percent"):
+            if _text(path.parent / "power" / "runtime_status") == "suspended":  # to ask one could wake it
+                told.append("0")
+            else:
+                told.append(_text(path))
         return max((float(text) for text in told if text.isdigit()), default=None)
 
     def show(self, text: str) -> None:
@@ -211,6 +241,12 @@ def terminals() -> Iterator[float]:
 
 def _has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _serves_wayland() -> bool:
+    """Whether a compositor of this user waits for programs, whatever logind takes it for."""
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    return bool(folder) and any(path.is_socket() for path in Path(folder or "").glob("wayland-*"))
 
 
 def _text(path: Path) -> str:

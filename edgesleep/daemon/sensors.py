@@ -1,9 +1,9 @@
 """Sensors: what the machine says of itself, the same on every system.
 
 Owns what psutil and the system's own files can tell anywhere, reading from a file in their place, and the choice of the
-system's module. Leaves what is particular to one to `linux`, `macos` and `windows`, and what follows to `policy`. Must
-stay true: a sensor that is missing, fails or hangs is unknown, never an error, and costs no more than moments; what
-must be noticed within a second is asked by itself.
+system's module. Leaves what is particular to one to `linux`, `macos` and `windows`, the load of NVIDIA's cards to
+`nvidia`, and what follows to `policy`. Must stay true: a sensor that is missing, fails or hangs is unknown, never an
+error, and costs no more than moments; what must be noticed within a second is asked by itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgesleep import machine
+from edgesleep.daemon.nvidia import Nvidia
 from edgesleep.daemon.policy import Reading
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import load
@@ -79,6 +80,7 @@ class Machine:
 
     def __init__(self, home: Path, system: System) -> None:
         self.home, self.system = home, system
+        self.nvidia = Nvidia()
         self._looked = False
 
     def quick(self, last: Reading) -> Reading:
@@ -97,7 +99,7 @@ class Machine:
             memory=_told(machine.free_memory, 1e-9),
             disk=_told(lambda: machine.free_disk(self.home), 1e-9),
             load=load,
-            gpu=self.system.gpu(),
+            gpu=max((load for load in (self.system.gpu(), self.nvidia.load()) if load is not None), default=None),
             presenting=self.system.presenting(),
             display_on=self.system.display_on(),
         )
