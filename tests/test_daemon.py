@@ -1,6 +1,7 @@
-"""The daemon with a night that only counts: it begins, stands still, goes on, ends as it should, and outlives nobody.
+"""The daemon with a night that only counts: it begins, stands still, goes on, ends as it should, and is remembered.
 
-What reads the machine is a file, so that a test says who is here; the real night in its place is in test_guest.py.
+What reads the machine is a file, so that a test says who is here; the process that it is, and its socket, are in
+test_control.py, the real night in its place in test_guest.py.
 """
 
 from __future__ import annotations
@@ -9,117 +10,34 @@ import json
 import math
 import os
 import signal
-import socket
 import sqlite3
 import stat
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from nights import tell
+from watched import SETTINGS, begun, count, ended, events, here, readied, see, stands, until
 
 from edgesleep import held
-from edgesleep.config import DaemonSettings
-from edgesleep.daemon import control, log, loop
-from edgesleep.daemon.policy import Reading
-from edgesleep.daemon.sensors import FromFile
-from edgesleep.errors import BusyError, EdgesleepError
-from edgesleep.lock import Holder
+from edgesleep.daemon import log, loop
 from edgesleep.night import underway
-from edgesleep.records import dump
-from edgesleep.store import Store
 from edgesleep.waiting import is_being_written
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are held by signals here")
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the system ends what stands still on Linux only")
-
-FIT = Reading(1e5, True, 90.0, memory=8.0, disk=50.0)
-SETTINGS = DaemonSettings(hours="00:00-24:00")
-# A night with a child of its own; both count into files. It ends well when a file says so, or when it is asked.
-NIGHT = """
-import os, pathlib, signal, sys, time
-sys.path[:] = {path!r}
-from edgesleep import held
-from edgesleep.machine import end_with
-end_with({parent})
-home = pathlib.Path({words!r}[1])
-signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-child = os.fork()
-if child == 0:
-    end_with(os.getppid())
-name = "child" if child == 0 else "night"
-began = held.working()
-for count in range(1 << 30):
-    (home / f".{{name}}").write_text(str(count)); os.replace(home / f".{{name}}", home / name)
-    if (home / "enough").exists():
-        (home / f"{{name}} worked").write_text(str(held.working() - began))
-        break
-    time.sleep(0.01)
-"""
-
-
-def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
-    """Wait for something; a machine that does much else is slow."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come to be"
-        time.sleep(0.01)
 
 
 @pytest.fixture
-def ready(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home where something waits to be learned, and a file in place of the sensors."""
-    monkeypatch.setattr(loop, "_CHILD", NIGHT)
-    tell(home, "I live in Skelwick.")
-    (home / "base.json").write_text("{}")
-    dump(FIT, home / "sensors.json")
-    return home
-
-
-@pytest.fixture
-def daemon(ready: Path) -> Iterator[loop.Daemon]:
-    made = loop.Daemon(ready, SETTINGS, FromFile(ready / "sensors.json"))
+def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[loop.Daemon]:
+    made = here(readied(home, monkeypatch))
     yield made
     if made.night:
         made.night.kill()
-
-
-def see(home: Path, **changes: Any) -> None:
-    dump(replace(FIT, **changes), home / "sensors.json")
-
-
-def count(home: Path, name: str = "night") -> int:
-    return int((home / name).read_text()) if (home / name).exists() else -1
-
-
-def stands(home: Path) -> bool:
-    before = [count(home, name) for name in ("night", "child")]
-    time.sleep(0.3)
-    return before == [count(home, name) for name in ("night", "child")]
-
-
-def begun(daemon: loop.Daemon) -> loop.Night:
-    daemon.look()
-    until(lambda: count(daemon.home) > 0 and count(daemon.home, "child") > 0)
-    assert daemon.night is not None
-    return daemon.night
-
-
-def ended(daemon: loop.Daemon) -> None:
-    until(lambda: daemon.night is None or daemon.night.ended() is not None)
-    daemon.look()
-    assert daemon.night is None
-
-
-def events(home: Path) -> list[str]:
-    return [line["event"] for line in log.lines(home)]
 
 
 # -- the night -----------------------------------------------------------------------------------------------------
@@ -341,87 +259,7 @@ def test_the_hours_are_those_of_the_place_where_the_machine_is_now(monkeypatch: 
         time.tzset()
 
 
-# -- the process ---------------------------------------------------------------------------------------------------
-
-PROCESS = """
-import sys
-from pathlib import Path
-from edgesleep.config import DaemonSettings
-from edgesleep.daemon import loop
-from edgesleep.daemon.sensors import FromFile
-home = Path({home!r})
-loop._CHILD = {night!r}
-loop.Daemon(home, DaemonSettings(hours="00:00-24:00"), FromFile(home / "sensors.json")).run()
-"""
-
-
-@pytest.fixture
-def process(ready: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The daemon in a process of its own."""
-    code = PROCESS.format(home=str(ready), night=NIGHT)
-    with subprocess.Popen([sys.executable, "-c", code]) as running:
-        until(lambda: control.answers(ready))
-        yield running
-        running.kill()
-
-
-def test_it_is_asked_through_a_socket_for_its_owner_alone(ready: Path, process: subprocess.Popen[bytes]) -> None:
-    path = ready / "daemon" / control.SOCKET
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    until(lambda: control.ask(ready, do="status")["phase"] == "running")
-    assert control.ask(ready, do="pause")["phase"] == "ending"
-    until(lambda: control.ask(ready, do="status")["phase"] == "none")
-    told = control.ask(ready, do="status")
-    assert [no["name"] for no in told["against"]] == ["paused"] and told["pid"] == process.pid
-    see(ready, idle=1.0)
-    assert [no["name"] for no in control.ask(ready, do="resume")["against"]] == ["in_use"]
-    assert control.ask(ready, do="run")["phase"] == "running"
-    with pytest.raises(EdgesleepError, match="cannot do that"):
-        control.ask(ready, do="dance")
-    with pytest.raises(BusyError):
-        control.Server(ready)
-
-
-def test_a_daemon_that_does_not_answer_keeps_its_home_and_its_socket(
-    ready: Path, process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    until(lambda: control.ask(ready, do="status")["phase"] == "running")
-    monkeypatch.setattr(control, "ANSWER", 0.1)
-    path = ready / "daemon" / control.SOCKET
-    before = path.stat().st_ino
-    process.send_signal(signal.SIGSTOP)
-    try:
-        with pytest.raises(BusyError):
-            control.Server(ready)
-    finally:
-        process.send_signal(signal.SIGCONT)
-    assert path.stat().st_ino == before
-    process.kill()
-    process.wait(60)
-    control.Server(ready).close()  # whatever ended it, nothing has to be removed
-    assert not path.exists()
-
-
-def test_a_request_that_is_none_is_refused_and_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
-    odd = (b'{"word": "\xc3\xa9"}\n', b'{"word": "\\ud800"}\n', b"[" * 60_000 + b"\n", b"\xff\n", b'{"do": [1]}\n')
-    for sent in (b"", b"\n", b"[]\n", b"{", b"x" * (1 << 17), *odd):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(ready / "daemon" / control.SOCKET))
-            client.settimeout(30)
-            with suppress(OSError):
-                client.sendall(sent)
-                assert b"pid" not in client.recv(1 << 16)
-            assert control.ask(ready, do="ping")["pid"] == process.pid
-
-
-def test_whoever_sends_a_byte_at_a_time_holds_up_nobody(ready: Path, process: subprocess.Popen[bytes]) -> None:
-    with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(ready / "daemon" / control.SOCKET))
-        with pytest.raises(OSError):
-            for _ in range(2000):  # for as long as it likes, if each byte had its own time
-                client.sendall(b"x")
-                time.sleep(control.PATIENCE / 8)
-    assert control.ask(ready, do="ping")["pid"] == process.pid
+# -- what is kept ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -431,101 +269,6 @@ def test_a_pause_of_any_length_is_kept(daemon: loop.Daemon, minutes: Any) -> Non
     daemon.answer({"do": "pause", "minutes": minutes})
     assert daemon.keeper.memory.paused_until == loop.EVER
     assert loop.remembered(daemon.home) == daemon.keeper.memory
-
-
-def test_sigterm_ends_it_and_its_night(ready: Path, process: subprocess.Popen[bytes]) -> None:
-    until(lambda: count(ready) > 0)
-    night = control.ask(ready, do="status")["night"]
-    process.terminate()
-    assert process.wait(60) == 0
-    assert not psutil.pid_exists(night) and not (ready / "daemon" / control.SOCKET).exists()
-    assert events(ready)[-1] == "stopped"
-    assert loop.remembered(ready).last is not None
-
-
-@linux_only
-def test_a_night_that_stands_still_ends_with_a_daemon_that_is_killed(
-    ready: Path, process: subprocess.Popen[bytes]
-) -> None:
-    until(lambda: count(ready, "child") > 0)
-    night = psutil.Process(control.ask(ready, do="status")["night"])
-    family = [night, *night.children()]
-    see(ready, idle=0.0)
-    until(lambda: control.ask(ready, do="status")["phase"] == "held")
-    process.kill()
-    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
-
-
-def test_a_night_that_a_killed_daemon_left_standing_is_ended_by_the_next(ready: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as left:
-        dump(Holder.of(left.pid), ready / "daemon" / loop.CHILD)
-        held.freeze(left.pid)
-        loop.Night.end_left(ready)
-        assert left.wait(60) == -signal.SIGKILL
-    loop.Night.end_left(ready)
-    assert events(ready) == ["ended a night that was left"]
-
-
-def test_without_a_home_there_is_nothing_to_serve(home: Path) -> None:
-    with pytest.raises(EdgesleepError, match="no home") as error:
-        loop.Daemon(home, SETTINGS, FromFile(home / "sensors.json")).run()
-    assert "init" in error.value.hint and not home.exists()
-
-
-def test_where_nobody_answers_that_is_said(home: Path) -> None:
-    with pytest.raises(EdgesleepError, match="No daemon") as error:
-        control.ask(home, do="status")
-    assert "daemon start" in error.value.hint
-
-
-def test_idle_it_is_small_and_has_loaded_nothing_heavy(ready: Path) -> None:
-    code = f"""
-import sys, psutil
-from pathlib import Path
-from edgesleep.cli import main
-from edgesleep.daemon import loop, sensors
-daemon = loop.Daemon(Path({str(ready)!r}), loop.DaemonSettings(), sensors.sensors(Path({str(ready)!r})))
-daemon.look(); daemon.look()
-heavy = {{"torch", "llama_cpp", "onnxruntime", "numpy", "spacy", "sqlite_utils", "rich", "gguf", "edgesleep._native"}}
-print(daemon.keeper.phase, psutil.Process().memory_info().rss, *sorted(heavy & {{*sys.modules}}))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    phase, rss, *heavy = done.stdout.split()
-    assert phase == "none" and heavy == []
-    assert int(rss) < 40 * 2**20
-
-
-LOCKED = """
-import pathlib, sys, time
-sys.path[:] = {path!r}
-from edgesleep.lock import Lock
-home = pathlib.Path({words!r}[1])
-with Lock(home).held():
-    (home / "night").write_text("1")
-    time.sleep(600)
-"""
-
-
-def test_a_night_that_is_held_makes_way_for_whoever_wants_to_change_something(ready: Path) -> None:
-    code = PROCESS.format(home=str(ready), night=LOCKED)
-    with subprocess.Popen([sys.executable, "-c", code]) as running:
-        try:
-            until(lambda: control.answers(ready))
-            until(lambda: count(ready) > 0)
-            with pytest.raises(BusyError) as error, Store(ready).lock():
-                pass  # it is under way: nobody is here
-            assert "daemon pause" in error.value.hint
-            see(ready, idle=0.0)
-            until(lambda: control.ask(ready, do="status")["phase"] == "held")
-            with Store(ready).lock():
-                pass
-            until(lambda: control.ask(ready, do="resume")["phase"] == "none")
-            assert control.ask(ready, do="status")["last_night"]["outcome"] == "unfinished"
-        finally:
-            running.kill()
-
-
-# -- the log -------------------------------------------------------------------------------------------------------
 
 
 def test_the_log_rotates_and_can_be_taken_away_at_any_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
