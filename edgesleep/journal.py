@@ -24,7 +24,7 @@ from edgesleep.database import again_where_replaced, explained, open_journal, us
 from edgesleep.entries import Entry, Ready, checked, one_of, ready
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import STATES, Generation, Memory, NightReport, Turn, now, plain
-from edgesleep.tables import APPLICATION_ID, MIGRATIONS
+from edgesleep.tables import check_owner, migrate, transaction
 from edgesleep.tombstones import Tombstones
 
 FILE = "journal.db"
@@ -57,9 +57,9 @@ class Journal:
         connection = open_journal(path, wait)
         try:
             db = Database(connection, execute_plugins=False)
-            _check_owner(db, path)
+            check_owner(db, path)
             use_wal(connection, wait)
-            _migrate(db, path)
+            migrate(db, path)
         except BaseException:
             connection.close()
             raise
@@ -475,49 +475,10 @@ class Journal:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with explained(self._path), _transaction(self._db):
+        with explained(self._path), transaction(self._db):
             yield
 
 
 def _key(one: Ready) -> tuple[str, ...]:
     turn = one.turn
     return (turn.sha256, turn.session, turn.at) if one.timed else (turn.sha256, turn.session)
-
-
-def _check_owner(db: Database, path: Path) -> None:
-    # One statement, so that a journal which another process is just creating is seen before or after, not between.
-    tables, owner = db.execute(
-        "SELECT (SELECT count(*) FROM sqlite_master), application_id FROM pragma_application_id"
-    ).fetchone()
-    if tables and owner != APPLICATION_ID:
-        raise EdgesleepError(f"{path} belongs to another program.", "Choose another folder with --home.")
-
-
-def _migrate(db: Database, path: Path) -> None:
-    if newer := {migration.name for migration in MIGRATIONS.applied(db)} - _known_migrations():
-        raise EdgesleepError(
-            f"{path} was written by a newer edgesleep ({', '.join(sorted(newer))}).",
-            "Update edgesleep, or choose another folder with --home.",
-        )
-    if MIGRATIONS.pending(db):
-        # The outer transaction makes a second process wait and then find nothing left to do.
-        with _transaction(db):
-            MIGRATIONS.apply(db)
-
-
-def _known_migrations() -> set[str]:
-    # Against an empty database all are pending: the public way to list them.
-    with Database(memory=True, execute_plugins=False) as empty:
-        return {migration.name for migration in MIGRATIONS.pending(empty)}
-
-
-@contextmanager
-def _transaction(db: Database) -> Iterator[None]:
-    # IMMEDIATE takes the write lock first: upgrading a read later fails at once when two processes try it.
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        db.rollback()
-        raise

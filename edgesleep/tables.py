@@ -1,18 +1,20 @@
 """Tables of the journal, how older journals become newer ones, and whether one is sound.
 
-Owns every table and column of journal.db. Leaves reading and writing to `journal`. Must stay true: a migration that was
-ever released is never changed; the next one is added below it, and each runs whole or not at all.
+Owns every table and column of journal.db, and transactions. Leaves reading and writing rows to `journal`. Must stay
+true: a migration that was ever released is never changed; the next one is added below it, and each runs whole or not
+at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
 from edgesleep.database import connect
+from edgesleep.errors import EdgesleepError
 from edgesleep.records import digest
 
 APPLICATION_ID = 0x65646765  # "edge" in the file header tells our file from another program's
@@ -119,6 +121,48 @@ def m008_keep_judgements(db: Database) -> None:
 @MIGRATIONS()
 def m009_find_the_turns_of_a_session(db: Database) -> None:
     db.execute("CREATE INDEX turns_by_session ON turns (session)")
+
+
+def check_owner(db: Database, path: Path) -> None:
+    """Raises EdgesleepError where the file holds the tables of another program."""
+    # One statement, so that a journal which another process is just creating is seen before or after, not between.
+    tables, owner = db.execute(
+        "SELECT (SELECT count(*) FROM sqlite_master), application_id FROM pragma_application_id"
+    ).fetchone()
+    if tables and owner != APPLICATION_ID:
+        raise EdgesleepError(f"{path} belongs to another program.", "Choose another folder with --home.")
+
+
+def migrate(db: Database, path: Path) -> None:
+    """Bring the tables up to date. Raises EdgesleepError where a newer edgesleep has made them."""
+    if newer := {migration.name for migration in MIGRATIONS.applied(db)} - _known_migrations():
+        raise EdgesleepError(
+            f"{path} was written by a newer edgesleep ({', '.join(sorted(newer))}).",
+            "Update edgesleep, or choose another folder with --home.",
+        )
+    if MIGRATIONS.pending(db):
+        # The outer transaction makes a second process wait and then find nothing left to do.
+        with transaction(db):
+            MIGRATIONS.apply(db)
+
+
+def _known_migrations() -> set[str]:
+    # Against an empty database all are pending: the public way to list them.
+    with Database(memory=True, execute_plugins=False) as empty:
+        return {migration.name for migration in MIGRATIONS.pending(empty)}
+
+
+@contextmanager
+def transaction(db: Database) -> Iterator[None]:
+    """All of what is written while it holds, or nothing."""
+    # IMMEDIATE takes the write lock first: upgrading a read later fails at once when two processes try it.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
 
 
 def texts(path: Path) -> Iterator[tuple[str, str]]:

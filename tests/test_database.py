@@ -176,7 +176,7 @@ def test_a_journal_is_encrypted_before_it_has_any_row_and_migrates(
 ) -> None:
     from sqlite_utils import Migrations
 
-    from edgesleep import journal as module
+    from edgesleep import tables as module
 
     Journal.open(home).close()
     convert(home / FILE, encrypted=True)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database, Migrations
 
-from edgesleep import journal as module
 from edgesleep import tables
 from edgesleep.entries import MAX_TURN_BYTES, Entry, checked
 from edgesleep.errors import EdgesleepError
@@ -344,7 +343,7 @@ def test_a_failing_migration_leaves_nothing_behind(home: Path, monkeypatch: pyte
         db.execute("INSERT INTO no_such_table VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", broken)
+        patch.setattr(tables, "MIGRATIONS", broken)
         with pytest.raises(EdgesleepError, match="no_such_table"):
             Journal.open(home)
     with Journal.open(home) as journal:
@@ -360,7 +359,7 @@ def test_a_failing_first_migration_leaves_an_empty_file(home: Path, monkeypatch:
     broken = Migrations("edgesleep")
     broken(name="m001_lay_the_tables")(fail)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", broken)
+        patch.setattr(tables, "MIGRATIONS", broken)
         with pytest.raises(EdgesleepError, match="cut short"):
             Journal.open(home)
     with Journal.open(home) as journal:
@@ -414,7 +413,7 @@ def test_the_old_form_stays_when_making_the_new_one_fails(home: Path, monkeypatc
     broken()(tables.m001_lay_the_tables)
     broken(name="m002_keep_memories_with_their_questions")(fail)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", broken)
+        patch.setattr(tables, "MIGRATIONS", broken)
         with pytest.raises(EdgesleepError, match="cut short"):
             Journal.open(home)
     other = sqlite3.connect(home / "journal.db")

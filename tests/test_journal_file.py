@@ -13,7 +13,6 @@ import pytest
 from sqlite_utils import Migrations
 
 from edgesleep import database, tables
-from edgesleep import journal as module
 from edgesleep.entries import Entry
 from edgesleep.errors import EdgesleepError
 from edgesleep.journal import Journal
@@ -81,7 +80,7 @@ def test_a_newer_journal_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch)
     newer()(tables.m005_space_what_is_known)
     newer(name="m007_from_the_future")(lambda db: None)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "MIGRATIONS", newer)
+        patch.setattr(tables, "MIGRATIONS", newer)
         Journal.open(home).close()
     with pytest.raises(EdgesleepError, match=r"newer edgesleep \(m007_from_the_future\)"):
         Journal.open(home)
