@@ -7,7 +7,7 @@ daemon stays small; what only reports changes nothing.
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from edgesleep.cli_shared import daemon_line, dry_run_flag, json_flag, print_jso
 from edgesleep.errors import EdgesleepError
 
 if TYPE_CHECKING:
+    from edgesleep.daemon.loop import Daemon
     from edgesleep.daemon.service import Service
 
-SAMPLE = 0.5  # seconds over which the work of other programs is measured
 SHOWN = 20  # lines of the log, unless more are asked for
 
 sensors_option = click.option(
@@ -49,10 +49,7 @@ def would_run(home: Path, sensors: Path | None, as_json: bool) -> int:
 
     settings = config.load(home).daemon
     keeper, machine = Keeper(settings, loop.remembered(home)), sensing.sensors(home, sensors)
-    reading = machine.all()
-    if reading.load is None and sensors is None:  # it is measured between two looks
-        time.sleep(SAMPLE)
-        reading = machine.all()
+    reading = sensing.settled(machine)
     affairs = keeper.affairs(loop.moment(), loop.Home(home).facts())
     keeper.against = tuple(policy.against_beginning(reading, affairs, settings))
     begins = not keeper.against
@@ -74,44 +71,60 @@ def daemon() -> None:
 
 
 @daemon.command("run")
+@click.option("--once", is_flag=True, help="Look once: have a night begin where it may, and stay for that only.")
 @sensors_option
 @click.pass_obj
-def run_(home: Path, sensors: Path | None) -> None:
+def run_(home: Path, once: bool, sensors: Path | None) -> int:
     """Be the daemon, until stopped; a service manager calls this.
+
+    With --once whatever starts programs by the clock can call it. Exit codes: 5 no night began, 4 another daemon is
+    there.
 
     Example: edgesleep daemon run
     """
+    began = _daemon(home, sensors).run(once)
+    return errors.DONE if began or not once else errors.SKIPPED
+
+
+def _daemon(home: Path, sensors: Path | None = None) -> Daemon:
     from edgesleep.daemon import loop
     from edgesleep.daemon import sensors as sensing
 
-    loop.Daemon(home, config.load(home).daemon, sensing.sensors(home, sensors)).run()
+    return loop.Daemon(home, config.load(home).daemon, sensing.sensors(home, sensors))
 
 
 # -- the service ---------------------------------------------------------------------------------------------------
 
 
 @daemon.command()
+@click.option(
+    "--timer", is_flag=True, help="No daemon that stays: one look every five minutes, and a process only for a night."
+)
 @dry_run_flag
 @click.pass_obj
-def install(home: Path, dry_run: bool) -> None:
+def install(home: Path, timer: bool, dry_run: bool) -> None:
     """Have the system start the daemon whenever you log in, and start it now.
 
-    A user unit of systemd, an agent of launchd or a scheduled task of Windows. Installed again it is the same.
+    A user unit of systemd, an agent of launchd or a scheduled task of Windows. Installed again it is the same; with
+    --timer, or without it, it takes the place of the other.
 
     Example: edgesleep daemon install --dry-run
     """
     from edgesleep.daemon.service import run
 
     config.load(home)
-    service = _service(home)
+    service, other = _service(home, timer), _service(home, not timer)
     if dry_run:
-        click.echo(f"Would write {service.path}:\n")
-        click.echo(service.text.decode("utf-16" if service.text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"))
+        for path, text in service.files:
+            click.echo(f"Would write {path}:\n")
+            click.echo(text.decode("utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"))
+        _remove(other, dry_run)
         for command in (*service.install, *service.start):
             click.echo(f"Would run: {' '.join(command)}")
         return
     if not home.is_dir():
         raise EdgesleepError(f"There is no home at {home}.", "`edgesleep init` makes one.")
+    _remove(other, dry_run)
     changed = not service.is_current
     if changed:
         run(service.stop, may_fail=True)
@@ -129,20 +142,28 @@ def uninstall(home: Path, dry_run: bool) -> None:
 
     Example: edgesleep daemon uninstall
     """
+    installed = [one for one in _services(home) if one.is_installed]
+    for service in installed:
+        _remove(service, dry_run)
+    if not installed:
+        click.echo(f"Not installed: there is no {_service(home).path}")
+
+
+def _remove(service: Service, dry_run: bool) -> None:
     from edgesleep.daemon.service import run
 
-    service = _service(home)
     if not service.is_installed:
-        click.echo(f"Not installed: there is no {service.path}")
-    elif dry_run:
-        click.echo(f"Would remove {service.path}")
+        return
+    if dry_run:
+        for path, _ in service.files:
+            click.echo(f"Would remove {path}")
         for command in service.remove:
             click.echo(f"Would run: {' '.join(command)}")
-    else:
-        run(service.remove[:1], may_fail=True)
-        service.erase()
-        run(service.remove[1:], may_fail=True)
-        click.echo(f"Removed: {service.path}")
+        return
+    run(service.remove[:1], may_fail=True)
+    service.erase()
+    run(service.remove[1:], may_fail=True)
+    click.echo(f"Removed: {service.path}")
 
 
 @daemon.command()
@@ -168,17 +189,23 @@ def stop(home: Path) -> None:
 def _control(home: Path, what: str) -> None:
     from edgesleep.daemon.service import run
 
-    service = _service(home)
-    if not service.is_installed:
+    installed = [one for one in _services(home) if one.is_installed]
+    if not installed:
         raise EdgesleepError("The daemon is not installed.", "`edgesleep daemon install` does it.")
-    run(getattr(service, what))
-    click.echo(f"{'Started' if what == 'start' else 'Stopped'}: {service.name}")
+    for service in installed:
+        run(getattr(service, what))
+        click.echo(f"{'Started' if what == 'start' else 'Stopped'}: {service.name}")
 
 
-def _service(home: Path) -> Service:
+def _services(home: Path) -> tuple[Service, Service]:
+    """The daemon that stays, and the timer, which take each other's place."""
+    return _service(home), _service(home, timer=True)
+
+
+def _service(home: Path, timer: bool = False) -> Service:
     from edgesleep.daemon.service import service
 
-    return service(home)
+    return service(home, timer=timer)
 
 
 # -- asking it -----------------------------------------------------------------------------------------------------
@@ -253,9 +280,20 @@ def logs(home: Path, count: int, as_json: bool) -> None:
 
 
 def _asked(home: Path, **asked: Any) -> dict[str, Any]:
-    from edgesleep.daemon.control import ask
+    """What the daemon answers; between two looks of a timer, whoever asks is it."""
+    from edgesleep.daemon.control import answers, ask
 
-    return ask(home, **asked)
+    if answers(home) or not _has_timer(home):
+        return ask(home, **asked)
+    if asked["do"] == "run":
+        raise EdgesleepError("A timer looks now and then, and no daemon runs.", "`edgesleep run-night` runs a night.")
+    return _daemon(home).alone(asked)
+
+
+def _has_timer(home: Path) -> bool:
+    with suppress(EdgesleepError):  # a system without a known kind of service
+        return _service(home, timer=True).is_installed
+    return False
 
 
 def _show(told: dict[str, Any], as_json: bool) -> None:

@@ -91,7 +91,8 @@ def daemon_line(told: dict[str, Any]) -> str:
 
 def _stands(told: dict[str, Any]) -> Iterator[str]:
     phases = {"running": "A night is under way.", "held": "A night is held still:", "ending": "A night is ending."}
-    yield phases.get(told["phase"], "No night now:" if told["against"] else "A night begins now.")
+    begins = "A night begins now." if told.get("pid", 0) is not None else "A night begins at the timer's next look."
+    yield phases.get(told["phase"], "No night now:" if told["against"] else begins)
     if told["against"] and told["phase"] in ("none", "held"):
         yield f"{', '.join(no['why'] for no in told['against'])}."
     if last := told["last_night"]:

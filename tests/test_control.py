@@ -130,6 +130,19 @@ def test_a_night_that_a_killed_daemon_left_standing_is_ended_by_the_next(ready: 
     assert events(ready) == ["ended a night that was left"]
 
 
+def test_a_night_that_one_look_began_is_held_goes_on_and_is_the_end_of_its_process(ready: Path) -> None:
+    with apart(ready, once=True) as running:
+        until(lambda: count(ready) > 0)
+        see(ready, idle=0.0)
+        until(lambda: control.ask(ready, do="status")["phase"] == "held")
+        see(ready)
+        until(lambda: control.ask(ready, do="status")["phase"] == "running")
+        (ready / "enough").touch()
+        assert running.wait(60) == 0
+    last = loop.remembered(ready).last
+    assert last and (last.outcome, last.held) == ("promoted", 1)
+
+
 def test_without_a_home_there_is_nothing_to_serve(home: Path) -> None:
     with pytest.raises(EdgesleepError, match="no home") as error:
         here(home).run()

@@ -25,7 +25,8 @@ import pytest
 from watched import SETTINGS, begun, count, ended, events, here, readied, see, stands, until
 
 from edgesleep import held
-from edgesleep.daemon import log, loop
+from edgesleep.daemon import control, log, loop
+from edgesleep.errors import BusyError
 from edgesleep.night import underway
 from edgesleep.waiting import is_being_written
 
@@ -257,6 +258,45 @@ def test_the_hours_are_those_of_the_place_where_the_machine_is_now(monkeypatch: 
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+# -- one look -----------------------------------------------------------------------------------------------------
+
+
+def test_a_look_that_finds_something_against_a_night_ends_and_is_told_once(daemon: loop.Daemon) -> None:
+    see(daemon.home, idle=1.0)
+    for _ in range(2):
+        assert here(daemon.home).run(once=True) is False
+    assert events(daemon.home) == ["waiting"]
+    assert not (daemon.home / "daemon" / control.SOCKET).exists()
+    see(daemon.home, idle=1.0, mains=False)
+    assert here(daemon.home).run(once=True) is False
+    assert [line["against"] for line in log.lines(daemon.home)] == [["in_use"], ["in_use", "on_battery"]]
+    assert loop.remembered(daemon.home).days  # what hours are quiet is learned as by a daemon that stays
+
+
+def test_a_look_that_has_a_night_begin_stays_until_it_is_over(daemon: loop.Daemon) -> None:
+    (daemon.home / "enough").touch()
+    assert here(daemon.home).run(once=True) is True
+    last = loop.remembered(daemon.home).last
+    assert last and last.outcome == "promoted" and events(daemon.home)[:2] == ["begin", "night ended"]
+    assert here(daemon.home).run(once=True) is False  # it was tonight's
+
+
+def test_between_two_looks_whoever_asks_is_answered_and_no_night_begins(daemon: loop.Daemon) -> None:
+    told = daemon.alone({"do": "status"})
+    assert (told["pid"], told["phase"], told["against"]) == (None, "none", [])
+    assert [no["name"] for no in daemon.alone({"do": "pause", "minutes": 5})["against"]] == ["paused"]
+    assert here(daemon.home).run(once=True) is False
+    assert daemon.alone({"do": "resume"})["against"] == [] and daemon.night is None
+    assert loop.remembered(daemon.home).paused_until == 0
+    assert events(daemon.home) == ["asked to pause", "waiting", "asked to resume"]
+    serving = control.Server(daemon.home)
+    try:
+        with pytest.raises(BusyError):
+            daemon.alone({"do": "resume"})
+    finally:
+        serving.close()
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgesleep import cli, cli_daemon, errors
-from edgesleep.daemon import log, service
+from edgesleep.daemon import log, loop, service
 from edgesleep.errors import EdgesleepError
 
 SYSTEMS = ("linux", "darwin", "win32")
@@ -30,26 +32,34 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "user"
 
 
-def made(place: Path, system: str, home: str = "home") -> service.Service:
+def made(place: Path, system: str, home: str = "home", *, timer: bool = False) -> service.Service:
     (place / home).mkdir(parents=True, exist_ok=True)
-    return service.service(place / home, system, place)
+    return service.service(place / home, system, place, timer=timer)
 
 
 def verified(unit: service.Service) -> subprocess.CompletedProcess[str]:
-    """What systemd itself says of a unit."""
+    """What systemd itself says of a unit, and of the one beside it."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze here")
-    command = ["systemd-analyze", "verify", "--user", "--man=no", str(unit.path)]
+    command = ["systemd-analyze", "verify", "--user", "--man=no", *(str(path) for path, _ in unit.files)]
     environment = os.environ | {"XDG_RUNTIME_DIR": str(unit.path.parent)}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.mark.parametrize("home", ["home", ODD])
-def test_systemd_finds_no_fault_in_the_unit(place: Path, home: str) -> None:
-    unit = made(place, "linux", home)
+@pytest.mark.parametrize(("home", "timer"), [("home", False), (ODD, False), (ODD, True)])
+def test_systemd_finds_no_fault_in_the_unit(place: Path, home: str, timer: bool) -> None:
+    unit = made(place, "linux", home, timer=timer)
     unit.write()
     checked = verified(unit)
-    assert unit.path.name not in checked.stderr and checked.returncode == 0, checked.stderr
+    assert unit.path.stem not in checked.stderr and checked.returncode == 0, checked.stderr
+
+
+def test_systemd_finds_faults_in_a_timer_that_has_some(place: Path) -> None:
+    unit = made(place, "linux", timer=True)
+    unit.write()
+    ((path, text),) = unit.beside
+    path.write_bytes(text.replace(b"OnUnitInactiveSec=", b"OnUnitIdleSec="))
+    assert "OnUnitIdleSec" in verified(unit).stderr
 
 
 def test_systemd_finds_faults_in_a_unit_that_has_some(place: Path) -> None:
@@ -97,15 +107,41 @@ def test_windows_file_is_a_task(place: Path, home: str) -> None:
     assert root.findtext("t:Settings/t:StopIfGoingOnBatteries", namespaces=names) == "false"
 
 
+@pytest.mark.parametrize("timer", [False, True], ids=["daemon", "timer"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_file_is_the_same_every_time_and_each_home_has_its_own(place: Path, system: str) -> None:
-    first, again, other = made(place, system), made(place, system), made(place, system, "other")
+def test_a_file_is_the_same_every_time_and_each_home_has_its_own(place: Path, system: str, timer: bool) -> None:
+    first, again = made(place, system, timer=timer), made(place, system, timer=timer)
     assert first == again and not first.is_installed
-    assert first.name != other.name and first.path != other.path
+    for other in (made(place, system, "other", timer=timer), made(place, system, timer=not timer)):
+        assert first.name != other.name and not dict(first.files).keys() & dict(other.files).keys()
     first.write()
-    assert again.is_current and again.path.stat().st_mode & 0o077 == 0
+    assert again.is_current
+    for path, _ in first.files:
+        assert path.stat().st_mode & 0o077 == 0
+        before = path.read_bytes()
+        path.write_bytes(b"other")
+        assert not again.is_current
+        path.write_bytes(before)
     first.erase()
-    assert not again.is_installed
+    assert not again.is_installed and not [path for path, _ in first.files if path.exists()]
+
+
+def test_a_timer_looks_now_and_then_on_every_system_and_keeps_no_process(place: Path) -> None:
+    unit, agent, task = (made(place, system, timer=True) for system in SYSTEMS)
+    ((_, text),) = unit.beside
+    assert f"\nOnUnitInactiveSec={service.EVERY}\n" in text.decode()
+    for line in ("SuccessExitStatus=4 5", "CPUWeight=20", "NoNewPrivileges=yes"):
+        assert f"\n{line}\n" in unit.text.decode()
+    assert not re.search(r"^(Restart|\[Install)", unit.text.decode(), re.MULTILINE)
+    assert b"daemon run --once\n" in unit.text and b"daemon run\n" in made(place, "linux").text
+    keys = plistlib.loads(agent.text)
+    assert keys["StartInterval"] == service.EVERY and keys["ProgramArguments"][-1] == "--once"
+    assert not {"KeepAlive", "RunAtLoad"} & {*keys}
+    root = ElementTree.fromstring(task.text.decode("utf-16"))
+    names = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+    every = root.findtext("t:Triggers/t:LogonTrigger/t:Repetition/t:Interval", namespaces=names)
+    assert every == f"PT{service.EVERY}S"
+    assert (root.findtext("t:Actions/t:Exec/t:Arguments", namespaces=names) or "").endswith("daemon run --once")
 
 
 def test_a_system_without_a_known_service_is_told_what_to_do(place: Path) -> None:
@@ -122,7 +158,8 @@ def asked(home: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]
     """The commands that the service manager was given, none of which is run."""
     home.mkdir(parents=True)
     commands: list[str] = []
-    monkeypatch.setattr(cli_daemon, "_service", lambda home: service.service(home, "linux", place))
+    kinds = partial(service.service, system="linux", user_home=place)
+    monkeypatch.setattr(cli_daemon, "_service", lambda home, timer=False: kinds(home, timer=timer))
     monkeypatch.setattr(service, "run", lambda given, may_fail=False: commands.extend(" ".join(one) for one in given))
     return commands
 
@@ -148,6 +185,43 @@ def test_installing_twice_changes_nothing_and_uninstalling_leaves_nothing(
     assert "Would remove" in run("daemon", "uninstall", "--dry-run").stdout and file.exists()
     assert "Removed" in run("daemon", "uninstall").stdout and not file.exists()
     assert "Not installed" in run("daemon", "uninstall").stdout
+
+
+def test_a_timer_takes_the_place_of_the_daemon_and_the_daemon_that_of_the_timer(
+    home: Path, place: Path, asked: list[str]
+) -> None:
+    def files() -> set[str]:
+        return {path.suffix for path in place.rglob("*") if path.is_file()}
+
+    assert run("daemon", "install").exit_code == 0 and files() == {".service"}
+    asked.clear()
+    dry = run("daemon", "install", "--timer", "--dry-run").stdout
+    assert "OnUnitInactiveSec=" in dry and "--once" in dry and "Would remove" in dry and files() == {".service"}
+    assert "Removed" in run("daemon", "install", "--timer").stdout and files() == {".service", ".timer"}
+    stopped = next(n for n, command in enumerate(asked) if " disable --now " in command)
+    started = next(n for n, command in enumerate(asked) if " start " in command)
+    assert stopped < started and asked[started].endswith("-timer.timer")
+    asked.clear()
+    assert "Already installed" in run("daemon", "install", "--timer").stdout
+    assert "Stopped" in run("daemon", "stop").stdout
+    assert [command.rpartition(".")[2] for command in asked if " stop " in command] == ["timer", "service"]
+    assert run("daemon", "install").exit_code == 0 and files() == {".service"}
+    run("daemon", "install", "--timer")
+    assert run("daemon", "uninstall").exit_code == 0 and files() == set()
+
+
+def test_with_a_timer_it_is_asked_between_two_looks(home: Path, asked: list[str], tmp_path: Path) -> None:
+    assert run("daemon", "pause").exit_code == errors.ERROR
+    run("daemon", "install", "--timer")
+    assert "it was asked to pause" in run("daemon", "pause", "--minutes", "5").stdout
+    assert loop.remembered(home).paused_until > time.time()
+    assert '"paused"' in run("daemon", "status", "--json").stdout
+    assert '"paused"' not in run("daemon", "resume", "--json").stdout
+    told = run("daemon", "run-now")
+    assert told.exit_code == errors.ERROR and "run-night" in told.stderr
+    (tmp_path / "sensors.json").write_text('{"idle": 3}')
+    once = run("daemon", "run", "--once", "--sensors", str(tmp_path / "sensors.json"))
+    assert once.exit_code == errors.SKIPPED, once.output
 
 
 def test_what_is_not_installed_cannot_be_started(home: Path, asked: list[str]) -> None:
@@ -199,6 +273,8 @@ TOLD: dict[str, Any] = {
             r"A night is held still: someone is here, it is hot\..*",
         ),
         ({"phase": "running", "against": [], "within_hours": True, "failure": ""}, r"A night is under way\..*"),
+        ({"pid": 7, "against": []}, r"A night begins now\..*"),
+        ({"pid": None, "against": []}, r"A night begins at the timer's next look\..*"),
     ],
 )
 def test_the_state_is_one_line(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], line: str) -> None:

@@ -52,7 +52,7 @@ from edgesleep.daemon import loop
 from edgesleep.daemon.sensors import FromFile
 home = Path({home!r})
 loop._CHILD = {night!r}
-loop.Daemon(home, DaemonSettings(hours="00:00-24:00"), FromFile(home / "sensors.json")).run()
+loop.Daemon(home, DaemonSettings(hours="00:00-24:00"), FromFile(home / "sensors.json")).run({once})
 """
 
 
@@ -79,9 +79,9 @@ def here(home: Path) -> loop.Daemon:
 
 
 @contextmanager
-def apart(home: Path, night: str = NIGHT) -> Iterator[Popen[bytes]]:
+def apart(home: Path, night: str = NIGHT, *, once: bool = False) -> Iterator[Popen[bytes]]:
     """The daemon in a process of its own, as soon as it answers."""
-    with Popen([sys.executable, "-c", PROCESS.format(home=str(home), night=night)]) as running:
+    with Popen([sys.executable, "-c", PROCESS.format(home=str(home), night=night, once=once)]) as running:
         try:
             until(lambda: control.answers(home))
             yield running

@@ -55,7 +55,7 @@ class Remembered:
     `done`: the nights that came to their end; `tried`: those that did not, or were refused, with what had been `said`
     by then. `skipped`: the last night that found nothing to learn, and what had been said when it began: it is done
     until more is. `paused_until`: seconds since 1970, 0: not paused. `told`: the end of the last night that the
-    desktop has shown.
+    desktop has shown. `against`: names of what stood against a night at the last look, which the log has.
     """
 
     done: tuple[str, ...] = ()
@@ -66,6 +66,7 @@ class Remembered:
     days: Days = field(default_factory=dict)
     last: LastNight | None = None
     told: float = 0.0
+    against: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

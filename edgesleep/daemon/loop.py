@@ -26,8 +26,8 @@ from edgesleep import config, errors, held, machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import control, hours, log
 from edgesleep.daemon.keeper import Act, Facts, Keeper, Moment, Remembered
-from edgesleep.daemon.policy import Reading
-from edgesleep.daemon.sensors import Sensors
+from edgesleep.daemon.policy import Reading, against_beginning
+from edgesleep.daemon.sensors import Sensors, settled
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import make_folder, write_atomically
 from edgesleep.forgotten import unfinished
@@ -184,25 +184,33 @@ class Daemon:
         self.night: Night | None = None
         self._kept = self.keeper.memory
         self._all_read = -EVERYTHING
-        self._against: tuple[str, ...] = ()
         self._last: Moment | None = None
         self._stopping = self._blind = False
         self._config = config.mark(home)
 
-    def run(self) -> None:
-        """Until SIGTERM. Raises BusyError where another one serves the home, EdgesleepError where none can."""
+    def run(self, once: bool = False) -> bool:
+        """Until SIGTERM, or with `once` only while a night is under way; whether there was one.
+
+        Raises BusyError where another one serves the home, EdgesleepError where none can.
+        """
         if not self.home.is_dir():
             raise EdgesleepError(f"There is no home at {self.home}.", "`edgesleep init` makes one.")
         make_folder(self.home / log.FOLDER)
-        server = control.Server(self.home)
-        log.note(self.home, "started", pid=os.getpid())
-        Night.end_left(self.home)
+        server, began = control.Server(self.home), False
         try:
+            if not once:
+                log.note(self.home, "started", pid=os.getpid())
+            Night.end_left(self.home)
             with _woken() as wake, selectors.DefaultSelector() as selector:
                 selector.register(server.socket, selectors.EVENT_READ)
                 selector.register(wake, selectors.EVENT_READ)
+                if once:
+                    settled(self.sensors)
                 while not (self._stopping and self.night is None):
                     again = self.look()
+                    began = began or self.night is not None
+                    if once and self.night is None:
+                        break
                     for key, _ in selector.select(again):
                         if key.fileobj is server.socket:
                             server.serve(self.answer)
@@ -212,7 +220,9 @@ class Daemon:
             if self.night is not None:
                 self.night.kill()
             server.close()
-            log.note(self.home, "stopped")
+            if not once:
+                log.note(self.home, "stopped")
+        return began
 
     def _signalled(self, numbers: bytes) -> None:
         if not {signal.SIGTERM, signal.SIGINT} & {*numbers} or self._stopping:
@@ -244,9 +254,9 @@ class Daemon:
             with suppress(Exception):  # a desktop that cannot show it is no reason to stop
                 self.sensors.show(NEWS[news.outcome])
         names = tuple(no.name for no in act.against)
-        if names != self._against and act.do == "nothing":
+        if names != self.keeper.memory.against and act.do == "nothing":
             log.note(self.home, "waiting", against=names)
-        self._against = names
+        self._change(against=names)
         self._keep()
         return act.again
 
@@ -318,27 +328,46 @@ class Daemon:
         do = asked.get("do")
         if do == "ping":
             return {"pid": os.getpid()}
-        if do == "pause":
-            minutes = asked.get("minutes")
-            until = EVER
-            if isinstance(minutes, int | float) and minutes < EVER:  # which neither infinity nor NaN is
-                until = min(EVER, moment().epoch + 60 * max(0.0, float(minutes)))
-            self._change(paused_until=until)
-        elif do == "resume":
-            self._change(paused_until=0.0, tried=())
-        elif do == "run":
-            self.keeper.forced = True
-            self._change(paused_until=0.0)
-        elif do == "make way":
+        if do == "make way":
             self._do(self.keeper.make_way(moment()))
             log.note(self.home, "asked to make way")
             return {"makes_way": self.keeper.phase == "ending"}
-        elif do != "status":
+        if do not in ("status", "pause", "resume", "run"):
             return {"error": "The daemon cannot do that.", "hint": "Is it of another version? Start it again."}
         if do != "status":
-            log.note(self.home, f"asked to {do}")
+            self._heed(asked)
             self.look()
         return self.status()
+
+    def alone(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The same, of one that only looks now and then, between two looks: no night begins.
+
+        Raises BusyError where it is looking just now.
+        """
+        server = control.Server(self.home)
+        try:
+            self.reading = settled(self.sensors)
+            if asked["do"] != "status":
+                self._heed(asked)
+                self._keep()
+            affairs = self.keeper.affairs(moment(), self.stands.facts())
+            self.keeper.against = tuple(against_beginning(self.reading, affairs, self.settings))
+            return self.status() | {"pid": None}
+        finally:
+            server.close()
+
+    def _heed(self, asked: dict[str, Any]) -> None:
+        """Pause, resume and run, as far as it is kept."""
+        do, minutes = asked["do"], asked.get("minutes")
+        until = EVER
+        if isinstance(minutes, int | float) and minutes < EVER:  # which neither infinity nor NaN is
+            until = min(EVER, moment().epoch + 60 * max(0.0, float(minutes)))
+        self._change(paused_until=until if do == "pause" else 0.0)
+        if do == "resume":
+            self._change(tried=())
+        if do == "run":
+            self.keeper.forced = True
+        log.note(self.home, f"asked to {do}")
 
     def _change(self, **changes: Any) -> None:
         self.keeper.memory = replace(self.keeper.memory, **changes)

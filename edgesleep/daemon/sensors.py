@@ -9,6 +9,7 @@ error, and costs no more than moments; what must be noticed within a second is a
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +22,7 @@ from edgesleep.daemon.policy import Reading
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import load
 
+SAMPLE = 0.5  # seconds over which the work of other programs is measured by who looks once
 # The part of a processor whose temperature counts, by the names that drivers give; the first that is there.
 _PROCESSOR = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "acpitz")
 
@@ -129,6 +131,15 @@ class FromFile:
 def sensors(home: Path, file: Path | None = None) -> Sensors:
     """Those of a file where one is given, else this machine's."""
     return FromFile(file) if file else Machine(home, system())
+
+
+def settled(sensors: Sensors) -> Reading:
+    """Everything, for who has not looked before: what is measured between two looks is known from the second on."""
+    reading = sensors.all()
+    if isinstance(sensors, Machine):
+        time.sleep(SAMPLE)
+        reading = sensors.all()
+    return reading
 
 
 def system() -> System:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from edgesleep import machine
+from edgesleep import errors, machine
 from edgesleep.config import default_home
 from edgesleep.errors import EdgesleepError
 from edgesleep.files import remove, write_atomically
 
+EVERY = 300  # seconds from one look to the next of a timer; an hour in which someone was here is not missed then
 MEMORY = 0.75  # of the machine's, that the daemon and its night may have; at the limit the system ends the night
 _SLOWEST = 60.0  # seconds for a command of the service manager
 
@@ -31,7 +32,8 @@ _SLOWEST = 60.0  # seconds for a command of the service manager
 class Service:
     """One home's service on one system: its name, its file, and the commands that make something of it.
 
-    Each list of commands is run in order; those of `remove` and `stop` may fail, as where nothing was there.
+    `beside` are further files. Each list of commands is run in order; those of `remove` and `stop` may fail, as where
+    nothing was there.
     """
 
     name: str
@@ -41,6 +43,11 @@ class Service:
     start: tuple[tuple[str, ...], ...]
     stop: tuple[tuple[str, ...], ...]
     remove: tuple[tuple[str, ...], ...]
+    beside: tuple[tuple[Path, bytes], ...] = ()
+
+    @property
+    def files(self) -> tuple[tuple[Path, bytes], ...]:
+        return (*self.beside, (self.path, self.text))
 
     @property
     def is_installed(self) -> bool:
@@ -48,27 +55,33 @@ class Service:
 
     @property
     def is_current(self) -> bool:
-        """Whether the file that is there says what it would say now."""
-        return self.path.exists() and self.path.read_bytes() == self.text
+        """Whether the files that are there say what they would say now."""
+        return all(path.exists() and path.read_bytes() == text for path, text in self.files)
 
     def write(self) -> None:
-        write_atomically(self.path, self.text)
+        for path, text in self.files:
+            write_atomically(path, text)
 
     def erase(self) -> None:
-        remove(self.path)
+        for path, _ in self.files:
+            remove(path)
 
 
-def service(home: Path, system: str = sys.platform, user_home: Path | None = None) -> Service:
-    """The service of a home. Raises EdgesleepError on a system that has no known kind."""
+def service(home: Path, system: str = sys.platform, user_home: Path | None = None, *, timer: bool = False) -> Service:
+    """The service of a home: a daemon that stays, or a timer that has one look now and then.
+
+    Raises EdgesleepError on a system that has no known kind.
+    """
     name = "edgesleep" if home == default_home().expanduser().absolute() else f"edgesleep-{_short(home)}"
+    name += "-timer" * timer
     place = user_home or Path.home()
-    words = [sys.executable, "-m", "edgesleep", "--home", str(home), "daemon", "run"]
+    words = [sys.executable, "-m", "edgesleep", "--home", str(home), "daemon", "run", *["--once"] * timer]
     if system == "linux":
-        return _systemd(name, place, home, words)
+        return _systemd(name, place, home, words, timer)
     if system == "darwin":
-        return _launchd(f"local.{name}", place, home, words)
+        return _launchd(f"local.{name}", place, home, words, timer)
     if system == "win32":
-        return _scheduled(name, home, words)
+        return _scheduled(name, home, words, timer)
     raise EdgesleepError(f"There is no service for {system}.", "`edgesleep daemon run` runs it as any program.")
 
 
@@ -87,8 +100,7 @@ ConditionPathIsDirectory={home}
 [Service]
 Type=exec
 ExecStart={command}
-Restart=on-failure
-RestartSec=60
+{ends}
 KillMode=mixed
 TimeoutStopSec=30
 UMask=0077
@@ -117,31 +129,50 @@ SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 LimitCORE=0
 
+{wanted}"""
+_ENDS = "Restart=on-failure\nRestartSec=60"
+_WANTED = "\n[Install]\nWantedBy=default.target\n"
+# By a clock that stands still while the machine sleeps: who has just opened it is not met by a look.
+_TIMER = """\
+[Unit]
+Description=Looks now and then whether edgesleep may learn from the day
+Documentation=man:systemd.timer(5)
+
+[Timer]
+OnActiveSec=60
+OnUnitInactiveSec={every}
+AccuracySec=30
+
 [Install]
-WantedBy=default.target
+WantedBy=timers.target
 """
 
 
-def _systemd(name: str, place: Path, home: Path, words: Sequence[str]) -> Service:
+def _systemd(name: str, place: Path, home: Path, words: Sequence[str], timer: bool) -> Service:
     """A unit of the user's own manager.
 
     Without a namespace of its own (ProtectSystem and the like): where users may not make one, the unit would not start.
     """
-    unit = f"{name}.service"
+    unit, folder, ctl = f"{name}.service", place / ".config" / "systemd" / "user", ("systemctl", "--user")
     text = _UNIT.format(
         home=_escaped(str(home)),
         command=" ".join(_quoted(word) for word in words),
+        ends=f"SuccessExitStatus={errors.BUSY} {errors.SKIPPED}" if timer else _ENDS,
         memory=int(MEMORY * _memory()),
+        wanted="" if timer else _WANTED,
     )
-    ctl = ("systemctl", "--user")
+    beside = ((folder / f"{name}.timer", _TIMER.format(every=EVERY).encode()),) if timer else ()
+    starts = f"{name}.timer" if timer else unit
+    stop = tuple((*ctl, "stop", each) for each in dict.fromkeys((starts, unit)))
     return Service(
-        unit,
-        place / ".config" / "systemd" / "user" / unit,
+        starts,
+        folder / unit,
         text.encode(),
-        install=((*ctl, "daemon-reload"), (*ctl, "enable", unit)),
-        start=((*ctl, "start", unit),),
-        stop=((*ctl, "stop", unit),),
-        remove=((*ctl, "disable", "--now", unit), (*ctl, "daemon-reload")),
+        install=((*ctl, "daemon-reload"), (*ctl, "enable", starts)),
+        start=((*ctl, "start", starts),),
+        stop=stop,
+        remove=((*ctl, "disable", "--now", starts), *stop[1:], (*ctl, "daemon-reload")),
+        beside=beside,
     )
 
 
@@ -164,15 +195,14 @@ def _memory() -> int:
 # -- macOS -----------------------------------------------------------------------------------------------------------
 
 
-def _launchd(label: str, place: Path, home: Path, words: Sequence[str]) -> Service:
+def _launchd(label: str, place: Path, home: Path, words: Sequence[str], timer: bool) -> Service:
     """An agent of the user's session, which is where it can see whether someone is here."""
     path = place / "Library" / "LaunchAgents" / f"{label}.plist"
     keys = {
         "Label": label,
         "ProgramArguments": [*words],
         "WorkingDirectory": "/",
-        "RunAtLoad": True,
-        "KeepAlive": {"SuccessfulExit": False},
+        **({"StartInterval": EVERY} if timer else {"RunAtLoad": True, "KeepAlive": {"SuccessfulExit": False}}),
         "ThrottleInterval": 60,
         "ExitTimeOut": 30,
         "ProcessType": "Standard",  # as Background it would be late in making way
@@ -206,7 +236,7 @@ _TASK = """\
 <?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Description>edgesleep learns from the day while nobody is here</Description></RegistrationInfo>
-  <Triggers><LogonTrigger><Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Triggers><LogonTrigger>{repeats}<Enabled>true</Enabled></LogonTrigger></Triggers>
   <Principals><Principal id="Author"><LogonType>InteractiveToken</LogonType><RunLevel>LeastPrivilege</RunLevel>\
 </Principal></Principals>
   <Settings>
@@ -216,8 +246,7 @@ _TASK = """\
     <AllowHardTerminate>true</AllowHardTerminate>
     <ExecutionTimeLimit>PT0S</ExecutionTimeLimit>
     <Priority>7</Priority>
-    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>
-  </Settings>
+{restarts}  </Settings>
   <Actions Context="Author">
     <Exec><Command>{command}</Command><Arguments>{arguments}</Arguments><WorkingDirectory>{home}</WorkingDirectory></Exec>
   </Actions>
@@ -225,11 +254,22 @@ _TASK = """\
 """
 
 
-def _scheduled(name: str, home: Path, words: Sequence[str]) -> Service:
+_REPEATS = "<Repetition><Interval>PT{every}S</Interval></Repetition>"
+_RESTARTS = "    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>\n"
+
+
+def _scheduled(name: str, home: Path, words: Sequence[str], timer: bool) -> Service:
     """A task that begins when the user logs in; the battery is the daemon's own matter."""
-    path = home / "daemon" / "task.xml"
+    path = home / "daemon" / ("timer.xml" if timer else "task.xml")
+    command = Path(words[0])
+    if timer and command.with_name("pythonw.exe").exists():  # which shows no window at every look
+        command = command.with_name("pythonw.exe")
     text = _TASK.format(
-        command=escape(words[0]), arguments=escape(subprocess.list2cmdline(words[1:])), home=escape(str(home))
+        command=escape(str(command)),
+        arguments=escape(subprocess.list2cmdline(words[1:])),
+        home=escape(str(home)),
+        repeats=_REPEATS.format(every=EVERY) if timer else "",
+        restarts="" if timer else _RESTARTS,
     )
     return Service(
         name,
