@@ -51,6 +51,8 @@ bool cpu_has_avx512_vnni() { return cpu_has_avx512() && has(leaf(7).ecx, 1u << 1
 #ifdef EDGESLEEP_ARM
 #ifdef __linux__
 #include <sys/auxv.h>
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace edgesleep {
@@ -62,6 +64,18 @@ bool cpu_has_dotprod() {
     return getauxval(AT_HWCAP) & 1u << 20;  // HWCAP_ASIMDDP
 #elif defined(__APPLE__)
     return true;  // in all of them that run macOS
+#else
+    return false;
+#endif
+}
+
+bool cpu_has_i8mm() {
+#ifdef __linux__
+    return getauxval(AT_HWCAP2) & 1u << 13;  // HWCAP2_I8MM
+#elif defined(__APPLE__)
+    int has = 0;  // from M2 on; the name is unknown to systems that are older than the instruction
+    size_t size = sizeof has;
+    return !sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, nullptr, 0) && has;
 #else
     return false;
 #endif

@@ -179,7 +179,7 @@ extern const Kernel kRef;
 extern const Kernel kAvx2, kAvx2Vnni, kAvx512, kAvx512Vnni;
 #endif
 #ifdef EDGESLEEP_ARM
-extern const Kernel kNeon, kNeonDotprod;
+extern const Kernel kNeon, kNeonDotprod, kNeonI8mm;
 #endif
 
 // The selected kernel, or null when the forced one cannot run.
@@ -194,5 +194,6 @@ bool cpu_has_avx512();       // AVX2, and F, BW, DQ and VL on top
 bool cpu_has_avx512_vnni();  // VNNI on top
 bool cpu_has_neon();         // with fused multiply-add, as every 64-bit ARM has
 bool cpu_has_dotprod();
+bool cpu_has_i8mm();
 
 }  // namespace edgesleep

@@ -21,6 +21,9 @@ const Kernel *const kKernels[] = {
     &kAvx2,
 #endif
 #ifdef EDGESLEEP_ARM
+#ifdef EDGESLEEP_I8MM
+    &kNeonI8mm,
+#endif
     &kNeonDotprod, &kNeon,
 #endif
     &kRef,

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "blocks.h"
+#include "tiles.h"
 
 using namespace edgesleep;
 
@@ -136,6 +136,81 @@ void check_shapes() {
                 const Random random{(uint64_t)(type * 1000 + rows * 10 + rank)};
                 check_case(Case(type, rows, rows == 3 ? 1 : long_row, rank, random), 3);
             }
+    }
+}
+
+// Products in 8 bits without a matrix around them; every array ends where the job does.
+struct Dots {
+    std::vector<uint8_t> a, b;
+    std::vector<float> step, offset, scale, sum, c;
+    DotJob job{};
+
+    // Codes from 0 to `most` and from -input to input, a quarter of them as large as can be.
+    Dots(int rows, int groups, int64_t blocks, bool turned, int fours, int most, int input, Random random) {
+        const TileStrides stride = kTileStrides[turned];
+        const int64_t room = (groups + 1) * kTokens, c_room = (rows + 1) * kTokens;  // more than is used
+        const auto end = [](int64_t n, int64_t from, int64_t m, int64_t to) {
+            return (size_t)((n - 1) * from + m * to);
+        };
+        const auto code = [&](int size) {
+            return random.next() % 4 ? (int)(random.next() % (uint32_t)(size + 1)) : size;
+        };
+        a.resize(end(rows, stride.row, groups * kDots / 4 - 1, stride.four) + 4);
+        b.resize(end(blocks, room * kDots, groups, kTokens * kDots));
+        for (uint8_t &byte : a) byte = (uint8_t)code(most);
+        for (uint8_t &byte : b) byte = (uint8_t)(random.next() % 2 ? code(input) : -code(input));
+        step.resize(end(rows, stride.step_row, groups - 1, stride.step_group) + 1);
+        scale.resize(end(blocks, room, groups, kTokens));
+        offset.resize(step.size());
+        sum.resize(scale.size());
+        c.resize(end(blocks, c_room, rows, kTokens));
+        for (auto *values : {&step, &offset, &scale, &sum, &c})
+            for (float &value : *values) value = random.number(1.0f);
+        job = {rows,     groups,       fours,      blocks,       turned, a.data(), step.data(), offset.data(),
+               b.data(), scale.data(), sum.data(), room * kDots, room,   nullptr,  c_room};
+    }
+
+    std::vector<float> with(const char *kernel) {
+        std::vector<float> found = c;
+        EXPECT(es_select(kernel) == ES_OK);
+        job.c = found.data();
+        selected()->dots(job);
+        return found;
+    }
+};
+
+// With any number of rows that the groups of a kernel leave over.
+void check_dots() {
+    constexpr int kSizes[][3] = {{8, 15, kInputMost}, {4, 31, kInputMost}, {8, 2 * kWeightMost, kGradientMost}};
+    Random random{13};
+    for (const auto &[fours, most, input] : kSizes)
+        for (int rows : {1, 2, 3, 4, 5, 6, 7, 11, kPiece})
+            for (int groups : {1, 3, kStrip / kDots})
+                for (bool turned : {false, true}) {
+                    const int64_t blocks = 1 + random.next() % 3;
+                    Dots dots(rows, groups, blocks, turned, fours, most, input, Random{random.next()});
+                    const std::vector<float> reference = dots.with("ref");
+                    for (int i = 0; i < es_kernel_count(); ++i)
+                        if (es_kernel_runs(i)) EXPECT(Results::same(dots.with(es_kernel_name(i)), reference));
+                }
+}
+
+// Twice, so that both moments are not zero.
+void check_adam() {
+    constexpr int kCount = 37;
+    std::vector<std::vector<float>> found;
+    for (int i = 0; i < es_kernel_count(); ++i) {
+        if (!es_kernel_runs(i)) continue;
+        EXPECT(es_select(es_kernel_name(i)) == ES_OK);
+        Random random{17};
+        std::vector<float> gradient(kCount), state(3 * kCount);
+        for (float &g : gradient) g = random.number(1.0f);
+        float *value = state.data();
+        for (int step = 0; step < 2; ++step)
+            selected()->layers.adam({kCount, 1e-3f, 0.9f, 0.99f, 1e-8f, 10.0f, 100.0f, 0.5f, gradient.data(), value,
+                                     value + kCount, value + 2 * kCount});
+        found.push_back(state);
+        EXPECT(value[0] != 0.0f && Results::same(state, found.front()));
     }
 }
 
@@ -348,19 +423,25 @@ void check_dither() {
     EXPECT(std::fabs(sum / count - 0.5) < 5 * std::sqrt(1.0 / 12 / count));
 }
 
-}  // namespace
-
-// The argument is the number of random tensors of each type.
-int main(int count, char **arguments) {
-    std::printf("selected: %s\n", current());
-    const int tensors = count > 1 ? std::atoi(arguments[1]) : 20;
+void check_all(int tensors) {
     check_halves();
     check_dither();
     check_refusals();
+    check_adam();
     check_network(1);
     check_network(0);
     check_shapes();
     std::printf("%d tensors of each type: %016" PRIx64 "\n", tensors, check_tensors(tensors));
+}
+
+}  // namespace
+
+// The argument is the number of random tensors of each type; 0 checks the products in 8 bits and nothing else.
+int main(int count, char **arguments) {
+    std::printf("selected: %s\n", current());
+    const int tensors = count > 1 ? std::atoi(arguments[1]) : 20;
+    check_dots();
+    if (tensors) check_all(tensors);
     for (int i = 0; i < es_kernel_count(); ++i)
         if (es_kernel_runs(i)) std::printf("%s: %d failures\n", es_kernel_name(i), failures[es_kernel_name(i)]);
     for (const auto &[name, found] : failures)

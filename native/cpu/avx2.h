@@ -16,7 +16,7 @@ struct Avx2 {
     using i = __m256i;
     static constexpr int width = 8, rows = 6, blocks = 1;  // 12 sums of 16 registers
     static constexpr int dot_rows = 4;                     // 8 sums of pairs, and what is added to them
-    static constexpr bool whole = false;
+    static constexpr bool whole = false, tiled = false;
 
     static f load(const float *at) { return _mm256_loadu_ps(at); }
     static void store(float *at, f x) { _mm256_storeu_ps(at, x); }

@@ -16,7 +16,7 @@ struct Avx512 {
     using i = __m512i;
     static constexpr int width = 16, rows = 12, blocks = 2;  // 24 sums of 32 registers
     static constexpr int dot_rows = 6;                       // 12 sums of a group, and 12 of all groups
-    static constexpr bool whole = false;
+    static constexpr bool whole = false, tiled = false;
 
     static f load(const float *at) { return _mm512_loadu_ps(at); }
     static void store(float *at, f x) { _mm512_storeu_ps(at, x); }

@@ -17,7 +17,7 @@ struct Neon {
     using i = uint32x4_t;
     static constexpr int width = 4, rows = 6, blocks = 1;  // 24 sums of 32 registers
     static constexpr int dot_rows = 4;                     // 16 sums
-    static constexpr bool whole = true;
+    static constexpr bool whole = true, tiled = false;
 
     static f load(const float *at) { return vld1q_f32(at); }
     static void store(float *at, f x) { vst1q_f32(at, x); }

@@ -200,12 +200,13 @@ void product(const ProductJob &job) {
 }
 
 // One group of `rows` rows and `blocks` token blocks: the sums in integers. Where an instruction adds fours to 32 bits
-// (V::whole) it does; else pairs are added in 16 bits, `fours` times.
+// (V::whole) it does; else pairs are added in 16 bits, `fours` times. V::tiled does it in its own way.
 template <class V, int rows, int blocks, int fours, bool turned>
 inline void dot_group(const uint8_t *a, const uint8_t *b, int64_t b_block,
                       typename V::i (&total)[rows][blocks * kTokens / V::width]) {
     constexpr TileStrides stride = kTileStrides[turned];
     constexpr int in_block = kTokens / V::width, vectors = blocks * in_block;
+    if constexpr (V::tiled) return V::template group<rows, turned>(a, b, total);
     for (int first = 0; first < kDots / 4; first += fours) {
         typename V::i pairs[rows][vectors];
 #pragma GCC unroll 8
