@@ -27,6 +27,7 @@ CHOSEN = (
     "the 15 minutes that it may",
     "1,024 tokens",
     "kept in 32 bits",
+    "products in 8 bits",
     "(20 GB)",
     "(22:00 to 07:00",
     "20 idle minutes",
