@@ -131,8 +131,8 @@ void check_shapes() {
         int32_t weights, bytes;
         es_block(type, &weights, &bytes);
         const int64_t long_row = 289 / weights + 1;
-        for (int rank : {0, 1, 16, 33})
-            for (int64_t rows : {1, 3, 4, 35, 64, 67}) {
+        for (int rank : {0, 1, 33})
+            for (int64_t rows : {1, 3, 35, 64, 67}) {
                 const Random random{(uint64_t)(type * 1000 + rows * 10 + rank)};
                 check_case(Case(type, rows, rows == 3 ? 1 : long_row, rank, random), 3);
             }
