@@ -25,6 +25,7 @@ from edgesleep.forgotten import unfinished
 
 if TYPE_CHECKING:
     from edgesleep.config import Settings
+    from edgesleep.journal import Journal
     from edgesleep.night.forget import Done, Forecast
     from edgesleep.night.pending import Forgotten, Pending
     from edgesleep.night.scope import Held, Scope
@@ -40,10 +41,15 @@ WIDTH = 90  # of a message in a list
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="All that was said on or after DATE.")
 @click.option("--resume", is_flag=True, help="Go on with one that was cut short, or that is still found in a file.")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@click.option(
+    "--confirm", metavar="CODE", help="The same, but only if that is what `--dry-run --json` gave this `code` for."
+)
 @dry_run_flag
 @json_flag
 @click.pass_obj
-def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool, **wanted: Any) -> int:
+def forget(
+    home: Path, /, resume: bool, yes: bool, confirm: str | None, dry_run: bool, as_json: bool, **wanted: Any
+) -> int:
     """Forget something for good.
 
     IDS are of memories, or of messages, like m17. With each go the messages that tell it, memories that say or name the
@@ -77,13 +83,15 @@ def forget(home: Path, /, resume: bool, yes: bool, dry_run: bool, as_json: bool,
     store.base()  # says what to do where there is no home yet
     if sum((resume, *(bool(choice) for choice in wanted.values()))) != 1:
         raise click.UsageError("Give either IDS, or one of --query, --since and --resume.")
+    if resume and confirm:
+        raise click.UsageError("What is unfinished was confirmed before: --confirm is for what begins.")
     settings = config.load(home)
     # One lock for all of it: nobody else ends it between.
     with nullcontext() if dry_run else store.lock():
         if resume:
             _demand_unfinished(home, dry_run, as_json)
         else:
-            _begin(store, settings, wanted, yes, dry_run, as_json)
+            _begin(store, settings, wanted, confirm if confirm is not None else yes, dry_run, as_json)
         if dry_run:
             return errors.DONE
         machine.give_way(settings.night.nice)
@@ -99,26 +107,52 @@ def _demand_unfinished(home: Path, dry_run: bool, as_json: bool) -> None:
         print_json({"resume": True, "dry_run": True}) if as_json else click.echo(line)
 
 
-def _begin(store: Store, settings: Settings, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> None:
-    """Show what would go, and note it where it is meant."""
+def _begin(
+    store: Store, settings: Settings, wanted: dict[str, Any], meant: bool | str, dry_run: bool, as_json: bool
+) -> None:
+    """Show what would go, and note it where it is `meant`: yes, or just what has this code."""
     from edgesleep.journal import Journal
+    from edgesleep.night import forget as forgetting
+
+    with Journal.open(store.home) as journal:
+        page = planned(store, journal, settings, **wanted)
+        if dry_run and as_json:
+            print_json(page.fields())
+        elif dry_run or not meant:
+            click.echo("\n".join(page.lines()), err=not dry_run)
+        if not dry_run:
+            if isinstance(meant, str):
+                demand_same(page, meant)
+            elif not meant:
+                click.confirm("Forget all this for good?", abort=True, err=True)
+            forgetting.begin(store, journal, page.held, page.pending)
+
+
+def planned(
+    store: Store,
+    journal: Journal,
+    settings: Settings,
+    ids: tuple[str, ...] = (),
+    query: str | None = None,
+    since: datetime | None = None,
+) -> Page:
+    """What would go with a choice; nothing is written. Raises EdgesleepError where there is no such thing."""
     from edgesleep.night import forget as forgetting
     from edgesleep.night import scope as scopes
 
-    with Journal.open(store.home) as journal:
-        held = scopes.Held.of(store, journal)
-        scope, near = chosen(held, **wanted)
-        pending = forgetting.plan(store, held, scope)
-        ahead = forgetting.forecast(store, journal, pending, settings)
-        page = Page(Shown(journal), held, scope, pending, ahead, near, journal.curated_through())
-        if dry_run and as_json:
-            print_json(page.fields())
-        elif dry_run or not yes:
-            click.echo("\n".join(page.lines()), err=not dry_run)
-        if not dry_run:
-            if not yes:
-                click.confirm("Forget all this for good?", abort=True, err=True)
-            forgetting.begin(store, journal, held, pending)
+    held = scopes.Held.of(store, journal)
+    scope, near = chosen(held, ids, query, since)
+    pending = forgetting.plan(store, held, scope)
+    ahead = forgetting.forecast(store, journal, pending, settings)
+    return Page(Shown(journal), held, scope, pending, ahead, near, journal.curated_through())
+
+
+def demand_same(page: Page, code: str) -> None:
+    """Raises EdgesleepError where that is not what was shown with a code."""
+    if page.code != code:
+        raise EdgesleepError(
+            "That is not what was shown: more or less would go by now.", "Have it shown again, and confirm that."
+        )
 
 
 def chosen(
@@ -176,6 +210,12 @@ class Page:
     near: Iterable[Memory]
     read: int  # the last message that a night has read
 
+    @property
+    def code(self) -> str:
+        """It stands for just what goes."""
+        gone = self.pending
+        return records.digest([[memory.id for memory in gone.memories], [*gone.turns.items()], gone.touched])[:8]
+
     def fields(self) -> dict[str, Any]:
         """All of it as plain values, for --json."""
         return {
@@ -192,6 +232,7 @@ class Page:
             "shared": self.scope.shared,
             "generations": self.pending.touched,
             **records.plain(self.ahead),
+            "code": self.code,
             "dry_run": True,
         }
 

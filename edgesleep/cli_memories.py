@@ -73,16 +73,16 @@ def list_(home: Path, states: tuple[str, ...], since: datetime | None, as_json: 
     Example: edgesleep memories list --state new --state weak --since 2026-03-01
     """
     day = f"{since:%Y-%m-%d}" if since else ""
-    with _looking(home) as journal:
+    with looking(home) as journal:
         shown = Shown(journal)
         rows = [
             memory
             for memory in shown.memories
             if memory.at >= day and shown.state(memory) in (states or records.STATES)
         ]
-        secret = [item for item in _withheld(journal) if item.at >= day] if WITHHELD in states else []
+        secret = [item for item in held_back(journal) if item.at >= day] if WITHHELD in states else []
         if as_json:
-            print_json([*map(shown.brief, rows), *(_item(journal, item) for item in secret)])
+            print_json([*map(shown.brief, rows), *(about(journal, item) for item in secret)])
             return
         _print_lines([*map(shown.line, rows), *(_item_line(journal, item) for item in secret)])
 
@@ -100,7 +100,7 @@ def search(home: Path, text: str, as_json: bool) -> None:
     """
     from edgesleep.night import owner
 
-    with _looking(home) as journal:
+    with looking(home) as journal:
         shown = Shown(journal)
         found = owner.search(shown.memories, text)
         if as_json:
@@ -122,7 +122,7 @@ def show(home: Path, id: str, reveal: bool, as_json: bool) -> None:
 
     Example: edgesleep memories show 3f9c
     """
-    with _looking(home) as journal:
+    with looking(home) as journal:
         if id.startswith("w"):
             _show_item(journal, id, reveal, as_json)
             return
@@ -168,11 +168,11 @@ def _show_item(journal: Journal, wanted: str, reveal: bool, as_json: bool) -> No
     from edgesleep.night import owner
 
     item = owner.pick_withheld(journal, wanted)
-    fields = _item(journal, item) | ({"text": item.text} if reveal and item.text else {})
+    fields = about(journal, item) | ({"text": item.text} if reveal and item.text else {})
     if as_json:
         print_json(fields)
         return
-    click.echo(f"{item.id}  {_kind(item)}, message {item.turn}, {item.at[:16].replace('T', ' ')}")
+    click.echo(f"{item.id}  {kind_of(item)}, message {item.turn}, {item.at[:16].replace('T', ' ')}")
     if item.text:
         click.echo(f"  state: {fields['state']}")
         click.echo(f"  text:  {fields.get('text', '`--reveal` shows it')}")
@@ -202,7 +202,7 @@ def approve(home: Path, id: str, dry_run: bool, as_json: bool) -> None:
     """
     from edgesleep.night import owner
 
-    with _deciding(home, dry_run) as journal:
+    with deciding(home, dry_run) as journal:
         item = owner.pick_withheld(journal, id)
         change = owner.approve(journal, item, commit=not dry_run)
         _tell(journal, change, dry_run, as_json, change.holds)
@@ -226,7 +226,7 @@ def forget(home: Path, ids: tuple[str, ...], dry_run: bool, as_json: bool) -> No
     """
     from edgesleep.night import owner
 
-    with _deciding(home, dry_run) as journal:
+    with deciding(home, dry_run) as journal:
         shown = Shown(journal)
         change = owner.forget(journal, [owner.pick(shown.memories, id) for id in ids], commit=not dry_run)
         _tell(journal, change, dry_run, as_json, shown.secret.values())
@@ -248,20 +248,26 @@ def pin(home: Path, id: str, off: bool, dry_run: bool, as_json: bool) -> None:
 
     Example: edgesleep memories pin 3f9c
     """
-    from edgesleep.night import owner
-
-    with _deciding(home, dry_run) as journal:
-        shown = Shown(journal)
-        memory = owner.pick(shown.memories, id)
-        if shown.state(memory) == "replaced":
-            raise EdgesleepError(f"{memory.id} was replaced by what you said later.", "Pin that one.")
-        if not dry_run:
-            journal.pin(memory.id, not off)
+    with deciding(home, dry_run) as journal:
+        memory = pinned(journal, id, on=not off, commit=not dry_run)
         if as_json:
-            print_json(shown.brief(memory) | {"pinned": not off, "dry_run": dry_run})
+            print_json(memory | {"dry_run": dry_run})
         else:
             verb = ("Would let go" if off else "Would pin") if dry_run else "No longer pinned" if off else "Pinned"
-            click.echo(f"{verb}: {shown.brief(memory)['statement']}")
+            click.echo(f"{verb}: {memory['statement']}")
+
+
+def pinned(journal: Journal, id: str, *, on: bool, commit: bool = True) -> dict[str, Any]:
+    """Pin a memory, or let it go; what a list says of it then. Raises EdgesleepError where it holds no more."""
+    from edgesleep.night import owner
+
+    shown = Shown(journal)
+    memory = owner.pick(shown.memories, id)
+    if shown.state(memory) == "replaced":
+        raise EdgesleepError(f"{memory.id} was replaced by what you said later.", "Pin that one.")
+    if commit:
+        journal.pin(memory.id, on)
+    return shown.brief(memory) | {"pinned": on}
 
 
 @memories.command()
@@ -281,7 +287,7 @@ def edit(home: Path, id: str, sentence: str, dry_run: bool, as_json: bool) -> No
     from edgesleep.night import owner
 
     text = sentence.encode(errors="replace").decode()  # an argument may hold bytes that are no text
-    with _deciding(home, dry_run) as journal:
+    with deciding(home, dry_run) as journal:
         shown = Shown(journal)
         change = owner.edit(journal, owner.pick(shown.memories, id), text, commit=not dry_run)
         _tell(journal, change, dry_run, as_json, shown.secret.values())
@@ -290,24 +296,34 @@ def edit(home: Path, id: str, sentence: str, dry_run: bool, as_json: bool) -> No
 def _tell(journal: Journal, change: Change, dry_run: bool, as_json: bool, secret: Iterable[Memory]) -> None:
     """What was decided, or would be; `secret` are covered though a decision may have taken them out."""
     shown = Shown(journal, secret)
-    groups = {"holds": change.holds, "gone": change.gone, "naming": change.naming}
-    gone = "Replaced" if change.holds else "Forgotten"
-    if as_json:
-        rows = {name: [*map(shown.brief, found)] for name, found in groups.items()}
-        rows["gone"] = [row | {"state": gone.lower()} for row in rows["gone"]]
-        print_json(rows | {"dry_run": dry_run})
+    if not as_json:
+        click.echo("\n".join(decided(shown, change, dry_run)))
         return
+    groups = {"holds": change.holds, "gone": change.gone, "naming": change.naming}
+    rows = {name: [*map(shown.brief, found)] for name, found in groups.items()}
+    rows["gone"] = [row | {"state": _gone(change).lower()} for row in rows["gone"]]
+    print_json(rows | {"dry_run": dry_run})
+
+
+def decided(shown: Shown, change: Change, dry_run: bool = False) -> Iterator[str]:
+    """What a decision changed, or would, a memory a line."""
+    gone = _gone(change)
     says = ("Would hold", f"Would be {gone.lower()}") if dry_run else ("Holds", gone)
-    for word, found in zip((*says, "Names it too"), groups.values(), strict=True):
+    for word, found in zip((*says, "Names it too"), (change.holds, change.gone, change.naming), strict=True):
         for memory in found:
-            click.echo(f"{word}: {shown.short(memory)}  {shown.brief(memory)['statement']}")
+            yield f"{word}: {shown.short(memory)}  {shown.brief(memory)['statement']}"
+
+
+def _gone(change: Change) -> str:
+    return "Replaced" if change.holds else "Forgotten"
 
 
 # -- the journal, and how a memory looks ------------------------------------------------------------------------------
 
 
 @contextmanager
-def _looking(home: Path) -> Iterator[Journal]:
+def looking(home: Path) -> Iterator[Journal]:
+    """The journal of a home that is there."""
     from edgesleep.journal import Journal
     from edgesleep.store import Store
 
@@ -317,12 +333,13 @@ def _looking(home: Path) -> Iterator[Journal]:
 
 
 @contextmanager
-def _deciding(home: Path, dry_run: bool) -> Iterator[Journal]:
+def deciding(home: Path, dry_run: bool) -> Iterator[Journal]:
+    """The same, held for a change. Raises BusyError during a night, EdgesleepError during a forgetting."""
     from edgesleep.store import Store
 
     store = Store(home)
     store.base()
-    with nullcontext() if dry_run else store.lock(), _looking(home) as journal:
+    with nullcontext() if dry_run else store.lock(), looking(home) as journal:
         demand_nothing_to_forget(home)
         yield journal
 
@@ -368,7 +385,8 @@ class Shown:
         return f"{star} {self.short(memory)}  {memory.at[:10]}  {self.state(memory):8}  {' '.join(statement.split())}"
 
 
-def _withheld(journal: Journal) -> Iterator[Withheld]:
+def held_back(journal: Journal) -> Iterator[Withheld]:
+    """What was withheld, and what was noted."""
     from edgesleep.night.withheld import noted, withheld
 
     turns = journal.turns()
@@ -376,17 +394,18 @@ def _withheld(journal: Journal) -> Iterator[Withheld]:
     yield from noted(turns)
 
 
-def _item(journal: Journal, item: Withheld) -> dict[str, Any]:
+def about(journal: Journal, item: Withheld) -> dict[str, Any]:
+    """What a list says of it."""
     approved = journal.approved().get((item.turn, item.sha256), []) if item.text else []
     state = "approved" if approved else WITHHELD if item.text else "redacted"
-    about = {"id": item.id, "state": state, "kind": item.kind, "turn": item.turn, "at": item.at}
-    return about | {"memories": approved} | ({"text": _noted(item)} if item.kind == "noted" else {})
+    fields = {"id": item.id, "state": state, "kind": item.kind, "turn": item.turn, "at": item.at}
+    return fields | {"memories": approved} | ({"text": _noted(item)} if item.kind == "noted" else {})
 
 
 def _item_line(journal: Journal, item: Withheld) -> str:
-    fields = _item(journal, item)
+    fields = about(journal, item)
     text = f": {fields['text']}" if "text" in fields else ""
-    return f"  {item.id:6}  {item.at[:10]}  {fields['state']:8}  {_kind(item)}, in message {item.turn}{text}"
+    return f"  {item.id:6}  {item.at[:10]}  {fields['state']:8}  {kind_of(item)}, in message {item.turn}{text}"
 
 
 def _noted(item: Withheld) -> str:
@@ -396,7 +415,8 @@ def _noted(item: Withheld) -> str:
     return " ".join(hidden(item.text).split())
 
 
-def _kind(item: Withheld) -> str:
+def kind_of(item: Withheld) -> str:
+    """What it is, in words."""
     return KINDS.get(item.kind, item.kind)
 
 

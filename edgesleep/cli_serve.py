@@ -1,7 +1,8 @@
 """`edgesleep serve` and `edgesleep log`: the server of the day, and whether what is said is kept.
 
-Owns their flags and what is said of them. Leaves serving to `day.serve`, and keeping to `day.logbook`. Must stay true:
-a key is never an argument, which other users of the machine could read.
+Owns their flags and what is said of them. Leaves serving to `day.serve`, its pages to `web`, and keeping to
+`day.logbook`. Must stay true: a key is never an argument, which other users of the machine could read; another
+machine's pages never stand beside ours.
 """
 
 from __future__ import annotations
@@ -37,6 +38,13 @@ KEY = "EDGESLEEP_API_KEY"
     "--cors", "origins", multiple=True, metavar="ORIGIN", help="Web pages that may ask, or *; can be repeated."
 )
 @click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Name by which this server is reached besides this machine's own, as through a proxy; can be repeated.",
+)
+@click.option(
     "--recall",
     type=click.Choice(["auto", "off"]),
     help="Whether what you said before may stand before a question. [default auto, and off with --remote]",
@@ -50,6 +58,7 @@ def serve(
     remote: bool,
     key_file: Path | None,
     origins: tuple[str, ...],
+    names: tuple[str, ...],
     recall: str | None,
 ) -> None:
     """Serve OpenAI's API, and keep what is said for the night.
@@ -58,6 +67,9 @@ def serve(
     the next request on. With --upstream another server answers (llama-server, Ollama, LM Studio), tools included; no
     secret that you approved is quoted to it, and to one on another machine nothing unless --recall auto is given. A
     request may bear the headers X-Edgesleep-Log: off, X-Edgesleep-Recall: off, and X-Edgesleep-Session: NAME.
+    At `/` it has pages for you: the report of the last night, all nights, and your memories to approve, pin and forget.
+    With --upstream they are at `/edgesleep`, and with --remote there are none, as pages of that machine would stand
+    beside them. They ask for the key where there is one; where other people use this machine as well, give it one.
     Needs `pip install 'edgesleep[serve]'`.
 
     Example: edgesleep serve --port 8080
@@ -67,25 +79,32 @@ def serve(
         from edgesleep.day import serve as day
         from edgesleep.day.guard import Rules
         from edgesleep.day.upstream import Upstream
+        from edgesleep.web import BESIDE, Web
     except ImportError as error:
         raise EdgesleepError(
             f"The package {error.name} is not here.", "Install it: `pip install 'edgesleep[serve]'`."
         ) from error
     key = _key(key_file)
-    rules = Rules(host, key, origins)
+    rules = Rules(host, key, origins, names)
     behind = Upstream(upstream, remote=remote, key=bool(key)) if upstream else None
     wanted = recall or ("off" if remote else "auto")
-    plan = day.Plan(home, settings, rules, wanted == "auto", behind, lambda: unfinished(home))
+    pages = None if remote else Web(home, settings, rules, BESIDE if upstream else "")
+    plan = day.Plan(home, settings, rules, wanted == "auto", behind, lambda: unfinished(home), pages)
     listener = day.listening(host, port)
     try:
         server = day.Server(plan, say)
         name = f"[{host}]" if ":" in host else host
         what = f"generation {server.answers.number}" if server.answers else f"what is behind it at {upstream}"
-        say(f"Serving {what} at http://{name}:{listener.getsockname()[1]}/v1; Ctrl-C ends it.")
+        place = f"http://{name}:{listener.getsockname()[1]}"
+        say(f"Serving {what} at {place}/v1; Ctrl-C ends it.")
+        if pages:
+            say(f"Nights and memories are at {place}{BESIDE if upstream else ''}/ in a browser.")
         with suppress(KeyboardInterrupt):
             day.run(server, listener)
     finally:
         listener.close()
+        if pages:
+            pages.close()
 
 
 def _key(path: Path | None) -> str:

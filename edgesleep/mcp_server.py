@@ -21,8 +21,7 @@ from pydantic import Field
 
 from edgesleep import __version__, config, records
 from edgesleep.api import Memory
-from edgesleep.cli_forget import Page, chosen, proven
-from edgesleep.cli_memories import Shown
+from edgesleep.cli_forget import planned, proven
 from edgesleep.cli_shared import demand_nothing_to_forget
 from edgesleep.day import logbook
 from edgesleep.entries import Entry, checked
@@ -30,9 +29,9 @@ from edgesleep.errors import EdgesleepError
 from edgesleep.forgotten import unfinished
 from edgesleep.journal import Journal
 from edgesleep.night import forget as forgetting
-from edgesleep.night import owner, scope
+from edgesleep.night import owner
 from edgesleep.night.withheld import noted
-from edgesleep.records import digest, now
+from edgesleep.records import now
 from edgesleep.store import Store
 
 SESSION = "mcp"  # of what an assistant noted
@@ -182,32 +181,22 @@ class Tools:
         store.base()
         demand_nothing_to_forget(self.home)
         settings = config.load(self.home)
+        choice: dict[str, Any] = {"ids": tuple(ids or ()), "query": query or None}
         if not confirm:
             with Journal.open(self.home) as journal:
-                page, code = self._page(store, journal, settings, query, ids or [])
-                return Forgetting(False, [*page.lines()], code)
+                page = planned(store, journal, settings, **choice)
+                return Forgetting(False, [*page.lines()], page.code)
         lines: list[str] = []
         with store.lock():
             with Journal.open(self.home) as journal:
-                page, code = self._page(store, journal, settings, query, ids or [])
-                if confirm != code:
+                page = planned(store, journal, settings, **choice)
+                if confirm != page.code:
                     raise ToolError("That is not what was shown. Call it without confirm, and ask the user again.")
                 forgetting.begin(store, journal, page.held, page.pending)
             done = forgetting.complete(store, settings, lines.append)
         report = done.report
         waiting = f"{report.waiting} other memories are learned again in the next nights." if report.waiting else ""
         return Forgetting(report.is_proven, [*proven(report), *([waiting] if waiting else [])])
-
-    def _page(
-        self, store: Store, journal: Journal, settings: config.Settings, query: str, ids: list[str]
-    ) -> tuple[Page, str]:
-        """What would go, and the code that stands for just that."""
-        held = scope.Held.of(store, journal)
-        found, near = chosen(held, tuple(ids), query or None, None)
-        pending = forgetting.plan(store, held, found)
-        ahead = forgetting.forecast(store, journal, pending, settings)
-        code = digest([[memory.id for memory in pending.memories], [*pending.turns.items()], pending.touched])[:8]
-        return Page(Shown(journal), held, found, pending, ahead, near, journal.curated_through()), code
 
     @_told
     def status(self) -> Status:

@@ -1,14 +1,15 @@
 """The page: a night's report as one HTML file, for a browser that needs nothing else.
 
 Owns the templates in data/pages, and what of a record goes into which. Leaves words and groups to `morning`, pictures
-to `plots`. Must stay true: a page is a function of the record alone and asks no network for anything, which its own
-content policy forbids; what was told is text in it and never markup.
+to `plots`, and the pages that only a server has to `web`. Must stay true: a page is a function of what it is given and
+asks no network for anything, which its own content policy forbids; what was told is text in it and never markup.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -22,10 +23,23 @@ from edgesleep.plots import Series
 from edgesleep.records import PassScore
 
 
-def night(record: NightRecord) -> str:
+@dataclass(frozen=True)
+class Site:
+    """What stands around a page that a server gives: where its pages begin, the nights that have one, the last first,
+    as number and status; the token that its forms bear, "" for who may not see more; and whether there is a session to
+    leave."""
+
+    base: str = ""
+    nights: tuple[tuple[int, str], ...] = ()
+    token: str = ""
+    leave: bool = False
+
+
+def night(record: NightRecord, site: Site | None = None) -> str:
     """The report of one night, a whole HTML document."""
     return render(
         "night.html",
+        site,
         record=record,
         account=record.account,
         morning=morning,
@@ -36,12 +50,20 @@ def night(record: NightRecord) -> str:
     )
 
 
-def render(template: str, **values: Any) -> str:
+def render(template: str, site: Site | None = None, **values: Any) -> str:
     """A page in the shell that all share: style, script and content policy are in it."""
-    style, script = (_file(name) for name in ("page.css", "page.js"))
-    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    shell = {"style": Markup(style), "script": Markup(script), "script_hash": known}
-    return _environment().get_template(template).render(**values, **shell)
+    shell = {"style": Markup(_file("page.css")), "script": Markup(_file("page.js")), "policy": Markup(policy())}
+    return _environment().get_template(template).render(site=site, **values, **shell)
+
+
+@cache
+def policy() -> str:
+    """What a page may load and do: what is in it, and forms to where it came from."""
+    known = base64.b64encode(hashlib.sha256(_file("page.js").encode()).digest()).decode()
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{known}'; base-uri 'none'; form-action 'self'"
+    )
 
 
 @cache
@@ -57,6 +79,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+@cache
 def _file(name: str) -> str:
     return (files("edgesleep") / "data" / "pages" / name).read_text("utf-8")
 

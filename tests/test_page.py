@@ -15,7 +15,7 @@ from edgesleep.account import Lesson, NightRecord
 from edgesleep.records import NightReport, PassScore, encode
 
 PASSES = tuple(PassScore(n, n / 10, n / 20, 1 - n / 10, n / 100) for n in range(1, 6))
-VOID = {"meta", "link", "br"}
+VOID = {"meta", "link", "br", "img", "input"}
 
 
 class Tree(HTMLParser):

@@ -1,9 +1,9 @@
 """The server: OpenAI's API over the current generation, or in front of another server.
 
-Owns the routes, and the order in which a request is recalled for, kept, answered and kept again. Leaves the forms to
-`wire`, answers to `answers` or `upstream`, and what is kept to `logbook`. Must stay true: what the user said is in the
-journal before the first byte of its answer, and the answer before its last; a newer generation is served from the next
-request on, and no answer under way is dropped for it.
+Owns the API's routes, and the order in which a request is recalled for, kept, answered and kept again. Leaves the forms
+to `wire`, answers to `answers` or `upstream`, what is kept to `logbook`, and pages for people to whoever made them.
+Must stay true: what the user said is in the journal before the first byte of its answer, and the answer before its
+last; a newer generation is served from the next request on, and no answer under way is dropped for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,7 +24,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgesleep import embed
 from edgesleep.config import Settings
@@ -46,9 +46,18 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]
 Say = Callable[[str], None]
 
 
+class Pages(Protocol):
+    """An ASGI application for the paths that it owns."""
+
+    def owns(self, path: str) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What is served: a home, with `recall` or not, by the model in this process or by the one at `upstream`."""
+    """What is served: a home, with `recall` or not, by the model in this process or by the one at `upstream`; and
+    `pages` for people, who are looked at by these."""
 
     home: Path
     settings: Settings
@@ -56,6 +65,7 @@ class Plan:
     recall: bool = True
     upstream: Upstream | None = None
     paused: Callable[[], bool] = lambda: False  # whether nothing is to be recalled now
+    pages: Pages | None = None
 
 
 class BodyError(EdgesleepError):
@@ -94,6 +104,8 @@ class Server:
                 expose_headers=OURS,
             )
             guards.insert(0, cors)
+        if self.plan.pages:  # before these, as what programs may do is no measure for pages
+            guards.insert(0, Middleware(_Beside, self.plan.pages))
         return Starlette(
             routes=routes,
             middleware=guards,
@@ -273,6 +285,17 @@ def _switch(value: Any, name: str, usual: str, other: str) -> str:
 def _prompt(body: dict[str, Any]) -> list[Said]:
     prompt = body.get("prompt")
     return [Said("user", prompt if isinstance(prompt, str) else "\n".join(map(str, prompt or ())))]
+
+
+class _Beside:
+    """Passes on what pages own to them, and all else to the API."""
+
+    def __init__(self, app: ASGIApp, pages: Pages) -> None:
+        self._app, self._pages = app, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ours = scope["type"] == "http" and self._pages.owns(scope["path"])
+        await (self._pages if ours else self._app)(scope, receive, send)
 
 
 class _Kept:
