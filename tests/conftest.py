@@ -8,6 +8,7 @@ where it cannot be had.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from edgesleep import catalog, kernel, machine
 
 if TYPE_CHECKING:
     from grown import Bases
+    from playwright.sync_api import Browser
     from whole import Whole
 
     from edgesleep.store import Store
@@ -125,3 +127,18 @@ def same_kernel_afterwards() -> Iterator[None]:
     yield
     kernel._native.select(before)
     kernel.set_threads(0)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium of the system; `make browser` installs one on Debian and Ubuntu."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if (path := next(filter(None, map(shutil.which, names)), None)) is None:
+        pytest.skip("no Chromium here: `make browser` installs it on Debian and Ubuntu")
+    rooted = hasattr(os, "geteuid") and os.geteuid() == 0  # its sandbox does not run as root, as in a container
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if rooted else []
+        browser = playwright.chromium.launch(executable_path=path, args=arguments, timeout=300_000)
+        yield browser
+        browser.close()

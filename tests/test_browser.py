@@ -1,13 +1,10 @@
 """The page of a night in a real browser: it renders, works by keyboard and is accessible, in light, dark, on a phone.
 
-Needs playwright and a Chromium of the system (`make browser` on Debian and Ubuntu). Pictures are kept in build/pages.
+The fixture `browser` is of `conftest`. Pictures are kept in build/pages.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,20 +26,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "dark": {"color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True},
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    if (path := next(filter(None, map(shutil.which, names)), None)) is None:
-        pytest.skip("no Chromium here: `make browser` installs it on Debian and Ubuntu")
-    rooted = hasattr(os, "geteuid") and os.geteuid() == 0  # its sandbox does not run as root, as in a container
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if rooted else []
-        browser = playwright.chromium.launch(executable_path=path, args=arguments, timeout=PATIENCE)
-        yield browser
-        browser.close()
 
 
 def full(night: NightRecord) -> NightRecord:
@@ -77,6 +60,14 @@ class Opened:
         page.on("request", lambda request: self.asked.append(request.url))
 
 
+def found_by_axe(shown: Page) -> list[tuple[str, str, list[str]]]:
+    """What is serious of what an automated check of accessibility finds."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    found = axe.Axe().run(shown).response["violations"]
+    told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]][:3]) for one in found]
+    return [one for one in told if one[1] in ("serious", "critical")]
+
+
 def opened(browser: Browser, folder: Path, night: NightRecord, **look: Any) -> Opened:
     path = folder / "night.html"
     path.write_text(page.night(night), "utf-8")
@@ -108,11 +99,8 @@ def test_it_renders_without_a_complaint(browser: Browser, tmp_path: Path, night:
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path, night: str, look: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     shown = opened(browser, tmp_path, NIGHTS[night], **LOOKS[look])
-    found = axe.Axe().run(shown.page).response["violations"]
-    told = [(one["id"], one["impact"], [node["html"][:200] for node in one["nodes"]][:3]) for one in found]
-    assert not [one for one in told if one[1] in ("serious", "critical")], told
+    assert found_by_axe(shown.page) == []
     shown.page.context.close()
 
 

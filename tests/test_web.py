@@ -187,7 +187,7 @@ def test_what_is_forgotten_was_shown_before(client: TestClient, store: Store) ->
 def test_more_than_was_shown_is_not_forgotten(client: TestClient, store: Store) -> None:
     code = field(client.get(f"/forget/{CAT}").text, "code")
     with Journal.open(store.home) as journal:
-        journal.log("user", "My cat is called Pim, as I said.")
+        journal.log("user", "Your cat is called Pim. As I said.")
     for wrong in (code, "", "yes"):
         page = client.post(f"/forget/{CAT}", data={"token": token(client), "code": wrong})
         assert page.status_code == 409 and "not what was shown" in said(page) and "as I said" in said(page)
@@ -353,7 +353,8 @@ def test_the_session_ends(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) 
     stolen = dict(guarded.cookies)
     page = guarded.post("/logout", data={"token": token(guarded)})
     assert page.url.path == "/login" and not guarded.cookies
-    assert guarded.get("/memories", cookies=stolen).status_code == 401
+    guarded.cookies.update(stolen)
+    assert guarded.get("/memories").status_code == 401
     guarded.cookies.clear()
     monkeypatch.setattr(visitors, "LASTS", 0.0)
     guarded.post("/login", data={"key": KEY})
