@@ -190,7 +190,7 @@ def test_more_than_was_shown_is_not_forgotten(client: TestClient, store: Store) 
         journal.log("user", "Your cat is called Pim. As I said.")
     for wrong in (code, "", "yes"):
         page = client.post(f"/forget/{CAT}", data={"token": token(client), "code": wrong})
-        assert page.status_code == 409 and "not what was shown" in said(page) and "as I said" in said(page)
+        assert page.status_code == 409 and "not what was shown" in said(page) and "As I said" in said(page)
     refused = run("forget", "--confirm", code, CAT)
     assert refused.exit_code == 1 and "not what was shown" in refused.stderr
     assert len(told(store.home)) == 2 and not unfinished(store.home)
@@ -276,6 +276,7 @@ def test_a_name_that_was_pointed_here_is_not_answered_to(client: TestClient, hos
 def test_names_that_its_owner_gave_are_answered_to(store: Store) -> None:
     own = Rules("127.0.0.1", KEY, names=("Box.example",))
     assert browser(store.home, own, "http://box.example").get("/memories").status_code == 401
+    assert own.answers_to("box.example:80") and not own.answers_to("evil.example"), "the API as well"
     for at, code in (
         ("http://192.168.1.5", 401),
         ("http://box", 403),
