@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from curated import memories
@@ -28,7 +29,7 @@ from whole import STAGES, STEPS, Whole, check_finished, dying_night, turns
 from edgesleep import account, errors
 from edgesleep.errors import BusyError
 from edgesleep.journal import Journal
-from edgesleep.night import agenda, artefacts, gate
+from edgesleep.night import agenda, artefacts, gate, stages
 from edgesleep.night.cycle import run_night
 from edgesleep.night.spent import Spent
 from edgesleep.records import Agenda, NightReport, dump, file_digest, load
@@ -89,6 +90,18 @@ def test_a_night_may_be_stopped_between_any_two_stages(ready: Path, whole: Whole
             stopped = run_night(ready, SETTINGS, listener.watch)
         assert stopped.status == ("interrupted" if done < len(STAGES) - 1 else "promoted")
     check_finished(ready, stopped, whole)
+
+
+def test_who_stops_at_the_end_of_a_pass_waits_for_no_look(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping: list[bool] = []
+
+    def one_pass(network: object, adapter: object, plan: object, checkpoint: Path, watch: Any) -> None:
+        stopping.append(True)
+        watch.passed(1)
+
+    monkeypatch.setattr(stages.train, "train", one_pass)
+    result = run_night(ready, SETTINGS, Listener(stop=lambda: bool(stopping)).watch)
+    assert result.status == "interrupted" and not (ready / "nights" / "0001" / "pass-1.json").exists()
 
 
 def test_what_is_said_after_an_interruption_waits_for_the_next_night(ready: Path, whole: Whole) -> None:

@@ -124,15 +124,14 @@ def plain_text() -> str:
 def baseline(parent: Path, exam: Exam, base: Score | None = None, known: Known | None = None) -> Baseline:
     """What the candidate is measured against: its parent, and what the base scored on the lasting part of the exam.
 
-    No `base`: the parent is it. What is `known` of the parent is not asked again.
+    No `base`: the parent is it. What is `known` of the parent's bytes is not asked again.
     """
-    if known is None:
-        asked = score(parent, exam)
-        drifts = (0.0, 0.0)
+    if known and (passing := score(parent, exam.passing)).sha256 == known.score.sha256:
+        asked, drifts = _joined(passing, known.score, exam), known.drifts
+    else:
+        asked, drifts = score(parent, exam), (0.0, 0.0)
         if base and base.tokens == asked.tokens:
             drifts = _centres(np.subtract(asked.losses, base.losses))
-    else:
-        asked, drifts = _joined(score(parent, exam.passing), known.score, exam), known.drifts
     return Baseline(base or asked, replace(asked, losses=()), asked.seconds, drifts)
 
 

@@ -9,6 +9,7 @@ stopped; the current model changes in the store's publish step and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -259,8 +260,8 @@ class Night:
         return gate.baseline(self.store.model_path(parent), exam, base, known)
 
     def _lasting(self, exam: gate.Exam) -> Score:
-        """The base's own answers to what no night is to change. They are the same in every night: it is asked once."""
-        own = self._asked(exam)
+        """The base's own answers to what no night is to change: asked once, and for how long that takes, by threads."""
+        own = [*self._asked(exam), self.settings.night.threads]
 
         def work(path: Path) -> None:
             dump(gate.score(self.store.model_path(0), exam), path)
@@ -273,12 +274,13 @@ class Night:
         return [self.store.base().sha256, lasting.text, lasting.standing, *lengths, VERSION, __version__]
 
     def _known(self, number: int, exam: gate.Exam) -> gate.Known | None:
-        """The verdict on a generation's very bytes, if its night is still there and asked the same of it."""
+        """From the verdict on a generation's very bytes, if its night is still there, whole, and asked the same."""
         made = self.store.generation(number)
-        verdict = steps.passed(folder_of(self.store.home, made.night), made.model_sha256)
-        if verdict is None or verdict.lasting != digest(self._asked(exam)):
-            return None
-        return gate.Known(verdict.after, (verdict.drift_mean, verdict.drift_median))
+        with suppress(EdgesleepError):
+            verdict = steps.passed(folder_of(self.store.home, made.night), made.model_sha256)
+            if verdict and verdict.lasting == digest(self._asked(exam)):
+                return gate.Known(verdict.after, (verdict.drift_mean, verdict.drift_median))
+        return None
 
     def _train(self, path: Path, parent: int, ready: Ready) -> None:
         night, settings = self.settings.night, self.settings.train
@@ -299,6 +301,8 @@ class Night:
 
         def passed(count: int) -> bool:
             """Ask what the adapter would make of the model so far; whether that is enough."""
+            if self.watch.should_stop():  # before what takes as long as an exam
+                raise Interrupted
             look = [*own, count]
             self.artefacts.make(
                 f"pass-{count}.json", look, lambda path: dump(self._after_pass(adapter, ready, count), path), None
