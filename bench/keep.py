@@ -59,7 +59,7 @@ BENCHES = {
     "serve": Bench(("bench/serve.py --streams 50 --seconds 60",), 3, "none: nothing is drawn"),
     "kernels": Bench(("bench/kernels.py --types Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K",), 3, "0", repeats=3),
     "peers": Bench(("bench/peers.py smollm2-135m",), 8, "0", repeats=3),
-    "newcomer": Bench(("bench/newcomer.py",), 8, "0"),
+    "newcomer": Bench(("bench/newcomer.py",), 20, "0"),
     "tests": Bench(("-m pytest -q",), 12, "those of the tests"),
     "preempt": Bench(("bench/preempt.py --times 40",), 15, "0", repeats=3),
     "imports": Bench(("bench/imports.py --megabytes 10 500",), 12, "0"),

@@ -4,8 +4,8 @@ takes.
     python bench/newcomer.py
 
 Owns the clone and the clock. Leaves the lines to the README's section "Your own first night", so that what stands there
-is what ran. Must stay true: nothing outside of a temporary folder changes but pip's and the models' caches; the line
-that installs the daemon only says what it would write.
+is what ran. Must stay true: nothing outside of a temporary folder is read or changes, so llama.cpp is built and the
+model fetched; the line that installs the daemon only says what it would write; without the answer it fails.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from edgesleep import machine
 ROOT = Path(__file__).parents[1]
 SECTION = "## Your own first night"
 DONE = "-- done in "
+PLACES = {"EDGESLEEP_HOME": "home", "XDG_CACHE_HOME": "cache", "PIP_CACHE_DIR": "cache/pip"}
+ASKED, ANSWER = "$ edgesleep ask --recall off", "Rufus"
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
         shell = subprocess.run(
             ["bash", "-euc", script(lines((clone / "README.md").read_text("utf-8")))],
             cwd=clone,
-            env=os.environ | {"EDGESLEEP_HOME": f"{folder}/home", "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {name: f"{folder}/{place}" for name, place in PLACES.items()},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -44,6 +46,8 @@ def main() -> None:
     print(re.sub(rf"{re.escape(folder)}", "...", shell.stdout))
     if shell.returncode:
         sys.exit(f"A line of the README failed: exit code {shell.returncode}.")
+    if ANSWER not in shell.stdout.partition(ASKED)[2].partition(DONE)[0].partition("\n")[2]:
+        sys.exit(f"It was told, and did not answer {ANSWER}.")
     print(f"From the clone to the last line: {took / 60:.1f} minutes.")
 
 
@@ -60,7 +64,7 @@ def script(commands: Iterator[str]) -> str:
     parts = []
     for command in commands:
         run = f"{command} --dry-run" if "daemon install" in command else command
-        parts += [f"echo {shlex.quote('$ ' + command)}", "began=$SECONDS", run]
+        parts += [f"echo {shlex.quote('$ ' + run)}", "began=$SECONDS", run]
         parts.append(f'echo "{DONE}$((SECONDS - began)) s"; echo')
     return "\n".join(parts)
 
