@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -25,7 +26,7 @@ import pytest
 from watched import SETTINGS, begun, count, ended, events, here, readied, see, stands, until
 
 from edgesleep import held
-from edgesleep.daemon import control, log, loop
+from edgesleep.daemon import control, log, loop, sensors
 from edgesleep.errors import BusyError
 from edgesleep.night import underway
 from edgesleep.waiting import is_being_written
@@ -281,6 +282,38 @@ def test_a_look_that_has_a_night_begin_stays_until_it_is_over(daemon: loop.Daemo
     last = loop.remembered(daemon.home).last
     assert last and last.outcome == "promoted" and events(daemon.home)[:2] == ["begin", "night ended"]
     assert here(daemon.home).run(once=True) is False  # it was tonight's
+
+
+@pytest.mark.parametrize(("percent", "busy"), [(90.0, True), (3.0, False)])
+def test_a_look_heeds_how_busy_the_machine_is(
+    daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch, percent: float, busy: bool
+) -> None:
+    passed = [0.0]
+
+    def load() -> float:
+        """As psutil has it: since the last time that it was asked, and nothing where that is now."""
+        since, passed[0] = passed[0], 0.0
+        return percent if since else 0.0
+
+    monkeypatch.setattr(psutil, "cpu_percent", load)
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(sleep=lambda seconds: passed.__setitem__(0, seconds)))
+    once = loop.Daemon(daemon.home, SETTINGS, sensors.Machine(daemon.home, sensors.Unknown()))
+    assert once.run(once=True) is False
+    assert once.reading.load == percent
+    assert ("machine_busy" in [no.name for no in once.keeper.against]) is busy
+
+
+def test_sensors_that_fail_end_no_look_and_leave_it_unknown(
+    daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise RuntimeError("the driver is gone")
+
+    monkeypatch.setattr(daemon.sensors, "all", failing)
+    told = daemon.alone({"do": "status"})
+    assert "idle_unknown" in [no["name"] for no in told["against"]]
+    assert daemon.run(once=True) is False and daemon.night is None
+    assert "sensors failed" in events(daemon.home)
 
 
 def test_between_two_looks_whoever_asks_is_answered_and_no_night_begins(daemon: loop.Daemon) -> None:

@@ -204,10 +204,9 @@ class Daemon:
             with _woken() as wake, selectors.DefaultSelector() as selector:
                 selector.register(server.socket, selectors.EVENT_READ)
                 selector.register(wake, selectors.EVENT_READ)
-                if once:
-                    settled(self.sensors)
+                first = once
                 while not (self._stopping and self.night is None):
-                    again = self.look()
+                    again, first = self.look(first), False
                     began = began or self.night is not None
                     if once and self.night is None:
                         break
@@ -232,12 +231,12 @@ class Daemon:
 
     # -- one look --------------------------------------------------------------------------------------------------
 
-    def look(self) -> float:
-        """See, decide, do; seconds until the next look."""
+    def look(self, first: bool = False) -> float:
+        """See, decide, do; seconds until the next look. With `first` as by who has not looked before."""
         now = moment()
         self._clocks(now)
         self._settings()
-        self._read(now)
+        self._read(now, first)
         ended = self.night.ended() if self.night else None
         if ended is not None:
             self.night = None
@@ -279,10 +278,12 @@ class Daemon:
             log.note(self.home, act.do.replace("_", " "), against=[no.name for no in act.against])
         return True
 
-    def _read(self, now: Moment) -> None:
+    def _read(self, now: Moment, first: bool = False) -> None:
         """The sensors; one that fails leaves everything unknown, which holds a night."""
         try:
-            if self.keeper.phase == "none" or now.steady - self._all_read >= EVERYTHING:
+            if first:
+                self.reading, self._all_read = settled(self.sensors), now.steady
+            elif self.keeper.phase == "none" or now.steady - self._all_read >= EVERYTHING:
                 self.reading, self._all_read = self.sensors.all(), now.steady
             else:
                 self.reading = self.sensors.quick(self.reading)
@@ -346,7 +347,7 @@ class Daemon:
         """
         server = control.Server(self.home)
         try:
-            self.reading = settled(self.sensors)
+            self._read(moment(), first=True)
             if asked["do"] != "status":
                 self._heed(asked)
                 self._keep()
