@@ -54,7 +54,9 @@ class Driver:
         self.errors: dict[int, int] = {}
         self.missing, self.begun, self.open = False, 0, 0
         self.hangs: Callable[[], Any] | None = None
-        for name in ("Init", "Shutdown", "DeviceGetCount", "DeviceGetHandleByIndex", "DeviceGetUtilizationRates"):
+        self.asked: list[int] = []
+        handles = ("DeviceGetCount", "DeviceGetHandleByIndex", "DeviceGetHandleByPciBusId")
+        for name in ("Init", "Shutdown", *handles, "DeviceGetUtilizationRates"):
             monkeypatch.setattr(pynvml, f"nvml{name}", getattr(self, name))
         monkeypatch.setattr(nvidia, "CARDS", cards)
         monkeypatch.setattr(sys, "platform", "linux")
@@ -75,7 +77,11 @@ class Driver:
         return len(self.loads)
 
     def DeviceGetHandleByIndex(self, number: int) -> int:
+        self.asked.append(number)  # which wakes it
         return number
+
+    def DeviceGetHandleByPciBusId(self, address: str) -> int:
+        return self.DeviceGetHandleByIndex(int(address.removeprefix("0000:0").removesuffix(":00.0")))
 
     def DeviceGetUtilizationRates(self, number: int) -> Any:
         if number in self.errors:
@@ -98,12 +104,14 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
 
 
 def test_the_busiest_card_counts_and_the_driver_is_let_go_of(driver: Driver) -> None:
+    driver.plug("active", "active")
     driver.loads = [3, 86]
     assert nvidia.Nvidia().load() == 86.0
     assert (driver.begun, driver.open) == (1, 0)
 
 
 def test_a_card_that_does_not_tell_is_left_out(driver: Driver) -> None:
+    driver.plug("active", "active")
     driver.loads, driver.errors = [0, 41], {0: pynvml.NVML_ERROR_NOT_SUPPORTED}
     assert nvidia.load() == 41.0
     driver.errors[1] = pynvml.NVML_ERROR_GPU_IS_LOST
@@ -114,8 +122,15 @@ def test_cards_that_sleep_are_not_woken(driver: Driver) -> None:
     driver.plug("suspended", "suspended")
     assert nvidia.Nvidia().load() == 0.0 and driver.begun == 0
     driver.plug("suspended", "active")
-    driver.loads = [50]
-    assert nvidia.Nvidia().load() == 50.0
+    driver.loads = [99, 50]
+    assert nvidia.Nvidia().load() == 50.0 and driver.asked == [1]
+
+
+def test_where_no_system_says_which_cards_sleep_all_are_asked(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.plug("suspended")
+    driver.loads = [20, 70]
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert nvidia.Nvidia().load() == 70.0 and driver.asked == [0, 1]
 
 
 def test_without_a_card_or_a_driver_it_is_unknown(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +165,21 @@ def test_a_driver_that_is_slow_is_unknown_at_first_and_told_from_then_on(
     while (told := cards.load()) is None:
         time.sleep(0.01)
     assert told == 77.0 and driver.begun == 1
+
+
+def test_whoever_looks_once_waits_for_a_driver_that_is_slow_but_not_for_one_that_hangs(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    go_on, machine = threading.Event(), sensors.Machine(tmp_path, sensors.Unknown())
+    driver.hangs, driver.loads = go_on.wait, [77]
+    monkeypatch.setattr(aside, "TIMEOUT", 0.01)
+    monkeypatch.setattr(sensors, "PATIENCE", 0.02)
+    assert sensors.settled(machine).gpu is None and machine.nvidia.load() is None
+    monkeypatch.setattr(sensors, "PATIENCE", 60.0)
+    late = threading.Timer(2 * sensors.SAMPLE, go_on.set)
+    late.start()
+    assert sensors.settled(machine).gpu == 77.0 and driver.begun == 1
+    late.join()
 
 
 def test_a_machine_is_as_busy_as_its_busiest_card(driver: Driver, tmp_path: Path) -> None:

@@ -145,6 +145,27 @@ def test_a_server_that_hangs_is_unknown_within_a_moment_and_holds_up_nobody(
     assert threading.active_count() <= threads + 1
 
 
+def test_whoever_has_time_is_told_by_a_server_that_is_slow(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, displays = threading.Semaphore(0), x11.Displays()
+
+    def slow() -> float:
+        answers.acquire()
+        return 61.5
+
+    displays._known[server.number] = x11._Display(server.number)
+    displays._known[server.number].idle = aside.Aside(slow)
+    monkeypatch.setattr(aside, "TIMEOUT", 0.01)
+    assert displays.idle([server.number], None) is None
+    for _ in range(2):  # the question that is under way, and one of its own
+        late = threading.Timer(0.2, answers.release)
+        late.start()
+        with aside.patience(60.0):
+            assert displays.idle([server.number], None) == 61.5
+        late.join()
+    assert displays.idle([server.number], None) is None
+    answers.release()
+
+
 def test_a_server_that_is_gone_ends_nothing_and_is_tried_again_later(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,15 @@
 """NVIDIA: how busy its graphics processors are, asked of the driver through NVIDIA's own library.
 
 Owns asking it, where the extra `nvidia` is installed. Leaves cards that say it in a file to `linux`, and what it means
-to `policy`. Must stay true: no card is woken to be asked, and none is kept from sleeping afterwards; without the
-library, the driver or a card that tells, it is unknown.
+to `policy`. Must stay true: where the system tells which cards sleep, as Linux does, none of those is woken to be
+asked, and none is kept from sleeping afterwards; without the library, the driver or a card that tells, it is unknown.
 """
 
 from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from edgesleep.daemon.aside import Aside
@@ -29,10 +30,9 @@ class Nvidia:
         if name == "darwin":
             return None
         if name == "linux":
-            states = [_text(card / "power" / "runtime_status") for card in CARDS.glob("*:*")]
-            if not states:
+            if not any(CARDS.glob("*:*")):
                 return None
-            if set(states) == {"suspended"}:
+            if not _awake():
                 return 0.0
         return self._load.told()
 
@@ -45,14 +45,24 @@ def load() -> float | None:
         pynvml.nvmlInit()
         try:
             told = []
-            for number in range(pynvml.nvmlDeviceGetCount()):
+            name: str = sys.platform
+            if name == "linux":  # as NVIDIA documents it, this wakes the card of that address only
+                finds = [partial(pynvml.nvmlDeviceGetHandleByPciBusId, address) for address in _awake()]
+            else:
+                count = pynvml.nvmlDeviceGetCount()
+                finds = [partial(pynvml.nvmlDeviceGetHandleByIndex, number) for number in range(count)]
+            for find in finds:
                 with suppress(pynvml.NVMLError):  # one that is shared out in parts, for instance, does not tell
-                    card = pynvml.nvmlDeviceGetHandleByIndex(number)
-                    told.append(float(pynvml.nvmlDeviceGetUtilizationRates(card).gpu))
+                    told.append(float(pynvml.nvmlDeviceGetUtilizationRates(find()).gpu))
             return max(told, default=None)
         finally:
             pynvml.nvmlShutdown()  # whoever keeps it open keeps the card awake
     return None
+
+
+def _awake() -> list[str]:
+    """PCI addresses of the cards that do not sleep."""
+    return [card.name for card in CARDS.glob("*:*") if _text(card / "power" / "runtime_status") != "suspended"]
 
 
 def _text(path: Path) -> str:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgesleep import machine
+from edgesleep.daemon import aside
 from edgesleep.daemon.nvidia import Nvidia
 from edgesleep.daemon.policy import Reading
 from edgesleep.errors import EdgesleepError
 from edgesleep.records import load
 
 SAMPLE = 0.5  # seconds over which the work of other programs is measured by who looks once
+PATIENCE = 2.0  # seconds for what is slow to answer, as a driver that only begins: who looks once has no next time
 # The part of a processor whose temperature counts, by the names that drivers give; the first that is there.
 _PROCESSOR = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "acpitz")
 
@@ -134,11 +136,15 @@ def sensors(home: Path, file: Path | None = None) -> Sensors:
 
 
 def settled(sensors: Sensors) -> Reading:
-    """Everything, for who has not looked before: what is measured between two looks is known from the second on."""
+    """Everything, for who has not looked before: what is measured between two looks is known from the second on.
+
+    It takes SAMPLE seconds, and up to PATIENCE more where a driver or an X server is slow to answer.
+    """
     reading = sensors.all()
     if isinstance(sensors, Machine):
         time.sleep(SAMPLE)
-        reading = sensors.all()
+        with aside.patience(PATIENCE):
+            reading = sensors.all()
     return reading
 
 
