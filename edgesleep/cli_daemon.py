@@ -181,6 +181,8 @@ def start(home: Path) -> None:
 def stop(home: Path) -> None:
     """Stop it, until it is started or you log in again. A night that is under way is gone on with later.
 
+    A timer on Windows stays stopped when you log in again.
+
     Example: edgesleep daemon stop
     """
     _control(home, "stop")

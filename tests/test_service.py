@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,9 +140,23 @@ def test_a_timer_looks_now_and_then_on_every_system_and_keeps_no_process(place: 
     assert not {"KeepAlive", "RunAtLoad"} & {*keys}
     root = ElementTree.fromstring(task.text.decode("utf-16"))
     names = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
-    every = root.findtext("t:Triggers/t:LogonTrigger/t:Repetition/t:Interval", namespaces=names)
-    assert every == f"PT{service.EVERY}S"
+    (trigger,) = root.findall("t:Triggers/*", namespaces=names)
+    assert [part.tag.partition("}")[2] for part in (trigger, *trigger)] == [
+        *("TimeTrigger", "Enabled", "StartBoundary", "Repetition")  # in the order of Microsoft's schema
+    ]
+    assert datetime.fromisoformat(trigger.findtext("t:StartBoundary", "", names)) < datetime.now()
+    assert trigger.findtext("t:Repetition/t:Interval", namespaces=names) == f"PT{service.EVERY}S"
+    assert trigger.find("t:Repetition/t:Duration", names) is None  # it never ends
     assert (root.findtext("t:Actions/t:Exec/t:Arguments", namespaces=names) or "").endswith("daemon run --once")
+
+
+def test_on_windows_a_timer_that_is_stopped_looks_no_more_until_it_is_started(place: Path) -> None:
+    daemon, timer = made(place, "win32"), made(place, "win32", timer=True)
+    assert [(command[1], *command[4:]) for command in timer.stop] == [("/Change", "/DISABLE"), ("/End",)]
+    assert [(command[1], *command[4:]) for command in timer.start] == [("/Change", "/ENABLE")]
+    assert {command[3] for command in (*timer.stop, *timer.start)} == {timer.name}
+    assert [command[1] for command in (*daemon.stop, *daemon.start)] == ["/End", "/Run"]
+    assert "<LogonTrigger>" in daemon.text.decode("utf-16")
 
 
 def test_a_system_without_a_known_service_is_told_what_to_do(place: Path) -> None:

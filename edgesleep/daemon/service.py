@@ -236,7 +236,7 @@ _TASK = """\
 <?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo><Description>edgesleep learns from the day while nobody is here</Description></RegistrationInfo>
-  <Triggers><LogonTrigger>{repeats}<Enabled>true</Enabled></LogonTrigger></Triggers>
+  <Triggers>{trigger}</Triggers>
   <Principals><Principal id="Author"><LogonType>InteractiveToken</LogonType><RunLevel>LeastPrivilege</RunLevel>\
 </Principal></Principals>
   <Settings>
@@ -254,12 +254,22 @@ _TASK = """\
 """
 
 
-_REPEATS = "<Repetition><Interval>PT{every}S</Interval></Repetition>"
+_LOGON = "<LogonTrigger><Enabled>true</Enabled></LogonTrigger>"
+# Not from a logon on, as nobody logs in when it is installed. Any time that is past will do; without a duration it has
+# no end.
+_EVERY = (
+    "<TimeTrigger><Enabled>true</Enabled><StartBoundary>2000-01-01T00:00:00</StartBoundary>"
+    "<Repetition><Interval>PT{every}S</Interval></Repetition></TimeTrigger>"
+)
 _RESTARTS = "    <RestartOnFailure><Interval>PT1M</Interval><Count>3</Count></RestartOnFailure>\n"
 
 
 def _scheduled(name: str, home: Path, words: Sequence[str], timer: bool) -> Service:
-    """A task that begins when the user logs in; the battery is the daemon's own matter."""
+    """A task that begins when the user logs in, or now and then while one is; the battery is the daemon's own matter.
+
+    Never run: written from Microsoft's documentation. To end a task does not end what begins it now and then, so a
+    timer is disabled too, until it is started.
+    """
     path = home / "daemon" / ("timer.xml" if timer else "task.xml")
     command = Path(words[0])
     if timer and command.with_name("pythonw.exe").exists():  # which shows no window at every look
@@ -268,16 +278,17 @@ def _scheduled(name: str, home: Path, words: Sequence[str], timer: bool) -> Serv
         command=escape(str(command)),
         arguments=escape(subprocess.list2cmdline(words[1:])),
         home=escape(str(home)),
-        repeats=_REPEATS.format(every=EVERY) if timer else "",
+        trigger=_EVERY.format(every=EVERY) if timer else _LOGON,
         restarts="" if timer else _RESTARTS,
     )
+    change, end = ("schtasks", "/Change", "/TN", name), ("schtasks", "/End", "/TN", name)
     return Service(
         name,
         path,
         text.encode("utf-16"),
         install=(("schtasks", "/Create", "/TN", name, "/XML", str(path), "/F"),),
-        start=(("schtasks", "/Run", "/TN", name),),
-        stop=(("schtasks", "/End", "/TN", name),),
+        start=((*change, "/ENABLE"),) if timer else (("schtasks", "/Run", "/TN", name),),
+        stop=((*change, "/DISABLE"), end) if timer else (end,),
         remove=(("schtasks", "/Delete", "/TN", name, "/F"),),
     )
 
