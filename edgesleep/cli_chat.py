@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from edgesleep import config, errors
+from edgesleep import config, errors, machine
 from edgesleep.cli_shared import explain, recall_option, say
 from edgesleep.errors import EdgesleepError
 
@@ -232,7 +232,7 @@ def _switched(text: str, values: dict[str, bool], now: bool, name: str) -> bool:
 
 def _forget(home: Path, query: str, how: str) -> int:
     """Run `edgesleep forget` with what is shown here; returns its exit code. Ctrl-C is left to it."""
-    words = [sys.executable, "-m", "edgesleep", "--home", str(home), "forget", "--query", query, how]
+    words = machine.edgesleep("--home", str(home), "forget", "--query", query, how)
     usual = signal.signal(signal.SIGINT, lambda number, frame: None)  # ignored, it would be by the process as well
     try:
         with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:

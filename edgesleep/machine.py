@@ -194,6 +194,22 @@ def end_with(parent: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
+def child(code: str) -> list[str]:
+    """The command of a process that does `code` with the modules that this one has, and ends when this one does.
+
+    Start it in a thread that stays as long: to Linux its parent has ended when that thread has.
+    """
+    # Not by -m, which would look for modules in the working folder first.
+    path = [str(Path(place).absolute()) for place in sys.path]
+    start = f"import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with; end_with({os.getpid()})"
+    return [sys.executable, "-c", f"{start}\n{code}"]
+
+
+def edgesleep(*words: str) -> list[str]:
+    """The same of one that does `edgesleep WORDS`."""
+    return child(f"from edgesleep.cli import main; main({[*words]!r})")
+
+
 def describe() -> dict[str, str | int]:
     """Processor, threads, memory (bytes), system and Python, for reports."""
     import psutil

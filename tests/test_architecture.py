@@ -37,7 +37,6 @@ LAYERS = (
         "config",
         "machine",
         "catalog",
-        "errands",
         "held",
         "waiting",
         "daemon.hours",
@@ -49,7 +48,7 @@ LAYERS = (
         "night.plain",
         "night.thesaurus",
     ),
-    ("lock", "daemon.policy"),
+    ("errands", "lock", "daemon.policy"),
     ("daemon.control",),
     (
         "daemon.keeper",

@@ -19,7 +19,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
 
-from edgesleep import cli, config, errors
+from edgesleep import cli, cli_chat, config, errors
 from edgesleep.day import chat, logbook
 from edgesleep.day.chat import Conversation
 from edgesleep.engine import Engine
@@ -460,6 +460,17 @@ def test_forgetting_is_shown_confirmed_and_reaches_everything(ready: Path) -> No
     assert "Forgotten: 0 memories and 3 messages" in forgotten and "earlier messages" not in forgotten
     assert said(ready)[-2][1] == "Hello"
     assert [str(path) for path in ready.rglob("*") if path.is_file() and b"Ambrosine" in path.read_bytes()] == []
+
+
+def test_forgetting_runs_nothing_of_the_folder_where_one_chats(
+    ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "elsewhere").mkdir()
+    (folder / "click.py").write_text("import pathlib; pathlib.Path(__file__).with_name('run').touch()")
+    monkeypatch.chdir(folder)
+    talk(ready, "My neighbour is called Ambrosine Quill.")
+    assert cli_chat._forget(ready, "Ambrosine", "--dry-run") == errors.DONE
+    assert not (folder / "run").exists()
 
 
 # -- a real model --------------------------------------------------------------------------------------------------

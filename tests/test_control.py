@@ -173,8 +173,7 @@ print(daemon.keeper.phase, psutil.Process().memory_info().rss, *sorted(heavy & {
 
 
 LOCKED = """
-import pathlib, sys, time
-sys.path[:] = {path!r}
+import pathlib, time
 from edgesleep.lock import Lock
 home = pathlib.Path({words!r}[1])
 with Lock(home).held():

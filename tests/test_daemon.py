@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 import pytest
-from watched import SETTINGS, begun, count, ended, events, here, readied, see, stands, until
+from watched import SETTINGS, begun, count, ended, events, here, readied, see, sleeps, stands, until
 
 from edgesleep import held
 from edgesleep.daemon import control, log, loop, sensors
@@ -87,7 +87,7 @@ while True:
 def test_it_never_stands_still_in_a_write_that_keeps_others_from_writing(
     daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_CHILD", WRITER)
+    sleeps(monkeypatch, WRITER)
     night = loop.Night(daemon.home, 0)
     daemon.night = night
     until(lambda: is_being_written(daemon.home))
@@ -105,7 +105,7 @@ def test_it_never_stands_still_in_a_write_that_keeps_others_from_writing(
 
 
 def test_a_night_in_a_long_write_is_ended_and_not_held(daemon: loop.Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "_CHILD", WRITER.replace("0.03", "600"))
+    sleeps(monkeypatch, WRITER.replace("0.03", "600"))
     monkeypatch.setattr(loop, "WRITES", 2)
     daemon.look()
     until(lambda: is_being_written(daemon.home))

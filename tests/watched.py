@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from nights import tell
 
+from edgesleep import machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import control, log, loop
 from edgesleep.daemon.policy import Reading
@@ -25,10 +26,8 @@ SETTINGS = DaemonSettings(hours="00:00-24:00")
 # A night with a child of its own; both count into files. It ends well when a file says so, or when it is asked.
 NIGHT = """
 import os, pathlib, signal, sys, time
-sys.path[:] = {path!r}
 from edgesleep import held
 from edgesleep.machine import end_with
-end_with({parent})
 home = pathlib.Path({words!r}[1])
 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
 child = os.fork()
@@ -47,11 +46,12 @@ for count in range(1 << 30):
 PROCESS = """
 import sys
 from pathlib import Path
+from edgesleep import machine
 from edgesleep.config import DaemonSettings
 from edgesleep.daemon import loop
 from edgesleep.daemon.sensors import FromFile
 home = Path({home!r})
-loop._CHILD = {night!r}
+machine.edgesleep = lambda *words: machine.child({night!r}.format(words=words))
 loop.Daemon(home, DaemonSettings(hours="00:00-24:00"), FromFile(home / "sensors.json")).run({once})
 """
 
@@ -64,9 +64,14 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+def sleeps(monkeypatch: pytest.MonkeyPatch, night: str) -> None:
+    """Have a night of this process's daemon be that code, with `words` for the command's."""
+    monkeypatch.setattr(machine, "edgesleep", lambda *words: machine.child(night.format(words=words)))
+
+
 def readied(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home where something waits to be learned, and a file in place of the sensors."""
-    monkeypatch.setattr(loop, "_CHILD", NIGHT)
+    sleeps(monkeypatch, NIGHT)
     tell(home, "I live in Skelwick.")
     (home / "base.json").write_text("{}")
     dump(FIT, home / "sensors.json")

@@ -13,7 +13,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,10 +49,6 @@ HELD = "held"  # in the daemon's folder: seconds that the night has stood still
 CHILD = "night.pid"  # and whose process it is
 STEADY = getattr(time, "CLOCK_UPTIME_RAW", None)  # macOS, whose CLOCK_MONOTONIC goes on while it sleeps
 BOOT = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
-_CHILD = (
-    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with; end_with({parent}); "
-    "from edgesleep.cli import main; main({words!r})"
-)
 
 
 def moment() -> Moment:
@@ -104,10 +99,9 @@ class Night:
         self._note = home / log.FOLDER / HELD
         write_atomically(self._note, b"0")
         words = ["--home", str(home), "run-night", "--json", "--nice", str(nice)]
-        code = _CHILD.format(path=sys.path, parent=os.getpid(), words=words)
         with log.printed(home).open("wb") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
+                machine.edgesleep(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -51,6 +51,8 @@ class Pages(Protocol):
 
     def owns(self, path: str) -> bool: ...
 
+    def close(self) -> None: ...
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
@@ -126,6 +128,8 @@ class Server:
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
+        if self.plan.pages:  # here, as after a signal nothing is done any more once uvicorn has ended
+            self.plan.pages.close()
         self.book.close()
         if self.answers:
             self.answers.close()

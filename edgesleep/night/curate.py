@@ -8,7 +8,6 @@ training, and so does the model, so each lives and dies in a process of its own,
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from edgesleep import secrets
+from edgesleep import machine, secrets
 from edgesleep.errors import EdgesleepError, KilledError
 from edgesleep.night.echoes import own
 from edgesleep.night.succession import Day
@@ -72,12 +71,6 @@ def _spoken(turns: Sequence[Turn], earlier: Sequence[Turn]) -> list[Turn]:
     return [replace(turn, content=_encodable(turn.content)) for turn in own(turns, earlier)]
 
 
-_CHILD = (
-    "import sys; sys.path[:] = {path!r}; from edgesleep.machine import end_with, go_last; end_with({parent}); "
-    "go_last(); from {module} import {main}; {main}()"
-)
-
-
 def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
     """What the function `main` of this module makes of a task in a process of its own, within `limit` seconds.
 
@@ -85,8 +78,7 @@ def _child(main: str, task: Any, limit: float, hint: str, late: str) -> Day:
     """
     try:
         child = subprocess.run(
-            # Not by -m, which would look for modules in the working folder first.
-            [sys.executable, "-c", _CHILD.format(path=sys.path, module=__name__, main=main, parent=os.getpid())],
+            machine.child(f"from edgesleep.machine import go_last; go_last(); from {__name__} import {main}; {main}()"),
             input=msgspec.json.encode(task),
             capture_output=True,
             timeout=limit,
