@@ -1,8 +1,8 @@
 """`edgesleep serve` and `edgesleep log`: the server of the day, and whether what is said is kept.
 
 Owns their flags and what is said of them. Leaves serving to `day.serve`, its pages to `web`, and keeping to
-`day.logbook`. Must stay true: a key is never an argument, which other users of the machine could read; another
-machine's pages never stand beside ours.
+`day.logbook`. Must stay true: a key is never an argument, which other users of the machine could read; where a
+browser could open pages of another server, none of ours stand beside them.
 """
 
 from __future__ import annotations
@@ -68,8 +68,10 @@ def serve(
     secret that you approved is quoted to it, and to one on another machine nothing unless --recall auto is given. A
     request may bear the headers X-Edgesleep-Log: off, X-Edgesleep-Recall: off, and X-Edgesleep-Session: NAME.
     At `/` it has pages for you: the report of the last night, all nights, and your memories to approve, pin and forget.
-    With --upstream they are at `/edgesleep`, and with --remote there are none, as pages of that machine would stand
-    beside them. They ask for the key where there is one; where other people use this machine as well, give it one.
+    With --upstream they are at `/edgesleep`, and only where there is a key, without which pages of that server would
+    stand beside them and could act there; with --remote there are none. They ask for the key where there is one; where
+    other people use this machine as well, give it one. A key is no guard against a site of another account of this
+    machine that you open in the same browser: it is sent your session, which ends an hour after its last use.
     Needs `pip install 'edgesleep[serve]'`.
 
     Example: edgesleep serve --port 8080
@@ -88,7 +90,8 @@ def serve(
     rules = Rules(host, key, origins, names)
     behind = Upstream(upstream, remote=remote, key=bool(key)) if upstream else None
     wanted = recall or ("off" if remote else "auto")
-    pages = None if remote else Web(home, settings, rules, BESIDE if upstream else "")
+    beside = bool(upstream)  # without a key a browser would open that one's pages here
+    pages = None if remote or (beside and not key) else Web(home, settings, rules, BESIDE if beside else "")
     plan = day.Plan(home, settings, rules, wanted == "auto", behind, lambda: unfinished(home), pages)
     listener = day.listening(host, port)
     try:
@@ -98,13 +101,13 @@ def serve(
         place = f"http://{name}:{listener.getsockname()[1]}"
         say(f"Serving {what} at {place}/v1; Ctrl-C ends it.")
         if pages:
-            say(f"Nights and memories are at {place}{BESIDE if upstream else ''}/ in a browser.")
+            say(f"Nights and memories are at {place}{BESIDE if beside else ''}/ in a browser.")
+        elif not remote:
+            say(f"No nights and memories in a browser, as pages of {upstream} could act there: give it a --key-file.")
         with suppress(KeyboardInterrupt):
             day.run(server, listener)
     finally:
         listener.close()
-        if pages:
-            pages.close()
 
 
 def _key(path: Path | None) -> str:

@@ -22,7 +22,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from edgesleep import account, page, records
+from edgesleep import account, errors, page, records
 from edgesleep.cli_forget import planned
 from edgesleep.cli_memories import WITHHELD, Shown, about, decided, deciding, held_back, kind_of, looking, pinned
 from edgesleep.cli_shared import demand_nothing_to_forget
@@ -60,7 +60,7 @@ class Web:
         self.errand = Errand(home)
         ways: list[tuple[str, Callable[[Request], Awaitable[Response]], str]] = [
             ("/", self._last, "GET"),
-            ("/nights/{night:int}", self._night, "GET"),
+            ("/nights/{night}", self._night, "GET"),
             ("/memories", self._memories, "GET"),
             ("/memories/{id}/pin", self._pin, "POST"),
             ("/memories/{id}/unpin", self._pin, "POST"),
@@ -107,9 +107,9 @@ class Web:
         return await self._report(request, nights[0][0])
 
     async def _night(self, request: Request) -> Response:
-        night = request.path_params["night"]
+        night = _number(asked := request.path_params["night"])
         if night not in dict(await asyncio.to_thread(self._nights)):
-            raise HTTPException(404, f"Night {night} has no report.")
+            raise HTTPException(404, f"Night {errors.shown(asked)} has no report.")
         return await self._report(request, night)
 
     async def _report(self, request: Request, night: int) -> Response:
@@ -130,7 +130,7 @@ class Web:
     async def _memories(self, request: Request) -> Response:
         asked = request.query_params
         words, state = asked.get("words", "").strip(), asked.get("state", "")
-        number = max(1, int(asked.get("page", "1"))) if asked.get("page", "1").isdecimal() else 1
+        number = max(1, _number(asked.get("page", "")))
         listed = await asyncio.to_thread(self._listed, words, state, number)
         return self._page(
             request,
@@ -249,7 +249,9 @@ class Web:
 
     async def _forgetting(self, request: Request) -> Response:
         under_way, left = self.errand.is_under_way(), unfinished(self._home)
-        title = "Nothing is being forgotten" if self.errand.code is None else "What was forgotten"
+        title, failure = "Nothing is being forgotten", None if under_way else self.errand.failure()
+        if self.errand.code is not None:
+            title = "Not done" if failure else "What was forgotten"
         return self._page(
             request,
             "forgetting.html",
@@ -257,6 +259,7 @@ class Web:
             title="Forgetting" if under_way else "A forgetting is unfinished" if left else title,
             under_way=under_way,
             unfinished=left,
+            failure=failure,
             lines=self.errand.lines,
         )
 
@@ -340,3 +343,8 @@ class Web:
             return self._say(request, code, "Not done", error.message, error.hint, stranger=stranger)
         fault = f"{type(error).__name__}: a fault of edgesleep itself, which is told where it was started."
         return self._say(request, 500, "Something is wrong", fault, stranger=stranger)
+
+
+def _number(text: str) -> int:
+    """A number in an address; 0 where it is none that anything has."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from test_memories import heard
 from test_page import Tree
 from test_report import RESULT, record
 
-from edgesleep import web
+from edgesleep import machine, web
 from edgesleep.day import visitors
 from edgesleep.day.guard import Rules
 from edgesleep.errors import EdgesleepError
@@ -32,6 +33,7 @@ from edgesleep.web import Web
 
 KEY = "a long random key"
 AT = "http://127.0.0.1:8422"
+ENDLESS = "9" * 5000  # more digits than Python reads
 
 
 def browser(home: Path, rules: Rules | None = None, at: str = AT, base: str = "") -> TestClient:
@@ -131,6 +133,11 @@ def test_errors_are_pages(client: TestClient, store: Store, monkeypatch: pytest.
         ("/memories/x/pin", 405, "cannot be asked so"),
         ("/forget/fffff", 400, "No memory's id begins with 'fffff'. `edgesleep memories list` shows all."),
         ("/forget/m99", 400, "There is no message m99."),
+        (f"/forget/m{ENDLESS}", 400, "No memory's id begins with 'm999"),
+        (f"/nights/{ENDLESS}", 404, "999... has no report"),
+        ("/nights/x", 404, "Night x has no report"),
+        (f"/memories?page={ENDLESS}", 200, "3 found"),
+        (f"/memories/w{ENDLESS}.1/approve", 405, "cannot be asked so"),
     ):
         page = client.get(path)
         assert page.status_code == code and words in said(page), said(page)
@@ -222,6 +229,26 @@ def test_while_a_forgetting_is_unfinished_it_is_gone_on_with_first(client: TestC
     page = client.post("/forgetting", data={"token": token(client)})
     wait(lambda: "Look again" not in client.get("/forgetting").text)
     assert "cannot be read, and nothing else says what was to be forgotten" in said(client.get("/forgetting"))
+    (store.home / PENDING).unlink()  # as if it had failed before it noted anything
+    page = said(client.get("/forgetting"))
+    assert page.startswith("Not done") and "What was forgotten" not in page, page
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [(0, "What was forgotten"), (3, "What was forgotten"), (5, "What was forgotten"), (1, "Not done")],
+)
+def test_how_the_night_after_a_forgetting_ended_is_no_failure_of_it(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, code: int, title: str
+) -> None:
+    exits = f"print('Forgotten: 1 memories and 1 messages.'); raise SystemExit({code})"
+    monkeypatch.setattr(machine, "edgesleep", lambda *words: machine.child(exits))
+    errand = client.app.errand  # type: ignore[attr-defined]
+    assert "Nothing is being forgotten" in said(client.get("/forgetting"))
+    errand.start("forget")
+    wait(lambda: not errand.is_under_way())
+    page = said(client.get("/forgetting"))
+    assert title in page and "Forgotten: 1 memories" in page and ("ended with code 1" in page) is (code == 1)
 
 
 # -- who may -----------------------------------------------------------------------------------------------------------
@@ -362,6 +389,19 @@ def test_the_session_ends(guarded: TestClient, monkeypatch: pytest.MonkeyPatch) 
     assert guarded.get("/memories").status_code == 401
 
 
+def test_a_session_ends_an_hour_after_its_last_use_and_at_the_latest_in_the_evening(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(visitors, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    some = visitors.Visitors(Rules("127.0.0.1", KEY))
+    for step, hours in ((3500.0, 12.0), (3700.0, 3700 / 3600)):
+        heads, began = {"cookie": f"edgesleep={some.enter(KEY)}"}, now[0]
+        while some.is_in(heads):
+            now[0] += step
+        assert now[0] - step < began + hours * 3600 <= now[0], "or it went on for ever, or for too short"
+
+
 def test_another_page_can_neither_log_in_nor_use_a_session(guarded: TestClient, store: Store) -> None:
     elsewhere = {"Origin": "http://127.0.0.1:3000"}
     assert guarded.post("/login", data={"key": KEY}, headers=elsewhere).status_code == 403
@@ -417,27 +457,22 @@ def test_which_paths_are_pages(client: TestClient) -> None:
     ("words", "place"),
     [
         ((), "/"),
-        (("--upstream", "http://127.0.0.1:9"), "/edgesleep/"),
-        (("--upstream", "http://127.0.0.1:9", "--remote"), ""),
+        (("--key-file", "key"), "/"),
+        (("--upstream", "http://127.0.0.1:9"), ""),
+        (("--upstream", "http://127.0.0.1:9", "--key-file", "key"), "/edgesleep/"),
+        (("--upstream", "http://127.0.0.1:9", "--key-file", "key", "--remote"), ""),
     ],
 )
 def test_the_command_says_where_they_are(
     store: Store, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], place: str
 ) -> None:
+    """Without a key a browser would open the upstream's pages as well, and those could act on ours."""
+    monkeypatch.chdir(store.home)
+    Path("key").write_text(KEY)
     plans: list[bool] = []
     monkeypatch.setattr("edgesleep.day.serve.run", lambda server, listener: plans.append(bool(server.plan.pages)))
     result = run("serve", "--port", "0", *words)
     assert result.exit_code == 0 and plans == [bool(place)], result.output
     found = re.findall(r"memories are at http://127.0.0.1:\d+(\S+) in a browser", result.stderr)
     assert found == ([place] if place else [])
-
-
-def test_an_errand_ends_with_the_server(store: Store) -> None:
-    client = browser(store.home)
-    errand = client.app.errand  # type: ignore[attr-defined]
-    errand.start("serve", "--port", "0")
-    with pytest.raises(EdgesleepError, match="under way"):
-        errand.start("status")
-    wait(lambda: errand.lines)
-    client.app.close()  # type: ignore[attr-defined]
-    assert not errand.is_under_way() and errand.code is not None
+    assert ("give it a --key-file" in result.stderr) is (not place and "--remote" not in words)

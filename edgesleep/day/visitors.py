@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from edgesleep.day.guard import Rules, bearer, origin_is
 
 COOKIE = "edgesleep"
-LASTS = 12 * 3600.0  # seconds that a session does
+IDLE = 3600.0  # seconds after its last use that a session ends, as other ports of this host are sent its cookie
+LASTS = 12 * 3600.0  # seconds that it lasts at most
 MOST = 100  # sessions at once; the oldest goes
 HEADERS = {
     "Cache-Control": "no-store",
@@ -38,7 +39,7 @@ class Visitors:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._secret = secrets.token_bytes(32)
-        self._sessions: dict[str, float] = {}
+        self._sessions: dict[str, tuple[float, float]] = {}  # when they began, and were used last
 
     def refused(self, method: str, heads: Heads) -> str:
         """Why a request is not listened to, whoever sends it; "" where it is."""
@@ -66,8 +67,8 @@ class Visitors:
         if not self._rules.is_key(key):
             return ""
         now, name = time.monotonic(), secrets.token_urlsafe(32)
-        fresh = [(one, end) for one, end in self._sessions.items() if end > now]
-        self._sessions = dict([*fresh, (name, now + LASTS)][-MOST:])
+        fresh = [(one, times) for one, times in self._sessions.items() if self._goes_on(one)]
+        self._sessions = dict([*fresh, (name, (now, now))][-MOST:])
         return name
 
     def leave(self, heads: Heads) -> None:
@@ -81,7 +82,16 @@ class Visitors:
         return hmac.compare_digest(self.token(heads).encode(), given.encode())
 
     def _session(self, heads: Heads) -> str:
-        """Theirs; "" where none goes on. Other programs of this machine may have set cookies of any kind and name."""
+        """Theirs, which this uses; "" where none goes on.
+
+        Other programs of this machine may have set cookies of any kind and name.
+        """
         pairs = (part.strip().partition("=") for part in heads.get("cookie", "").split(";"))
         given = (value for name, _, value in pairs if name == COOKIE)
-        return next((one for one in given if self._sessions.get(one, 0.0) > time.monotonic()), "")
+        if name := next(filter(self._goes_on, given), ""):
+            self._sessions[name] = self._sessions[name][0], time.monotonic()
+        return name
+
+    def _goes_on(self, name: str) -> bool:
+        began, used = self._sessions.get(name, (-LASTS, -IDLE))
+        return time.monotonic() < min(began + LASTS, used + IDLE)

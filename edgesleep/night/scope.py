@@ -180,10 +180,11 @@ def _words(memory: Memory) -> list[str]:
 
 def picked(held: Held, ids: Sequence[str]) -> Scope:
     """What goes with the memories whose ids begin so, and with messages like m17 and the memories that they tell."""
-    numbers = {int(id[1:]) for id in ids if re.fullmatch(r"m\d+", id)}
+    messages = [id for id in ids if re.fullmatch(r"m\d{1,18}", id)]
+    numbers = {int(id[1:]) for id in messages}
     if unknown := numbers - {turn.id for turn in held.turns}:
         raise EdgesleepError(f"There is no message m{min(unknown)}.", "`edgesleep memories show ID` names messages.")
-    memories = [owner.pick(held.memories, id) for id in ids if not re.fullmatch(r"m\d+", id)]
+    memories = [owner.pick(held.memories, id) for id in ids if id not in messages]
     return _scope(held, *_spread(held, [*memories, *_told_by(held, numbers)], numbers))
 
 
