@@ -31,7 +31,7 @@ CHOSEN = (
     "20 idle minutes",
 )
 # Named in the README and not yet measured by `make bench`: docs/LOG.md says where their figures are from.
-TO_MEASURE = {"peers", "tests", "idle", "preempt", "newcomer"}
+TO_MEASURE = {"peers", "preempt"}
 
 FIGURE = re.compile(r"(?<![\w/.,:-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?=s?(?!\w))")
 NAMED = re.compile(r"\bbench/results/([\w-]+)\.txt")
