@@ -56,7 +56,7 @@ BENCHES = {
     "merge": Bench(("bench/merge.py --seeds 0 1 2",), 0.3, "0 1 2"),
     "steps": Bench(("bench/steps.py smollm2-135m",), 1.5, "0", repeats=3),
     "stages": Bench(("bench/stages.py smollm2-135m",), 5, "0"),
-    "serve": Bench(("bench/serve.py --streams 50 --seconds 60",), 3, "none: nothing is drawn"),
+    "serve": Bench(("bench/serve.py --streams 50 --seconds 60",), 4, "none: nothing is drawn"),
     "kernels": Bench(("bench/kernels.py --types Q4_0 Q4_1 Q5_0 Q8_0 Q4_K Q6_K",), 3, "0", repeats=3),
     "peers": Bench(("bench/peers.py smollm2-135m",), 8, "0", repeats=3),
     "newcomer": Bench(("bench/newcomer.py",), 20, "0"),

@@ -1,6 +1,6 @@
 """The server under load: do all streams end, is every row there, and what does keeping a log cost?
 
-    python bench/serve.py [--model smollm2-135m] [--streams 50] [--seconds 60] [--first 40]
+    python bench/serve.py [--model smollm2-135m] [--streams 50] [--seconds 60] [--first 150]
 
 Owns the load and its numbers. Leaves serving to edgesleep.day.serve, which runs in a process of its own as a person
 would start it. First token times are taken one after the other, with and without the log in turn, so that what else
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--streams", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--first", type=int, default=40, help="first tokens that are timed of each kind")
+    parser.add_argument("--first", type=int, default=150, help="first tokens that are timed of each kind")
     args = parser.parse_args()
     print(json.dumps(machine.describe()))
     with tempfile.TemporaryDirectory() as folder:
