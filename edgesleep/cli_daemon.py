@@ -142,7 +142,7 @@ def uninstall(home: Path, dry_run: bool) -> None:
 
     Example: edgesleep daemon uninstall
     """
-    installed = [one for one in _services(home) if one.is_installed]
+    installed = _installed(home)
     for service in installed:
         _remove(service, dry_run)
     if not installed:
@@ -191,7 +191,7 @@ def stop(home: Path) -> None:
 def _control(home: Path, what: str) -> None:
     from edgesleep.daemon.service import run
 
-    installed = [one for one in _services(home) if one.is_installed]
+    installed = _installed(home)
     if not installed:
         raise EdgesleepError("The daemon is not installed.", "`edgesleep daemon install` does it.")
     for service in installed:
@@ -199,9 +199,9 @@ def _control(home: Path, what: str) -> None:
         click.echo(f"{'Started' if what == 'start' else 'Stopped'}: {service.name}")
 
 
-def _services(home: Path) -> tuple[Service, Service]:
-    """The daemon that stays, and the timer, which take each other's place."""
-    return _service(home), _service(home, timer=True)
+def _installed(home: Path) -> list[Service]:
+    """Which there is of the daemon that stays and the timer, which take each other's place."""
+    return [one for one in (_service(home), _service(home, timer=True)) if one.is_installed]
 
 
 def _service(home: Path, timer: bool = False) -> Service:

@@ -290,14 +290,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a candidate is measured against. `seconds`: how long asking the parent everything takes, as the candidate.
+    """What a candidate is measured against: the base, and the parent, of which `seconds` says how long an exam takes.
 
     `drifts` are the mean and the median of what the parent's loss on plain text is above the base's.
     """
 
     base: Score
     parent: Score
-    seconds: float
     drifts: tuple[float, float] = (0.0, 0.0)
 
 

@@ -35,6 +35,7 @@ from edgesleep.forgotten import unfinished
 from edgesleep.lock import Lock
 from edgesleep.night import owner
 from edgesleep.night.artefacts import folder_of
+from edgesleep.night.withheld import Withheld
 from edgesleep.page import Site
 from edgesleep.records import Memory
 from edgesleep.store import Store
@@ -151,15 +152,22 @@ class Web:
             shown = Shown(journal)
             held = [] if state == WITHHELD else [*reversed(self._found(shown, words, state))]
             items = [*held_back(journal)][::-1] if state == WITHHELD else []
-            rows = [about(journal, item) | {"words": kind_of(item)} for item in items]
+
+            def row(item: Withheld) -> dict[str, Any]:
+                return {"text": ""} | about(journal, item) | {"words": kind_of(item)}
+
+            def has_words(item: Withheld) -> bool:
+                return words.casefold() in "{text} {words}".format_map(row(item)).casefold()
+
             if words:
-                rows = [row for row in rows if words.casefold() in f"{row.get('text', '')} {row['words']}".casefold()]
-            found, pages = len(held) + len(rows), max(1, -(-(len(held) + len(rows)) // A_PAGE))
+                items = [*filter(has_words, items)]
+            found = len(held) + len(items)
+            pages = max(1, -(-found // A_PAGE))
             number = min(number, pages)
             here = slice((number - 1) * A_PAGE, number * A_PAGE)
             return {
                 "memories": [*map(shown.brief, held[here])],
-                "withheld": [{"text": ""} | row for row in rows[here]],
+                "withheld": [*map(row, items[here])],
                 "found": found,
                 "page": number,
                 "pages": pages,

@@ -6,9 +6,10 @@ Owns three nights with a message and a memory each, and a night that learns agai
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grown
 from click.testing import Result
@@ -26,6 +27,9 @@ from edgesleep.traces import search
 NAMED = {"dog": "Barnaby Rudge", "cat": "Pemberley", "horse": "Rocinante"}
 MEMORIES = tuple(memory(animal, name) for animal, name in NAMED.items())
 SAID = tuple(f"My {animal} is called {name}." for animal, name in NAMED.items())
+
+
+PLAIN = records.plain(replace(SETTINGS, night=replace(SETTINGS.night, nice=0)))
 
 
 def live(home: Path, bases: Bases) -> Store:
@@ -103,10 +107,9 @@ def knows(gold: str) -> Callable[[Store, int, list[Probe]], list[str]]:
     return lambda store, number, asked, *_: [gold if number else "No."] * len(asked)
 
 
-def write_settings(home: Path) -> None:
-    """Have the nights of the command line be those of `nights`."""
-    plain = records.plain(replace(SETTINGS, night=replace(SETTINGS.night, nice=0)))
-    lines = [f"model = {json.dumps(plain.pop('model'))}"]
-    for section, values in plain.items():
+def write_settings(home: Path, plain: Mapping[str, Any] = PLAIN) -> None:
+    """Have the nights of the command line be those of `nights`, or others."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if not isinstance(value, dict)]
+    for section, values in ((name, value) for name, value in plain.items() if isinstance(value, dict)):
         lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
     (home / "config.toml").write_text("\n".join(lines))

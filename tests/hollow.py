@@ -51,7 +51,7 @@ def hollow(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(agenda, "curate", lambda turns, held, earlier: Day(tuple(map(remembered, turns))))
     patch.setattr(Night, "_dream_anchors", lambda self, base: (ROW,))
     patch.setattr(Night, "_dream", dream)
-    patch.setattr(Night, "_baseline", lambda self, parent, dreams: Baseline(SCORE, answered(dreams, False), 0.0))
+    patch.setattr(Night, "_baseline", lambda self, parent, dreams: Baseline(SCORE, answered(dreams, False)))
     patch.setattr(Night, "_student", student)
     patch.setattr(Night, "_exam", lambda self, dreams: None)
     patch.setattr(Night, "_judge", judge)

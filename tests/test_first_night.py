@@ -13,7 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from forgetting import forgets, left
+from forgetting import forgets, left, write_settings
 from nights import tell
 
 from edgesleep import config
@@ -52,7 +52,8 @@ def slept(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     """A home after its first night, and what came of that."""
     home = tmp_path_factory.mktemp("slept") / "home"
     Store.open(home).adopt_base(smollm2, "smollm2-135m")
-    settings = write_settings(home, SETTINGS)
+    write_settings(home, SETTINGS)
+    settings = config.load(home)
     with Journal.open(home) as journal, Conversation(home, settings) as chat:
         for place, (role, content) in enumerate(DAY):
             if place == TOLD_IN_CHAT:
@@ -60,14 +61,6 @@ def slept(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
             else:
                 journal.log(role, content)
     return home, cycle.run_night(home, settings)
-
-
-def write_settings(home: Path, changes: dict[str, dict[str, object]]) -> config.Settings:
-    lines = [
-        f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in some.items()) for name, some in changes.items()
-    ]
-    (home / "config.toml").write_text("\n".join(lines))
-    return config.load(home)
 
 
 @pytest.mark.slow
@@ -117,7 +110,8 @@ def test_a_small_model_forgets_in_the_time_of_a_night(
     """After two more: some of what was told on the second day is forgotten, and what was told beside it is not."""
     home, first = slept
     monkeypatch.setenv("EDGESLEEP_HOME", str(home))
-    settings = write_settings(home, SETTINGS | {"night": {"passes": FEWER_PASSES, "minutes": 30.0}})
+    write_settings(home, SETTINGS | {"night": {"passes": FEWER_PASSES, "minutes": 30.0}})
+    settings = config.load(home)
     nights = [first]
     for day in LATER:
         tell(home, *day)

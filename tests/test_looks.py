@@ -71,7 +71,7 @@ def test_a_look_between_passes_asks_one_wording_of_each_memory_and_skims_the_tex
 
     paragraphs = [f"{n} and {n}." for n in range(2 * gate.SKIMMED)]
     whole, skimmed = (replace(EXAM, text="\n\n".join(paragraphs[:n])) for n in (len(paragraphs), gate.SKIMMED))
-    before = Baseline(score(tiny, replace(whole, probes=())), score(tiny, whole), 1.0)
+    before = Baseline(score(tiny, replace(whole, probes=())), score(tiny, whole))
     monkeypatch.setattr(gate, "ask", answers)
     asked.clear()
     found = gate.after_pass(before, other, replace(whole, probes=PROBES + two + none), 3)

@@ -1,8 +1,8 @@
 """Aside: asking what may never answer, as an X server or a driver, without waiting for it.
 
-Owns the thread that waits in the daemon's place. Leaves what is asked to `x11` and `nvidia`. Must stay true: whoever
-asks waits for a moment at most, unless it said for how long; only one thread ever waits for the same thing; whatever
-goes wrong is unknown.
+Owns the thread that waits in the daemon's place, and whether a device sleeps, which to ask it for anything could end.
+Leaves what is asked to `linux`, `x11` and `nvidia`. Must stay true: whoever asks waits for a moment at most, unless it
+said for how long; only one thread ever waits for the same thing; whatever goes wrong is unknown.
 """
 
 from __future__ import annotations
@@ -10,10 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 TIMEOUT = 0.2  # seconds for an answer
 _until = float("-inf")  # by the steady clock: until then whoever asks has time
+
+
+def sleeps(device: Path) -> bool:
+    """Whether Linux has put a device to sleep, by its folder in /sys."""
+    try:
+        return (device / "power" / "runtime_status").read_text("ascii", "replace").strip() == "suspended"
+    except OSError:
+        return False
 
 
 @contextmanager

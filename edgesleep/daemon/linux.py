@@ -20,6 +20,7 @@ from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.low_level import MessageType
 
 from edgesleep.daemon import x11
+from edgesleep.daemon.aside import sleeps
 
 TIMEOUT = 0.2  # seconds for an answer: a whole look has to fit into one
 AGAIN = 60.0  # seconds after which a bus that failed is tried again
@@ -184,12 +185,8 @@ class Linux:
 
     def gpu(self) -> float | None:
         """How busy the graphics processors are, where the driver says so in a file."""
-        told = []
-        for path in DRM.glob("card*/device/gpu_busy_percent"):
-            if _text(path.parent / "power" / "runtime_status") == "suspended":  # to ask one could wake it
-                told.append("0")
-            else:
-                told.append(_text(path))
+        paths = DRM.glob("card*/device/gpu_busy_percent")
+        told = ["0" if sleeps(path.parent) else _text(path) for path in paths]
         return max((float(text) for text in told if text.isdigit()), default=None)
 
     def show(self, text: str) -> None:

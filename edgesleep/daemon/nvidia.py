@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from edgesleep.daemon.aside import Aside
+from edgesleep.daemon.aside import Aside, sleeps
 
 HOLDS = 600.0  # seconds: where no program uses a card, only to begin asking may take the driver a second
 CARDS = Path("/sys/bus/pci/drivers/nvidia")
@@ -62,11 +62,4 @@ def load() -> float | None:
 
 def _awake() -> list[str]:
     """PCI addresses of the cards that do not sleep."""
-    return [card.name for card in CARDS.glob("*:*") if _text(card / "power" / "runtime_status") != "suspended"]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("ascii", "replace").strip()
-    except OSError:
-        return ""
+    return [card.name for card in CARDS.glob("*:*") if not sleeps(card)]

@@ -132,7 +132,7 @@ def baseline(parent: Path, exam: Exam, base: Score | None = None, known: Known |
         asked, drifts = score(parent, exam), (0.0, 0.0)
         if base and base.tokens == asked.tokens:
             drifts = _centres(np.subtract(asked.losses, base.losses))
-    return Baseline(base or asked, replace(asked, losses=()), asked.seconds, drifts)
+    return Baseline(base or asked, replace(asked, losses=()), drifts)
 
 
 def _joined(passing: Score, lasting: Score, exam: Exam) -> Score:

@@ -338,7 +338,7 @@ class Night:
 
     def _exam_takes(self, ready: Ready) -> float:
         """Seconds, for the merge as well."""
-        return RESERVE * ready.baseline.seconds
+        return RESERVE * ready.baseline.parent.seconds
 
     def _minutes_to_train(self, ready: Ready, begun: bool) -> float:
         """So that the exam fits in as well, and one of a smaller step: for want of it a whole night's work may be lost.
@@ -352,7 +352,7 @@ class Night:
         if left <= 0 and not begun:
             raise EdgesleepError(
                 f"Of {self.settings.night.minutes:g} minutes none are left to train in: the model's exams alone need "
-                f"{(ready.baseline.seconds + exam) / 60:.1f}.",
+                f"{(ready.baseline.parent.seconds + exam) / 60:.1f}.",
                 "Give the night more with --minutes; what is done already is kept.",
             )
         return max(left / 60, 0.0)
