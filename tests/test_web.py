@@ -111,7 +111,7 @@ def test_memories_are_listed_found_and_paged(client: TestClient, store: Store, m
 
 
 def test_what_was_told_is_text_on_every_page(client: TestClient, store: Store) -> None:
-    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&{{ 7*7 }}'
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&{{ 1234*4321 }}'
     with Journal.open(store.home) as journal:
         turn = journal.log("user", evil, session=evil)
         memory = replace(
@@ -122,7 +122,7 @@ def test_what_was_told_is_text_on_every_page(client: TestClient, store: Store) -
     done = client.post("/memories/abcdef012345/pin", data={"token": token(client), "back": evil})
     for page in [done, *map(client.get, odd)]:
         tree = Tree(page.text)
-        assert page.text.count("<script>") == 1 and "49" not in tree.said
+        assert page.text.count("<script>") == 1 and str(1234 * 4321) not in tree.said
         assert not [1 for tag, name, _ in tree.attributes if name.startswith("on") or tag in ("img", "iframe")]
     assert evil in said(client.get("/memories")) and f"Pinned: {evil}" in said(done)
 
