@@ -117,12 +117,12 @@ def test_a_night_that_was_cut_down_to_nothing_still_has_a_page() -> None:
 
 
 def test_what_was_told_is_text_and_never_markup() -> None:
-    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&{{ 7*7 }}'
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&{{ 1234*4321 }}'
     memory = replace(MEMORIES[0], statement=evil, told=evil, instead_of=evil)
     probe = replace(PROBES[0], question=evil)
     text = page.night(record(memories=(memory,), probes=(probe,)))
     tree = Tree(text)
-    assert evil in tree.said and text.count("<script>") == 1 and "49" not in tree.said
+    assert evil in tree.said and text.count("<script>") == 1 and str(1234 * 4321) not in tree.said
     assert not [name for tag, name, _ in tree.attributes if name.startswith("on")]
     assert not [tag for tag, _, _ in tree.attributes if tag in ("img", "iframe", "object", "a href")]
 
