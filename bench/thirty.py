@@ -2,8 +2,8 @@
 
     python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 5] [--model smollm2-135m] [--seed 0] [--data DIR]
 
-Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and anchors than
-the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
+Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and shorter anchors
+than the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
 empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered), or takes
 back all that it says. HOME is gone on with where an earlier call left off; its nights.jsonl has a line for each. At
 the end the first night's memories are asked in wordings that no lesson had, every generation is made again to its hash
@@ -39,7 +39,7 @@ from edgesleep.store import Store
 FACTS = 5  # of a day
 START = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
 SHORT = {
-    "dream": {"views": 12, "anchors": 48, "anchor_tokens": 48},
+    "dream": {"views": 12, "anchors": 160, "anchor_tokens": 48},
     "train": {"lessons_per_step": 16, "anchors_per_step": 6},
 }
 NOTHING = ("empty", "garbage", "poisoned", "taken back")  # of which one comes after every six days

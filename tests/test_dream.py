@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from tiny import make_tiny
 from edgesleep.config import DreamSettings
 from edgesleep.engine import Engine
 from edgesleep.night import phrases, untold
-from edgesleep.night.dream import FREQUENT, RESTING, UNTOLD, _starts, anchors, dream
+from edgesleep.night.dream import FREQUENT, RESTED, RESTING, UNTOLD, _starts, anchors, dream
 from edgesleep.night.lexicon import capital
 from edgesleep.night.phrases import holding_out
 from edgesleep.records import Agenda, Memory, Message, PassScore, Question, Row
@@ -121,6 +122,23 @@ def test_what_is_known_is_rehearsed_less_and_what_rests_hardly(engine: Engine) -
     assert len([row for row in rests.lessons if row.memory_id]) == SETTINGS.views // RESTING * len(memories())
     assert len(rests.lessons) < len(due.lessons) < len(new.lessons)
     assert rests.probes == due.probes == new.probes
+
+
+def test_all_that_rests_shares_a_bounded_number_of_lessons_and_each_has_its_turn(engine: Engine) -> None:
+    settings = replace(SETTINGS, views=4, untold=0.0)
+    rest = [named(number, f"friend {number:x}", "Ada") for number in range(10, 150)]
+    known = frozenset(one.id for one in rest)
+
+    def counts(memories: list[Memory], seed: int) -> Counter[str]:
+        return Counter(row.memory_id for row in dream(of(memories, known, known), engine, settings, seed).lessons)
+
+    passes = [counts(rest, seed) for seed in range(12)]
+    assert all(0.7 < one.total() / (RESTED * settings.views) < 1.3 for one in passes)
+    assert set().union(*passes) == known
+    new = [named(number, f"friend {number:x}", "Ada") for number in range(200, 225)]
+    busy = counts(new + rest, 0)
+    assert all(busy[one.id] == settings.views for one in new), "what is due has all that it should have"
+    assert set(busy) >= known, "a day that told much lets more be rehearsed as well"
 
 
 def test_what_was_missed_after_a_pass_rests_no_longer(engine: Engine) -> None:

@@ -26,6 +26,8 @@ WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied
 OWNING = (0.1, 1.0)  # the same for the lessons about what was never told
 DOUBT = 0.05  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 3  # a memory that is not due has one in so many of the views of a new one
+RESTED = 15  # new memories: all that are not due have together as many views as these at most,
+RESTED_TIMES = 3  # or so many times the views of all that are due, where that is more
 TELLING = 5  # words from which on a standing wording is itself wherever it stands; a book may be called "Good Night"
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
@@ -53,11 +55,14 @@ def dream(
     memories = links.told_apart(agenda.memories)
     agenda = replace(agenda, resting=agenda.resting.difference(score.missed if score else ()))
     linked_all = links.linked(memories)
-    views: list[View] = []
+    wanted: list[float] = []
     for memory, linked in zip(memories, linked_all, strict=True):
         other_names = len(phrases.wordings(linked)) - len(phrases.wordings(memory))
-        count = _count(memory, other_names, agenda, settings.views) * _weight(losses, memory.id)
-        views += phrases.views(linked, max(round(count), 1), seed)
+        wanted.append(_count(memory, other_names, agenda, settings.views) * _weight(losses, memory.id))
+    counts = _bounded(wanted, [_rests(memory, agenda) for memory in memories], settings.views, seed)
+    views = [
+        view for linked, count in zip(linked_all, counts, strict=True) for view in phrases.views(linked, count, seed)
+    ]
     views += untold.lessons(memories, round(settings.untold * _owning(score) * len(views)), seed, agenda.said)
     probes = tuple(probe for memory in linked_all for probe in phrases.probes(memory, settings.probes))
     probes += links.two_hops(memories) + untold.probes(memories, UNTOLD, agenda.said)
@@ -76,10 +81,30 @@ def _count(memory: Memory, other_names: int, agenda: Agenda, views: int) -> int:
     What rests keeps some, as what is hardly met fades beside new lessons. What its owner pinned is never taken for
     known. What no rule reads is learned half as well for each view, and is oftener of no use.
     """
-    if memory.id in agenda.resting and not memory.pinned:
+    if _rests(memory, agenda):
         return max(views // RESTING, 1)
     known = memory.id in agenda.known and not memory.pinned
     return (views // 2 if known or memory.kind == "saying" else views) + other_names
+
+
+def _rests(memory: Memory, agenda: Agenda) -> bool:
+    return memory.id in agenda.resting and not memory.pinned
+
+
+def _bounded(wanted: Sequence[float], resting: Sequence[bool], views: int, seed: int) -> list[int]:
+    """Whole numbers of views; those that rest share so many that no night grows with all that was ever learned.
+
+    Beyond that whole numbers are drawn, so that each has its turn within some passes.
+    """
+    rest = sum(count for count, rests in zip(wanted, resting, strict=True) if rests)
+    share = max(RESTED * views, RESTED_TIMES * (sum(wanted) - rest)) / max(rest, 1)
+    if share >= 1:
+        return [max(round(count), 1) for count in wanted]
+    drawn = np.random.default_rng(seed).random(len(wanted))
+    return [
+        int(count * share + chance) if rests else max(round(count), 1)
+        for count, rests, chance in zip(wanted, resting, drawn, strict=True)
+    ]
 
 
 def _weight(losses: Mapping[str, float], memory_id: str) -> float:
