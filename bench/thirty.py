@@ -2,12 +2,12 @@
 
     python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 5] [--model smollm2-135m] [--seed 0] [--data DIR]
 
-Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and shorter anchors
-than the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to learn: it is
-empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered), or takes
-back all that it says. HOME is gone on with where an earlier call left off; its nights.jsonl has a line for each. At
-the end the first night's memories are asked in wordings that no lesson had, every generation is made again to its hash
-(`verify --rebuild`), and the rise of the loss on bundled text, and on C4 and WikiText-2 from DIR, is measured.
+Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and shorter
+anchors than the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to
+learn: it is empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered),
+or takes back all that it says. HOME is gone on with where an earlier call left off; its nights.jsonl has a line for
+each. At the end the first night's memories are asked in wordings that no lesson had, every generation is made again to
+its hash (`verify --rebuild`), and the rise of the loss on bundled text, and on C4 and WikiText-2 from DIR, is measured.
 """
 
 from __future__ import annotations
