@@ -3,11 +3,12 @@
     python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 5] [--model smollm2-135m] [--seed 0] [--data DIR]
 
 Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and shorter
-anchors than the defaults, in larger steps. A day tells FACTS things, between small talk; every seventh tells nothing to
-learn: it is empty, garbage, poisoned (text of tools, of the assistant and of a pasted page that asks to be remembered),
-or takes back all that it says. HOME is gone on with where an earlier call left off; its nights.jsonl has a line for
-each. At the end the first night's memories are asked in wordings that no lesson had, every generation is made again to
-its hash (`verify --rebuild`), and the rise of the loss on bundled text, and on C4 and WikiText-2 from DIR, is measured.
+anchors than the defaults, in larger steps at a lower rate, as there are few of them to come back from drift in. A day
+tells FACTS things, between small talk; every seventh tells nothing to learn: it is empty, garbage, poisoned (text of
+tools, of the assistant and of a pasted page that asks to be remembered), or takes back all that it says. HOME is gone
+on with where an earlier call left off; its nights.jsonl has a line for each. At the end the first night's memories are
+asked in wordings that no lesson had, every generation is made again to its hash (`verify --rebuild`), and the rise of
+the loss on bundled text, and on C4 and WikiText-2 from DIR, is measured.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FACTS = 5  # of a day
 START = datetime(2026, 1, 5, 9, tzinfo=timezone.utc)
 SHORT = {
     "dream": {"views": 12, "anchors": 160, "anchor_tokens": 48},
-    "train": {"lessons_per_step": 16, "anchors_per_step": 6},
+    "train": {"lessons_per_step": 16, "anchors_per_step": 6, "rate": 1e-3},
 }
 NOTHING = ("empty", "garbage", "poisoned", "taken back")  # of which one comes after every six days
 

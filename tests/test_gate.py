@@ -164,8 +164,9 @@ def test_what_the_parent_said_when_it_was_judged_itself_is_not_asked_again(
         ((0.1,), (0.2,), False),  # one look says little
         ((0.1, 0.1), (0.2, 0.19), True),
         ((0.1, 0.1), (0.2, 0.07), False),
-        ((0.1, 0.1), (0.12, 0.09), False),  # on its way down, as the rate is
-        ((0.1, 0.1, 0.1), (0.12, 0.09, 0.1), True),
+        ((0.1, 0.1), (0.16, 0.12), False),  # on its way down, as the rate is
+        ((0.1, 0.1, 0.1), (0.16, 0.12, 0.13), True),
+        ((0.1, 0.1, 0.1), (0.16, 0.11, 0.11), False),  # the rate is still to come down, and drift with it
         ((0.1, 0.1, 0.1, 0.1), (0.0,) * 4, False),
         ((0.5, 0.1, 0.5, 0.5, 0.51), (0.0,) * 5, True),
         ((0.5, 0.1, 0.1, 0.1, 0.52), (0.0,) * 5, False),

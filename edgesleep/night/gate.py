@@ -38,6 +38,7 @@ SAMPLE = 128  # memories that are asked about after a pass, by one wording each
 SKIMMED = 15  # paragraphs of plain text that a look reads: a quarter, as all take longer than all answers
 RISING = 0.02  # rise of a share that is worth another pass
 FALLING = 0.9  # of the look before: drift that is on its way down
+SETTLING = 0.7  # of the drift at a look is left at most when the rate has come down: 0.3 to 0.7 so far
 PATIENCE = 4  # passes in which nothing has to rise before it is enough
 PLAIN = 0.25  # share of the new memories' wordings that is no luck, however few were asked
 THIRD = 1 / 3  # of what was right before, whose loss is too much, however few were asked
@@ -186,16 +187,15 @@ def after_pass(baseline: Baseline, candidate: Path, exam: Exam, passes: int) -> 
 
 
 def enough(scores: Sequence[PassScore], settings: GateSettings) -> bool:
-    """Whether nothing rose in the last passes over what was best before, or all the drift that is allowed was spent.
+    """Whether nothing rose in the last passes over what was best before, or drift will not come within its budget.
 
-    One pass alone says little: at a high rate recall and drift go up and down from pass to pass. Drift that is falling
-    may come within its budget, as the rate does.
+    One pass alone says little: at a high rate recall and drift go up and down from pass to pass.
     """
     earlier, late = scores[:-PATIENCE], scores[-PATIENCE:]
     shares: tuple[Callable[[PassScore], float], ...] = (lambda one: one.recall, lambda one: one.abstained or 0.0)
     rose = any(max(map(share, late)) >= max(map(share, earlier)) + RISING for share in shares) if earlier else True
     drifts = [one.drift for one in late[-2:]]
-    spent = len(drifts) > 1 and min(drifts) > settings.drift_budget and drifts[1] > FALLING * drifts[0]
+    spent = len(drifts) > 1 and SETTLING * min(drifts) > settings.drift_budget and drifts[1] > FALLING * drifts[0]
     return not rose or spent
 
 
