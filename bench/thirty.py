@@ -1,6 +1,6 @@
 """Thirty short nights in a row in one home: how many are promoted, what is still known of the first, what it all costs.
 
-    python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 5] [--model smollm2-135m] [--seed 0] [--data DIR]
+    python bench/thirty.py HOME [--nights 30] [--minutes 15] [--passes 4] [--model smollm2-135m] [--seed 0] [--data DIR]
 
 Owns the days and the figures. The nights are short ones (SHORT): so few memories need fewer wordings and shorter
 anchors than the defaults, in larger steps at a lower rate, as there are few of them to come back from drift in. A day
@@ -118,7 +118,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("home", type=Path)
     parser.add_argument("--nights", type=int, default=30)
     parser.add_argument("--minutes", type=float, default=15.0, help="length of a night")
-    parser.add_argument("--passes", type=int, default=5)
+    parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGESLEEP_DATA"))

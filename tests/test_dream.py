@@ -135,7 +135,7 @@ def test_all_that_rests_shares_a_bounded_number_of_lessons_and_each_has_its_turn
     passes = [counts(rest, seed) for seed in range(12)]
     assert all(0.7 < one.total() / (RESTED * settings.views) < 1.3 for one in passes)
     assert set().union(*passes) == known
-    new = [named(number, f"friend {number:x}", "Ada") for number in range(200, 225)]
+    new = [named(number, f"friend {number:x}", "Ada") for number in range(200, 240)]
     busy = counts(new + rest, 0)
     assert all(busy[one.id] == settings.views for one in new), "what is due has all that it should have"
     assert set(busy) >= known, "a day that told much lets more be rehearsed as well"

@@ -120,6 +120,21 @@ def test_the_rate_gives_way_to_drift_that_runs_away(base: Path) -> None:
     assert run._rate() == pytest.approx(low * full)
 
 
+def test_the_rate_gives_way_where_staying_cannot_weigh_more(base: Path) -> None:
+    """A first night of few steps ends its warm-up before drift shows, so that no peak is found for the later ones."""
+    run = begun(base)
+    weights = []
+    for run.step in range(200):
+        run._balance(1.5 * train.ENOUGH * TRAIN.drift_budget)
+        weights.append((run.stay, run.pace))
+    most, (least, _) = train.STAY_RANGE[1], train.PACE_RANGE
+    assert {pace for stay, pace in weights if stay < most} == {1.0}, "at first the weight alone goes up"
+    assert run.stay == most and run.pace == least
+    for run.step in range(200, 300):
+        run._balance(0.9 * train.ENOUGH * TRAIN.drift_budget)
+    assert run.stay == most and run.pace > 2 * least, "what the weight can settle, it settles"
+
+
 def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
     """One model moves at a third of the rate that another needs: each finds its own peak, and keeps it."""
     moved, free = begun(base, passes=40), begun(base, passes=40)
@@ -128,7 +143,7 @@ def test_the_rate_rises_only_until_the_model_moves(base: Path) -> None:
     rates = []
     for moved.step in range(steps):
         rates.append(moved._rate())
-        budgets = 0.0 if moved.step < 3 else 12.0 if moved.step == 3 else 2.4  # smoothed: 0, then 2.4 from here on
+        budgets = 0.0 if moved.step < 3 else 12.0 if moved.step == 3 else 1.5  # smoothed: 0, 2.4, and down to 1.5
         moved._balance(budgets * TRAIN.drift_budget)
     assert rates[2] < rates[3] == max(rates)
     assert moved.peak == pytest.approx(4 / (train.WARM_UP * steps + 1))

@@ -26,8 +26,7 @@ WEIGHTS = (0.5, 2.0)  # least and most of what a memory's lessons are multiplied
 OWNING = (0.1, 1.0)  # the same for the lessons about what was never told
 DOUBT = 0.05  # share of wrong answers that is taken for granted, so that none is not infinitely better than few
 RESTING = 3  # a memory that is not due has one in so many of the views of a new one
-RESTED = 15  # new memories: all that are not due have together as many views as these at most,
-RESTED_TIMES = 3  # or so many times the views of all that are due, where that is more
+RESTED = 15  # new memories: all that are not due have as many views as these at most, or as all that are, if more
 TELLING = 5  # words from which on a standing wording is itself wherever it stands; a book may be called "Good Night"
 UNTOLD = 24  # probes about things never told
 FREQUENT = 1000  # ids of tokens that are all about equally frequent: single bytes, and the first merges
@@ -97,7 +96,7 @@ def _bounded(wanted: Sequence[float], resting: Sequence[bool], views: int, seed:
     Beyond that whole numbers are drawn, so that each has its turn within some passes.
     """
     rest = sum(count for count, rests in zip(wanted, resting, strict=True) if rests)
-    share = max(RESTED * views, RESTED_TIMES * (sum(wanted) - rest)) / max(rest, 1)
+    share = max(RESTED * views, sum(wanted) - rest) / max(rest, 1)
     if share >= 1:
         return [max(round(count), 1) for count in wanted]
     drawn = np.random.default_rng(seed).random(len(wanted))

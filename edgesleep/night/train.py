@@ -43,7 +43,7 @@ LAST_RATE = 0.1  # share of the peak rate at the end
 STAY_RANGE = (0.5, 32.0)  # weight of staying the base against learning
 DRIFT_MEMORY = 0.8  # smoothing of measured drift over steps
 ENOUGH = 2.0  # budgets of drift at which the rate stops rising
-TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a little each step
+TOO_FAST = 6.0  # budgets of drift from which on the rate itself goes down, a little each step, or ENOUGH at most stay
 SLOWER, FASTER = 0.97, 1.01
 SPARED = 64  # tokens that a row of another beginning may cost a batch
 PACE_RANGE = (0.1, 1.0)  # share of the planned rate that drift leaves
@@ -342,14 +342,16 @@ class Run:
         """Weigh staying against learning so that smoothed drift settles at its budget, and find the rate for it.
 
         The same rate that suits one model wrecks another, so it follows the drift that is measured and not a table of
-        models: it rises until the model begins to move, and goes down while drift is far beyond its budget.
+        models: it rises until the model begins to move, and goes down while drift is far beyond its budget, or beyond
+        it although staying weighs all it can.
         """
         self.drift = drift if self.step == 0 else DRIFT_MEMORY * self.drift + (1 - DRIFT_MEMORY) * drift
         spent = self.drift / self.plan.settings.drift_budget
         self.stay = _within(STAY_RANGE, self.stay * math.exp(0.15 * _within((-1.0, 1.0), spent - 1)))
         if self.adapter.peak is None and spent > ENOUGH and self._done() < WARM_UP and self.peak == 1.0:
             self.peak = self._rise()
-        self.pace = _within(PACE_RANGE, self.pace * (SLOWER if spent > TOO_FAST else FASTER))
+        too_fast = spent > (ENOUGH if self.stay == STAY_RANGE[1] else TOO_FAST)
+        self.pace = _within(PACE_RANGE, self.pace * (SLOWER if too_fast else FASTER))
 
     def _done(self) -> float:
         """Share of the run that is over, in passes or in the time allowed, whichever is further on."""
