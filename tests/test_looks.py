@@ -52,8 +52,10 @@ def test_owning_up_is_learned_too() -> None:
 
 
 def test_it_is_enough_when_all_the_drift_is_spent() -> None:
-    spent = passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01)
+    spent = passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget / gate.SETTLING + 0.01)
     assert gate.enough(spent, SETTINGS)
+    settles = passes(0.1, 0.5, 0.9, drift=SETTINGS.drift_budget + 0.01)
+    assert not gate.enough(settles, SETTINGS), "as the rate goes down, drift will"
     assert not gate.enough([*spent[:-2], replace(spent[-2], drift=0.0), spent[-1]], SETTINGS), "one look is not enough"
     assert not gate.enough(spent[:1], SETTINGS)
 
